@@ -1,0 +1,1 @@
+"""Conditional variational autoencoders: verb tenses, digits and video, on one training loop."""

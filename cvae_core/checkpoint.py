@@ -1,0 +1,107 @@
+"""Weights and config in one safetensors file, read without executing anything.
+
+The file's metadata hold `cvae`, a JSON object: format, system, config, what it was trained on, and a SHA-256 of
+the tensors, so that a damaged file is told from a good one.
+"""
+
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from cvae_core.errors import UserError
+
+FORMAT = 1
+ROOT = Path(__file__).resolve().parent.parent
+CHECKPOINTS = ROOT / "checkpoints"
+MAX_BYTES = 256 * 1024 * 1024
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write under a temporary name, flush to disk, then rename: the old file or the new one, never half of one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
+    """Save tensors with their metadata (plain JSON values), atomically."""
+    tensors = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    metadata = {"format": FORMAT, **metadata, "sha256": _digest(tensors)}
+    write_atomic(Path(path), save(tensors, {"cvae": json.dumps(metadata)}))
+
+
+def read(path: str | Path, device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Load what `write` saved; anything else, or a file whose tensors were changed, is a `UserError`."""
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(f"{path.name} is larger than {MAX_BYTES >> 20} MiB: not a checkpoint of this program.")
+        with safe_open(path, framework="pt") as file:
+            metadata = json.loads((file.metadata() or {})["cvae"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        intact = isinstance(metadata, dict) and metadata.pop("sha256") == _digest(tensors)
+    except OSError as error:
+        raise UserError(f"Cannot read checkpoint {path}: {error.strerror or error}.") from None
+    except (SafetensorError, KeyError, ValueError, RuntimeError):
+        raise UserError(
+            f"{path.name} is not a checkpoint of this program (safetensors with a config inside)."
+        ) from None
+    if not intact:
+        raise UserError(f"{path.name} is damaged: its tensors are not those that were saved.")
+    if metadata.get("format") != FORMAT:
+        raise UserError(f"{path.name} has checkpoint format {metadata.get('format')}; this program reads {FORMAT}.")
+    if not all(torch.isfinite(t).all() for t in tensors.values() if t.is_floating_point()):
+        raise UserError(f"{path.name} holds weights that are not finite numbers: its training has failed.")
+    return {name: t.to(device) for name, t in tensors.items()}, metadata
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def find(name_or_path: str) -> Path:
+    """A checkpoint by name (`tense` is checkpoints/tense.safetensors) or by path."""
+    named = CHECKPOINTS / f"{name_or_path}.safetensors"
+    if NAME.fullmatch(name_or_path) and named.is_file():
+        return named
+    path = Path(name_or_path)
+    if path.is_dir():
+        path = path / "best.safetensors"  # a run folder
+    if path.is_file():
+        return path
+    known = ", ".join(available()) or "none"
+    raise UserError(f"There is no checkpoint {name_or_path!r}: give a path, or one of the shipped names ({known}).")
+
+
+def available(system: str | None = None) -> list[str]:
+    """Names in `checkpoints/`, of one system or of all, in alphabetical order."""
+    paths = sorted(CHECKPOINTS.glob("*.safetensors"))
+    return [p.stem for p in paths if NAME.fullmatch(p.stem) and system in (None, _system(p))]
+
+
+def _system(path: Path) -> str | None:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return json.loads((file.metadata() or {})["cvae"])["system"]
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+        return None

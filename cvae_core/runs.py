@@ -1,0 +1,136 @@
+"""A run on disk: `runs/<id>/` with config, metrics, status, samples, the resumable state and the kept weights.
+
+config.json          system, preset, config, data
+metrics.jsonl        one JSON object an epoch
+samples.jsonl        what the model made of a few inputs, one object an epoch
+status.json          state, pid, heartbeat, epoch, epochs, eta, error
+last.safetensors     weights, optimiser and position: what resuming needs
+best.safetensors     a checkpoint as `checkpoint.read` takes it
+"""
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from cvae_core import checkpoint
+from cvae_core.errors import UserError
+
+RUNS = checkpoint.ROOT / "runs"
+
+
+@dataclass(frozen=True)
+class Run:
+    path: Path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    def read_config(self) -> dict[str, Any]:
+        return self._read_json("config.json")
+
+    def read_status(self) -> dict[str, Any]:
+        """The status as written, except that a run whose process is gone is `interrupted`, not `running`."""
+        status = self._read_json("status.json")
+        if status.get("state") == "running" and not _alive(status.get("pid")):
+            status["state"] = "interrupted"
+        return status
+
+    def write_status(self, **changes: Any) -> None:
+        path = self.path / "status.json"
+        status = self._read_json("status.json") if path.exists() else {}
+        status |= changes | {"pid": os.getpid(), "heartbeat": time.time()}
+        checkpoint.write_atomic(path, json.dumps(status).encode())
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        return self._read_lines("metrics.jsonl")
+
+    def write_metrics(self, rows: list[dict[str, Any]]) -> None:
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        checkpoint.write_atomic(self.path / "metrics.jsonl", text.encode())
+
+    def read_samples(self) -> list[dict[str, Any]]:
+        return self._read_lines("samples.jsonl")
+
+    def write_samples(self, epoch: int, samples: dict[str, Any]) -> None:
+        rows = [row for row in self.read_samples() if row["epoch"] < epoch] + [{"epoch": epoch, **samples}]
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        checkpoint.write_atomic(self.path / "samples.jsonl", text.encode())
+
+    def read_last(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and position of the resumable state; a run killed before its first save starts from the beginning."""
+        tensors, metadata = checkpoint.read(self.path / "last.safetensors")
+        return tensors, metadata["position"]
+
+    def write_last(self, tensors: dict[str, Tensor], position: dict[str, Any]) -> None:
+        checkpoint.write(self.path / "last.safetensors", tensors, {"position": position})
+
+    def write_best(self, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
+        checkpoint.write(self.path / "best.safetensors", tensors, metadata)
+
+    @property
+    def resumable(self) -> bool:
+        return (self.path / "last.safetensors").is_file()
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        try:
+            value = json.loads((self.path / name).read_text())
+        except (OSError, ValueError):
+            raise UserError(f"Run {self.id} has no readable {name}.") from None
+        if not isinstance(value, dict):
+            raise UserError(f"Run {self.id} has no readable {name}.")
+        return value
+
+    def _read_lines(self, name: str) -> list[dict[str, Any]]:
+        path = self.path / name
+        try:
+            return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        except ValueError:
+            raise UserError(f"Run {self.id} has no readable {name}.") from None
+
+
+def create(config: dict[str, Any], label: str, root: Path = RUNS) -> Run:
+    """A new run folder; the id is the time and a label of the program's own (a preset's or a system's name)."""
+    root.mkdir(parents=True, exist_ok=True)
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    for attempt in range(1000):
+        path = root / (f"{stamp}-{label}" + (f"-{attempt}" if attempt else ""))
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        checkpoint.write_atomic(path / "config.json", json.dumps(config, indent=2).encode())
+        run = Run(path)
+        run.write_status(state="created", epoch=0, error=None)
+        return run
+    raise UserError(f"Cannot make a run folder in {root}.")
+
+
+def find(run_id: str, root: Path = RUNS) -> Run:
+    if checkpoint.NAME.fullmatch(run_id) and (root / run_id / "config.json").is_file():
+        return Run(root / run_id)
+    raise UserError(f"There is no run {run_id!r}: `python -m cvae_core runs` lists them.")
+
+
+def list_runs(root: Path = RUNS) -> list[Run]:
+    """Runs in a folder, newest first."""
+    paths = [p for p in root.glob("*") if (p / "config.json").is_file()] if root.is_dir() else []
+    return [Run(p) for p in sorted(paths, reverse=True)]
+
+
+def _alive(pid: Any) -> bool:
+    if not isinstance(pid, int):
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,345 @@
+"""Letters, tenses, verbs: the vocabulary, the lexicon, the course's files and the user's own.
+
+A `Verb` holds four forms in the order of `TENSES`, each with every accepted spelling, the commonest first.
+"""
+
+import gzip
+import hashlib
+import importlib.util
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from cvae_core.errors import UserError
+
+PAD, SOS, EOS = 0, 1, 2
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+FIRST_LETTER = 3
+VOCABULARY_SIZE = FIRST_LETTER + len(LETTERS)
+MAX_LENGTH = 32
+
+TENSES = ("present", "third-person", "progressive", "past")
+PRESENT, THIRD, PROGRESSIVE, PAST = range(4)
+# The course's own names, and what people type.
+TENSE_ALIASES = {
+    "sp": "present",
+    "tp": "third-person",
+    "pg": "progressive",
+    "p": "past",
+    "simple-present": "present",
+    "third": "third-person",
+    "present-progressive": "progressive",
+    "simple-past": "past",
+}
+# The 12 conversions between different tenses, as (source, target).
+DIRECTIONS = tuple((s, t) for s in range(4) for t in range(4) if s != t)
+
+# The course's test.txt with the tenses that sources 000 and 002 print beside it.
+COURSE_PAIRS = (
+    ("abandon", PRESENT, "abandoned", PAST),
+    ("abet", PRESENT, "abetting", PROGRESSIVE),
+    ("begin", PRESENT, "begins", THIRD),
+    ("expend", PRESENT, "expends", THIRD),
+    ("sent", PAST, "sends", THIRD),
+    ("split", PRESENT, "splitting", PROGRESSIVE),
+    ("flared", PAST, "flare", PRESENT),
+    ("functioning", PROGRESSIVE, "function", PRESENT),
+    ("functioning", PROGRESSIVE, "functioned", PAST),
+    ("healing", PROGRESSIVE, "heals", THIRD),
+)
+
+
+def parse_tense(name: str) -> int:
+    """Index into `TENSES` of a tense's name or alias."""
+    key = name.strip().lower().replace("_", "-").replace(" ", "-")
+    key = TENSE_ALIASES.get(key, key)
+    if key not in TENSES:
+        raise UserError(f"{name!r} is not a tense: use one of {', '.join(TENSES)} (or sp, tp, pg, p).")
+    return TENSES.index(key)
+
+
+def parse_word(text: str) -> str:
+    """The word in lower case without surrounding blanks; anything but 1 to 32 letters a-z is refused."""
+    word = text.strip().lower()
+    if not word:
+        raise UserError("No word given: type one English verb form, such as abandon.")
+    if not re.fullmatch(r"[a-z]+", word):
+        shown = text if len(text) <= 40 else text[:40] + "…"
+        raise UserError(f"{shown!r} is not one word of the letters a to z: no blanks, digits, accents or hyphens.")
+    if len(word) > MAX_LENGTH:
+        raise UserError(f"The word has {len(word)} letters; at most {MAX_LENGTH} are supported.")
+    return word
+
+
+def encode(words: Sequence[str]) -> np.ndarray:
+    """Words -> (n, longest + 1) uint8: letters, then EOS, then PAD."""
+    ids = np.zeros((len(words), max(map(len, words), default=0) + 1), np.uint8)
+    for row, word in zip(ids, words, strict=True):
+        row[: len(word)] = np.frombuffer(word.encode(), np.uint8) - ord("a") + FIRST_LETTER
+        row[len(word)] = EOS
+    return ids
+
+
+def decode(ids: Iterable[Sequence[int]]) -> list[str]:
+    """The letters of each row up to EOS; other special symbols are left out."""
+    words = []
+    for row in np.asarray(ids):
+        end = np.flatnonzero(row == EOS)
+        row = row[: end[0]] if len(end) else row
+        words.append("".join(LETTERS[i - FIRST_LETTER] for i in row if i >= FIRST_LETTER))
+    return words
+
+
+@dataclass(frozen=True)
+class Verb:
+    """Four forms in the order of `TENSES`, each a tuple of accepted spellings."""
+
+    forms: tuple[tuple[str, ...], ...]
+
+    @property
+    def lemma(self) -> str:
+        return self.forms[PRESENT][0]
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """The commonest spelling of each form."""
+        return tuple(spellings[0] for spellings in self.forms)
+
+    def accepts(self, row: Sequence[str]) -> bool:
+        return all(word in spellings for word, spellings in zip(row, self.forms, strict=True))
+
+
+def split_of(lemma: str) -> str:
+    """`train`, `validation` or `test` (80/10/10) by a hash of the verb's own spelling: it never moves."""
+    bucket = int.from_bytes(hashlib.blake2b(lemma.encode(), digest_size=4).digest(), "big") % 10
+    return {0: "test", 1: "validation"}.get(bucket, "train")
+
+
+def select_split(verbs: Sequence[Verb], split: str) -> list[Verb]:
+    """The verbs of one split, or all of them for `all`."""
+    return [v for v in verbs if split == "all" or split_of(v.lemma) == split]
+
+
+# --- the lexicon ------------------------------------------------------------------------------------------------
+
+VOWELS = "aeiou"
+
+# What no rule finds, with the reason.
+CORRECTIONS = {
+    "bestride": (PAST, ("bestrode",), "the dictionary has betrode; bestride goes like stride, strode"),
+    "bide": (PAST, ("bided", "bode"), "the dictionary has boded, which is the past of bode"),
+}
+
+
+def spell_third(verb: str) -> str:
+    """Third person by the textbook: boxes, carries, walks."""
+    if re.search(r"([szx]|ch|sh|[^aeiou]o)$", verb):
+        return verb + "es"
+    return verb[:-1] + "ies" if re.search(r"[^aeiou]y$", verb) else verb + "s"
+
+
+def spell_progressive(verb: str) -> str:
+    """Progressive by the textbook: dying, making, seeing, running."""
+    if verb.endswith("ie"):
+        return verb[:-2] + "ying"
+    if verb.endswith("e") and not re.search(r"(ee|oe|ye)$", verb):
+        return verb[:-1] + "ing"
+    return _double(verb) + "ing"
+
+
+def spell_past(verb: str) -> str:
+    """Past by the textbook: liked, carried, stopped, walked."""
+    if verb.endswith("e"):
+        return verb + "d"
+    return verb[:-1] + "ied" if re.search(r"[^aeiou]y$", verb) else _double(verb) + "ed"
+
+
+SPELLING_RULES = (str, spell_third, spell_progressive, spell_past)
+
+
+def _double(verb: str) -> str:
+    """Double the last consonant of a verb of one syllable that ends consonant, vowel, consonant."""
+    return verb + verb[-1] if re.fullmatch(r"[^aeiou]*(qu)?[aeiouy][^aeiouwxy]", verb) else verb
+
+
+def _regular_thirds(verb: str) -> set[str]:
+    """Every third person that regular spelling allows, whatever doubles and whatever takes -es."""
+    thirds = {verb + "s", verb + "es", verb + verb[-1] + "s", verb + verb[-1] + "es", spell_third(verb)}
+    if verb.endswith("fe"):
+        thirds.add(verb[:-2] + "ves")  # midwives
+    return thirds | ({verb} if verb.endswith("s") else set())  # rendezvous
+
+
+def _regular_progressives(verb: str) -> set[str]:
+    stems = {verb, verb + verb[-1], verb + "k"}
+    if verb.endswith("e"):
+        stems |= {verb[:-1], re.sub("fe$", "v", verb)}
+    if verb.endswith("i"):
+        stems.add(verb[:-1] + "y")  # taxying
+    return {stem + "ing" for stem in stems} | {spell_progressive(verb)}
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """The dictionary's verbs, sorted by lemma, and one sentence for each entry that was mended or dropped."""
+
+    verbs: tuple[Verb, ...]
+    corrected: dict[str, str]
+    dropped: dict[str, str]
+
+
+@cache
+def load_lexicon() -> Lexicon:
+    """Every verb of lemminflect's dictionary whose four forms can be spelled a-z, all variants kept.
+
+    Entries are checked by rule: a third person and a progressive that no regular spelling gives are another
+    verb's (`jells` under `gel`) or a slip (`inlayinging`) and go, together with pasts spelled like them; columns
+    that slipped by one (`torpedo`) are moved back; a verb left with an empty form is dropped.
+    """
+    package = importlib.util.find_spec("lemminflect").submodule_search_locations[0]
+    verbs, corrected, dropped = [], {}, {}
+    with gzip.open(Path(package) / "resources" / "infl_lu.csv.gz", "rt", encoding="utf-8") as lines:
+        for line in lines:
+            lemma, category, *columns = line.rstrip("\n").split(",")
+            if category != "verb" or not re.fullmatch(r"[a-z]{1,32}", lemma) or len(columns) < 4:
+                continue
+            past, participle, progressive, third = columns
+            if third == lemma and past == spell_third(lemma):
+                past, third = participle, past
+                corrected[lemma] = f"columns had slipped: past is {past}, third person is {third}"
+            forms = [[lemma], *(_spellable(cell) for cell in (third, progressive, past))]
+            verb, note = _mend(lemma, forms)
+            if verb is None:
+                dropped[lemma] = note
+                continue
+            if note:
+                corrected[lemma] = note
+            verbs.append(verb)
+    return Lexicon(tuple(sorted(verbs, key=lambda v: v.lemma)), corrected, dropped)
+
+
+def _spellable(cell: str) -> list[str]:
+    return [w for w in cell.split("/") if re.fullmatch(r"[a-z]{1,32}", w)]
+
+
+def _mend(lemma: str, forms: list[list[str]]) -> tuple[Verb | None, str]:
+    """Apply the rules of `load_lexicon` to one entry: the verb (or None) and what was done, if anything."""
+    strays = set()
+    for tense, regular in ((THIRD, _regular_thirds(lemma)), (PROGRESSIVE, _regular_progressives(lemma))):
+        good = [w for w in forms[tense] if w in regular]
+        if good and len(good) < len(forms[tense]):
+            strays |= set(forms[tense]) - set(good)
+            forms[tense] = good
+    # `jelling` and `gel` part at the first letter: a past that begins `j` belongs to the other verb too.
+    other_stems = {s[: _common_prefix(s, lemma) + 1] for s in strays if _common_prefix(s, lemma) < len(lemma) - 1}
+    stray_pasts = {w for w in forms[PAST] if any(w.startswith(stem) for stem in other_stems)}
+    if stray_pasts and len(stray_pasts) < len(forms[PAST]):
+        strays |= stray_pasts
+        forms[PAST] = [w for w in forms[PAST] if w not in stray_pasts]
+    note = f"removed {', '.join(sorted(strays))}: not a spelling of this verb" if strays else ""
+    if lemma in CORRECTIONS:
+        tense, spellings, note = CORRECTIONS[lemma]
+        forms[tense] = list(spellings)
+    missing = [TENSES[t] for t in range(4) if not forms[t]]
+    if missing:
+        return None, f"no spelling of the {' and '.join(missing)} in the letters a to z"
+    if forms[PROGRESSIVE][0] == lemma or not all(w.endswith("ing") for w in forms[PROGRESSIVE]):
+        return None, f"{forms[PROGRESSIVE][0]} is not a progressive"
+    if not all(w.endswith("s") for w in forms[THIRD]):
+        return None, f"{forms[THIRD][0]} is not a third person"
+    return Verb(tuple(tuple(dict.fromkeys(spellings)) for spellings in forms)), note
+
+
+def _common_prefix(a: str, b: str) -> int:
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
+def is_irregular(verb: Verb) -> bool:
+    """Whether no accepted past is what regular spelling (with or without doubling) gives."""
+    lemma = verb.lemma
+    regular = {spell_past(lemma), lemma + "ed", lemma + lemma[-1] + "ed", lemma + "ked"}
+    return not regular & set(verb.forms[PAST])
+
+
+# --- files ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class VerbFile:
+    verbs: tuple[Verb, ...]
+    duplicates: int
+
+
+def read_verbs(path: str | Path) -> VerbFile:
+    """The course's `train.txt`, or a user's text or CSV file: four forms a line, in the order of `TENSES`.
+
+    Blanks, tabs, commas and semicolons separate; `burned/burnt` gives two spellings; a first line of tense names
+    is a header. A row that stands twice is counted and kept once.
+    """
+    return parse_verbs(_read_text(path), str(path))
+
+
+def parse_verbs(text: str, name: str = "the list") -> VerbFile:
+    """`read_verbs` on text at hand; `name` is what errors call it."""
+    seen: dict[tuple, Verb] = {}
+    count = 0
+    for number, cells in _cells(text):
+        if number == 1 and [c.lower() for c in cells] in (list(TENSES), ["sp", "tp", "pg", "p"]):
+            continue
+        forms = [tuple(dict.fromkeys(cell.lower().split("/"))) for cell in cells]
+        if len(cells) != 4:
+            raise UserError(f"{name}, line {number}: expected four forms ({', '.join(TENSES)}), found {len(cells)}.")
+        for word in (w for spellings in forms for w in spellings):
+            if not re.fullmatch(r"[a-z]{1,32}", word):
+                raise UserError(f"{name}, line {number}: expected words of 1 to 32 letters a to z, found {word!r}.")
+        count += 1
+        seen.setdefault(tuple(forms), Verb(tuple(forms)))
+    if not seen:
+        raise UserError(f"{name} holds no verbs: expected four forms a line ({', '.join(TENSES)}).")
+    return VerbFile(tuple(seen.values()), count - len(seen))
+
+
+def read_pairs(path: str | Path) -> list[tuple[str, int, str, int]]:
+    """The course's `test.txt`: (word, its tense, target, its tense).
+
+    Two words a line take the course's ten tense pairs in order; four columns (word, tense, target, tense) name them.
+    """
+    pairs = []
+    lines = list(_cells(_read_text(path)))
+    for index, (number, cells) in enumerate(lines):
+        if len(cells) == 4:
+            word, source, target, tense = cells
+            source, tense = parse_tense(source), parse_tense(tense)
+        elif len(cells) == 2 and index < len(COURSE_PAIRS):
+            (word, target), (_, source, _, tense) = cells, COURSE_PAIRS[index]
+        else:
+            raise UserError(
+                f"{path}, line {number}: expected two words (at most ten lines, in the course's order) or four columns "
+                f"(word, tense, target, tense), found {len(cells)} in line {index + 1} of the pairs."
+            )
+        for w in (word, target):
+            if not re.fullmatch(r"[a-z]{1,32}", w):
+                raise UserError(f"{path}, line {number}: expected words of 1 to 32 letters a to z, found {w!r}.")
+        pairs.append((word, source, target, tense))
+    if not pairs:
+        raise UserError(f"{path} holds no pairs: expected two words a line.")
+    return pairs
+
+
+def _read_text(path: str | Path) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror or error}.") from None
+    except UnicodeDecodeError:
+        raise UserError(f"Cannot read {path}: expected a UTF-8 text file.") from None
+
+
+def _cells(text: str):
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            yield number, re.split(r"\s*[,;\t]\s*|\s+", line.strip())

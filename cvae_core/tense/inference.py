@@ -1,0 +1,224 @@
+"""A trained model that speaks words: convert, list candidates, infer a tense, draw, refine and walk.
+
+Every answer is the network's own; the dictionary only names the tense of a known form (`lookup`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cvae_core import checkpoint
+from cvae_core.errors import UserError
+from cvae_core.latent import PATHS, kl_to_standard, product_of_experts
+from cvae_core.tense import data
+from cvae_core.tense.data import EOS, FIRST_LETTER, LETTERS, PAD, SOS, TENSES, Verb
+from cvae_core.tense.model import State, TenseConfig, TenseCVAE, allowed
+from cvae_core.training import config_from_dict
+
+CHUNK = 512  # words decoded at once
+
+
+@dataclass(frozen=True)
+class Candidate:
+    form: str
+    probability: float  # product of its letters' probabilities, the end included
+
+
+class Tense:
+    """A model with the rows it was trained on. Tenses are indices into `data.TENSES`."""
+
+    def __init__(self, model: TenseCVAE, verbs: Sequence[Verb] = (), name: str = ""):
+        self.model = model.eval()
+        self.verbs = list(verbs)
+        self.name = name
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.out.weight.device
+
+    def _letters(self, words: Sequence[str]) -> Tensor:
+        return torch.from_numpy(data.encode(words)).long().to(self.device)
+
+    def _tenses(self, tenses: Sequence[int]) -> Tensor:
+        return torch.tensor(list(tenses), device=self.device)
+
+    # --- conversion ---------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def convert(
+        self, words: Sequence[str], sources: Sequence[int], targets: Sequence[int], see_source: bool = True
+    ) -> list[Candidate]:
+        """The greedy answer for each word, z = mu; `see_source=False` leaves everything to z."""
+        answers = []
+        for start in range(0, len(words), CHUNK):
+            part = slice(start, start + CHUNK)
+            encoded = self.model.encode(self._letters(words[part]), self._tenses(sources[part]))
+            shown = self.model.see_source(encoded.memory) if see_source else None
+            letters, logprobs = self.model.greedy(encoded.mu, self._tenses(targets[part]), shown)
+            probabilities = logprobs.sum(1).exp().tolist()
+            forms = data.decode(letters.cpu())
+            answers += [Candidate(f, p) for f, p in zip(forms, probabilities, strict=True)]
+        return answers
+
+    @torch.no_grad()
+    def alternatives(self, word: str, source: int, target: int, width: int = 5) -> list[Candidate]:
+        """The `width` likeliest forms that beam search finds, best first; the greedy answer is always among them."""
+        encoded = self.model.encode(self._letters([word]), self._tenses([source]))
+        shown = self.model.see_source(encoded.memory)
+        state = self.model.initial_state(encoded.mu, self._tenses([target]))
+        prefixes, scores = [[SOS]], torch.zeros(1, device=self.device)
+        finished: list[tuple[float, list[int]]] = []
+        for place in range(data.MAX_LENGTH + 1):
+            letter = torch.tensor([[p[-1]] for p in prefixes], device=self.device)
+            seen = None if shown is None else shown.expand(len(prefixes), -1, -1)
+            logits, state = self.model.step(letter, state, seen, place)
+            total = scores[:, None] + allowed(logits[:, 0])
+            best, flat = total.flatten().topk(2 * width)
+            beam, beam_scores, kept = [], [], []
+            for score, index in zip(best.tolist(), flat.tolist(), strict=True):
+                row, following = divmod(index, data.VOCABULARY_SIZE)
+                if following == EOS:
+                    finished.append((score, prefixes[row][1:]))
+                elif following not in (PAD, SOS) and len(beam) < width:
+                    beam.append(prefixes[row] + [following])
+                    beam_scores.append(score)
+                    kept.append(row)
+            finished = sorted(finished, reverse=True)[:width]
+            if not beam or (len(finished) == width and finished[-1][0] >= beam_scores[0]):
+                break
+            state = State(state.h[:, kept], state.c[:, kept])
+            prefixes, scores = beam, torch.tensor(beam_scores, device=self.device)
+        found = {data.decode([ids])[0]: float(np.exp(score)) for score, ids in finished}
+        greedy = self.convert([word], [source], [target])[0]
+        found.setdefault(greedy.form, greedy.probability)
+        ranked = sorted((Candidate(f, p) for f, p in found.items()), key=lambda c: -c.probability)
+        if greedy.form not in [c.form for c in ranked[:width]]:
+            ranked[width - 1] = greedy
+        return ranked[:width]
+
+    @torch.no_grad()
+    def letter_probabilities(self, word: str, source: int, target: int) -> tuple[list[str], np.ndarray]:
+        """Letters of the greedy answer, `⏎` for its end, and the distribution at each: (T, 27), a to z then the end."""
+        encoded = self.model.encode(self._letters([word]), self._tenses([source]))
+        shown, tense = self.model.see_source(encoded.memory), self._tenses([target])
+        letters, _ = self.model.greedy(encoded.mu, tense, shown)
+        inputs = torch.nn.functional.pad(letters[:, :-1], (1, 0), value=SOS)
+        probs = allowed(self.model(inputs, encoded.mu, tense, shown))[0].exp().cpu().numpy()
+        names = [("⏎" if i == EOS else LETTERS[i - FIRST_LETTER]) for i in letters[0].tolist()]
+        return names, np.concatenate([probs[:, FIRST_LETTER:], probs[:, EOS : EOS + 1]], 1)
+
+    @torch.no_grad()
+    def posterior(self, words: Sequence[str], tenses: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """mu and logvar of q(z | word, tense): (n, Z) each."""
+        parts = [
+            self.model.encode(self._letters(words[i : i + CHUNK]), self._tenses(tenses[i : i + CHUNK]))[:2]
+            for i in range(0, len(words), CHUNK)
+        ]
+        mu, logvar = zip(*parts, strict=True)
+        return torch.cat(mu), torch.cat(logvar)
+
+    @torch.no_grad()
+    def tense_evidence(self, words: Sequence[str]) -> np.ndarray:
+        """Lower bound on log p(word | tense) for each tense, at z = mu and from z alone: (n, 4)."""
+        letters = self._letters(words)
+        mask = letters != PAD
+        inputs = torch.nn.functional.pad(letters[:, :-1], (1, 0), value=SOS)
+        evidence = []
+        for tense in range(len(TENSES)):
+            tenses = self._tenses([tense] * len(words))
+            encoded = self.model.encode(letters, tenses)
+            logprobs = allowed(self.model(inputs, encoded.mu, tenses))
+            recon = (logprobs.gather(2, letters[..., None])[..., 0] * mask).sum(1)
+            evidence.append(recon - kl_to_standard(encoded.mu, encoded.logvar).sum(1))
+        return torch.stack(evidence, 1).cpu().numpy()
+
+    def infer_tense(self, word: str) -> tuple[int, str]:
+        """The word's tense and who said so: the `dictionary` when it knows the form, else the `model`'s evidence.
+
+        Where the dictionary leaves several (put is present and past), the model chooses among them.
+        """
+        known = sorted({tense for _, tense in lookup(word)})
+        if len(known) == 1:
+            return known[0], "dictionary"
+        evidence = self.tense_evidence([word])[0]
+        if known:
+            return max(known, key=lambda t: evidence[t]), "dictionary"
+        return int(evidence.argmax()), "model"
+
+    # --- latent space -------------------------------------------------------------------------------------------
+
+    def draw(self, n: int, seed: int) -> Tensor:
+        """n samples of N(0, I): (n, Z), the same on every device."""
+        return torch.randn(n, self.model.latent_total, generator=torch.Generator().manual_seed(seed)).to(self.device)
+
+    @torch.no_grad()
+    def decode(self, z: Tensor, tense: int) -> list[Candidate]:
+        """Each z in one tense, from z alone."""
+        found = []
+        for part in z.split(CHUNK):
+            letters, logprobs = self.model.greedy(part, self._tenses([tense] * len(part)))
+            forms = data.decode(letters.cpu())
+            found += [Candidate(f, p) for f, p in zip(forms, logprobs.sum(1).exp().tolist(), strict=True)]
+        return found
+
+    def decode_rows(self, z: Tensor) -> list[tuple[str, ...]]:
+        """Each z in the four tenses."""
+        forms = [[c.form for c in self.decode(z, tense)] for tense in range(len(TENSES))]
+        return list(zip(*forms, strict=True))
+
+    def row_probabilities(self, z: Tensor) -> list[tuple[float, ...]]:
+        columns = [[c.probability for c in self.decode(z, tense)] for tense in range(len(TENSES))]
+        return list(zip(*columns, strict=True))
+
+    def refine(self, z: Tensor, rounds: int) -> Tensor:
+        """Read the four decoded forms as four views of one verb: multiply their posteriors, take the mean, again."""
+        for _ in range(rounds):
+            views = [self.posterior([c.form for c in self.decode(z, t)], [t] * len(z)) for t in range(len(TENSES))]
+            mu, logvar = (torch.stack(parts) for parts in zip(*views, strict=True))
+            z, _ = product_of_experts(mu, logvar, 0)
+        return z
+
+    def path(self, a: Tensor, b: Tensor, steps: int, method: str = "lerp") -> Tensor:
+        """`steps` points from a to b, both included: (Z,), (Z,) -> (steps, Z)."""
+        if method not in PATHS:
+            raise UserError(f"{method!r} is not a way between two points: expected {' or '.join(PATHS)}.")
+        return PATHS[method](a, b, torch.linspace(0, 1, steps, device=a.device))
+
+
+@cache
+def _forms() -> dict[str, list[tuple[Verb, int]]]:
+    forms: dict[str, list[tuple[Verb, int]]] = {}
+    for verb in data.load_lexicon().verbs:
+        for tense, spellings in enumerate(verb.forms):
+            for word in spellings:
+                forms.setdefault(word, []).append((verb, tense))
+    return forms
+
+
+def lookup(word: str) -> list[tuple[Verb, int]]:
+    """What the dictionary takes the form for: verbs with the tense it is in, none when it is unknown."""
+    return list(_forms().get(word, []))
+
+
+def load(name_or_path: str, device: torch.device | str = "cpu") -> Tense:
+    """A shipped checkpoint by name, or any file of this program by path, ready to use."""
+    path = checkpoint.find(str(name_or_path))
+    tensors, metadata = checkpoint.read(path, device)
+    if metadata.get("system") != "tense":
+        raise UserError(f"{Path(path).name} is a checkpoint of {metadata.get('system')}, not of tense.")
+    config = config_from_dict(TenseConfig, metadata["config"])
+    model = TenseCVAE(config).to(device)
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError:
+        raise UserError(f"{Path(path).name} holds weights that do not fit its config.") from None
+    if metadata["rows"] is None:
+        verbs = data.select_split(data.load_lexicon().verbs, config.train_on)
+    else:
+        verbs = [Verb(tuple(tuple(spellings) for spellings in row)) for row in metadata["rows"]]
+    return Tense(model, verbs, Path(path).stem)

@@ -1,0 +1,46 @@
+"""Invented regular verbs: the start of one verb joined to the stem end of another that inflects regularly.
+
+Training on them teaches spelling rather than vocabulary ("data hallucination", Anastasopoulos and Neubig 2019).
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from cvae_core.tense.data import VOWELS, Verb, is_irregular
+
+SHORTEST, LONGEST = 3, 14
+
+
+def regular_verbs(verbs: Sequence[Verb]) -> list[Verb]:
+    """Verbs whose four forms share all but a letter or two of the present: what may give its ending."""
+    return [v for v in verbs if not is_irregular(v) and len(v.lemma) >= SHORTEST and _stem(v.row) > 1]
+
+
+def _stem(row: Sequence[str]) -> int:
+    """Length of the beginning that all four forms share."""
+    shortest = min(map(len, row))
+    return next((i for i in range(shortest) if len({w[i] for w in row}) > 1), shortest)
+
+
+def invent(verbs: Sequence[Verb], regular: Sequence[Verb], count: int, generator: torch.Generator) -> list[tuple]:
+    """`count` rows of four forms: start of any verb + end of a regular one, cut so that vowel and consonant alternate
+    as they did in the second verb."""
+    rows = []
+    while len(rows) < count:
+        n = count - len(rows)
+        starts = torch.randint(len(verbs), (n,), generator=generator).tolist()
+        ends = torch.randint(len(regular), (n,), generator=generator).tolist()
+        cuts = torch.rand(n, 2, generator=generator).tolist()
+        for i, j, (u, v) in zip(starts, ends, cuts, strict=True):
+            row = regular[j].row
+            stem = _stem(row)
+            # Keep at least the last three letters before the ending, where they exist: doubling depends on them.
+            end = int(v * max(stem - 2, 1))
+            head = verbs[i].lemma
+            head = head[: 1 + int(u * (len(head) - 1))]
+            if end > 0 and (head[-1] in VOWELS) != (row[0][end - 1] in VOWELS):
+                continue
+            if SHORTEST <= len(head) + len(row[0]) - end <= LONGEST:
+                rows.append(tuple(head + word[end:] for word in row))
+    return rows

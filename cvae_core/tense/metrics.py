@@ -1,0 +1,65 @@
+"""The course's scores, as it defines them, and exact-match accuracy."""
+
+from collections.abc import Callable, Sequence
+
+from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
+
+from cvae_core.tense.data import COURSE_PAIRS, DIRECTIONS, TENSES, Verb
+
+
+def bleu4(prediction: str, reference: str) -> float:
+    """BLEU-4 on letters, smoothing method 1; for three letters the course takes three weights of 0.33."""
+    weights = (0.33,) * 3 if len(reference) == 3 else (0.25,) * 4
+    return sentence_bleu([list(reference)], list(prediction), weights, SmoothingFunction().method1)
+
+
+def bleu4_of_pairs(tense, pairs: Sequence[tuple] = COURSE_PAIRS) -> float:
+    """Mean BLEU-4 over (word, tense, target, tense) pairs."""
+    words, sources, references, targets = zip(*pairs, strict=True)
+    made = tense.convert(words, sources, targets)
+    return sum(bleu4(m.form, r) for m, r in zip(made, references, strict=True)) / len(pairs)
+
+
+def gaussian_score(rows: Sequence[tuple[str, ...]], verbs: Sequence[Verb]) -> tuple[float, float]:
+    """Share of 4-tuples that are a verb's row (any accepted spellings), and share of n that are different verbs.
+
+    A tuple counts once, however often its row stands in the file: the course's script counts it once a line.
+    """
+    by_present: dict[str, list[Verb]] = {}
+    for verb in verbs:
+        for word in verb.forms[0]:
+            by_present.setdefault(word, []).append(verb)
+    matches = [next((v for v in by_present.get(row[0], []) if v.accepts(row)), None) for row in rows]
+    hits = [v for v in matches if v is not None]
+    return len(hits) / len(rows), len(set(hits)) / len(rows)
+
+
+def gaussian_scores(tense, verbs: Sequence[Verb], n: int, seed: int, rounds: int = 0) -> dict[str, float]:
+    """Gaussian score and distinct rows of n draws, one shot or after rounds of refinement."""
+    z = tense.draw(n, seed)
+    share, distinct = gaussian_score(tense.decode_rows(tense.refine(z, rounds)), verbs)
+    suffix = "_refined" if rounds else ""
+    return {f"gaussian{suffix}": share, f"distinct{suffix}": distinct}
+
+
+def accuracy(tense, verbs: Sequence[Verb]) -> dict:
+    """`accuracy_of` a model."""
+    return accuracy_of(lambda *args: [c.form for c in tense.convert(*args)], verbs)
+
+
+def accuracy_of(convert: Callable[[list, list, list], list[str]], verbs: Sequence[Verb]) -> dict:
+    """Exact match from each verb's commonest spelling, any accepted variant right.
+
+    `accuracy` is the mean of the 12 directions, `by_direction` each, `reconstruction` the mean of the 4 tenses.
+    """
+    pairs = [*DIRECTIONS, *((t, t) for t in range(len(TENSES)))]
+    tasks = [(v, s, t) for s, t in pairs for v in verbs]
+    made = convert([v.row[s] for v, s, _ in tasks], [s for _, s, _ in tasks], [t for *_, t in tasks])
+    right = [m in v.forms[t] for m, (v, _, t) in zip(made, tasks, strict=True)]
+    share = {pair: sum(right[i * len(verbs) : (i + 1) * len(verbs)]) / len(verbs) for i, pair in enumerate(pairs)}
+    by_direction = {f"{TENSES[s]}>{TENSES[t]}": share[s, t] for s, t in DIRECTIONS}
+    return {
+        "accuracy": sum(by_direction.values()) / len(by_direction),
+        "by_direction": by_direction,
+        "reconstruction": sum(share[t, t] for t in range(len(TENSES))) / len(TENSES),
+    }

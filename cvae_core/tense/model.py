@@ -1,0 +1,255 @@
+"""The character seq2seq CVAE: LSTM encoder, Gaussian latent, LSTM decoder, tense as condition.
+
+One class covers the three reports and the shipped model; every difference between them is a field of `TenseConfig`.
+Shapes: B words, T letters, H hidden, Z latent (of hidden and cell together), V vocabulary.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from cvae_core.errors import UserError
+from cvae_core.tense.data import EOS, MAX_LENGTH, PAD, SOS, TENSES, VOCABULARY_SIZE
+from cvae_core.training import TrainConfig, option
+
+
+@dataclass(frozen=True)
+class TenseConfig(TrainConfig):
+    """Model, data and loss of the tense system. Comments name the reports where they differ."""
+
+    # Model
+    hidden_size: int = option(256, "width of the LSTMs (256 in all reports)")
+    embedding_size: int = option(64, "width of a letter's embedding; 0 means hidden_size, as in the reports")
+    latent_size: int = option(32, "dimensions of each latent (32 in all reports)")
+    condition: str = option("embedding", "tense as an embedding (000, 002) or one-hot (001)", ("embedding", "one-hot"))
+    condition_size: int = option(8, "width of the tense embedding (8 in all reports); one-hot has 4")
+    condition_into: str = option(
+        "hidden+cell", "where the tense enters: hidden (000) or both states (002)", ("hidden", "hidden+cell")
+    )
+    latents: str = option(
+        "hidden", "read z from the hidden state (000, 001) or one each from both (002)", ("hidden", "hidden+cell")
+    )
+    decoder_state: str = option(
+        "hidden+cell", "what z sets: hidden, with a cell of zeros (000), or both (002)", ("hidden", "hidden+cell")
+    )
+    state_layers: int = option(2, "layers from z to the decoder's state: 1 (reports), 2 adds a tanh layer", (1, 2))
+    decoder_activation: str = option(
+        "none", "on the decoder's input letters: relu (000, 002) or none", ("relu", "none")
+    )
+    encoder_sos: bool = option(False, "whether the encoder also reads SOS before the word (002)")
+    bidirectional: bool = option(True, "whether the encoder also reads backwards (no report does)")
+    source: str = option(
+        "aligned",
+        "how the decoder sees the source word in conversion: none (reports), attention (Luong et al. 2015) or "
+        "aligned (the encoder's output at the letter's own place: English inflects at the end)",
+        ("none", "attention", "aligned"),
+    )
+    # Training: what the shipped model uses
+    kl_max: float = option(0.3, "largest KL weight")
+    kl_ramp: float = option(0.2, "share of each cycle in which the weight rises; it holds for the rest")
+    # Data
+    pairs: str = option("all", "decode the same tense (reports), or any tense of the verb", ("same", "all"))
+    train_on: str = option("train", "the training split of the verbs, or all of them (reports)", ("train", "all"))
+    source_dropout: float = option(0.6, "share of real verbs for which the decoder does not see the source word")
+    invented: float = option(0.5, "share of each batch that is invented regular verbs")
+    # Loss
+    recon: str = option("sum", "cross entropy summed over letters, or their mean (reports)", ("sum", "mean"))
+    free_running_loss: str = option(
+        "target", "letters scored in free running: all of the target, or until the model says EOS (000)",
+        ("target", "until-eos"),
+    )  # fmt: skip
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name, low, high in (
+            ("hidden_size", 8, 4096), ("embedding_size", 0, 4096), ("latent_size", 1, 1024), ("condition_size", 1, 256),
+        ):  # fmt: skip
+            if not low <= getattr(self, name) <= high:
+                raise UserError(f"{name} is {getattr(self, name)}: expected {low} to {high}.")
+        for name in ("source_dropout", "invented"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"{name} is {getattr(self, name)}: expected a share between 0 and 1.")
+        if self.invented == 1:
+            raise UserError("invented is 1: expected less, so that real verbs are left.")
+        if self.latents == "hidden+cell" and self.decoder_state != "hidden+cell":
+            raise UserError("latents hidden+cell need decoder_state hidden+cell.")
+
+
+class Encoded(NamedTuple):
+    """The posterior q(z | word, tense) and, for decoders that see it, the encoder's output at each letter."""
+
+    mu: Tensor  # (B, Z)
+    logvar: Tensor  # (B, Z)
+    memory: Tensor | None  # (B, T, 2H or H), zeros on padding
+
+
+class State(NamedTuple):
+    h: Tensor  # (1, B, H)
+    c: Tensor  # (1, B, H)
+
+
+class TenseCVAE(nn.Module):
+    def __init__(self, config: TenseConfig):
+        super().__init__()
+        self.config = config
+        hidden = config.hidden_size
+        width = config.embedding_size or hidden
+        directions = 2 if config.bidirectional else 1
+        one_hot = config.condition == "one-hot"
+        condition = len(TENSES) if one_hot else config.condition_size
+
+        self.tense_embedding = nn.Embedding(len(TENSES), condition)
+        if one_hot:
+            self.tense_embedding.weight = nn.Parameter(torch.eye(len(TENSES)), requires_grad=False)
+        self.encoder_embedding = nn.Embedding(VOCABULARY_SIZE, width)
+        self.encoder = nn.LSTM(width, hidden, batch_first=True, bidirectional=config.bidirectional)
+        self.latent_count = 2 if config.latents == "hidden+cell" else 1  # one z, or one each for hidden and cell
+        self.to_mu = nn.ModuleList(nn.Linear(directions * hidden, config.latent_size) for _ in range(self.latent_count))
+        self.to_logvar = nn.ModuleList(
+            nn.Linear(directions * hidden, config.latent_size) for _ in range(self.latent_count)
+        )
+
+        def to_state() -> nn.Module:
+            z_and_tense = config.latent_size + condition
+            if config.state_layers == 1:
+                return nn.Linear(z_and_tense, hidden)
+            return nn.Sequential(nn.Linear(z_and_tense, hidden), nn.Tanh(), nn.Linear(hidden, hidden))
+
+        self.to_hidden = to_state()
+        self.to_cell = to_state() if config.decoder_state == "hidden+cell" else None
+        self.decoder_embedding = nn.Embedding(VOCABULARY_SIZE, width)
+        seen = directions * hidden if config.source == "aligned" else 0
+        self.see = nn.Linear(seen, width) if seen else None  # what the decoder takes in of the source letter
+        self.decoder = nn.LSTM(width, hidden, batch_first=True)
+        if config.source == "attention":
+            self.query = nn.Linear(hidden, directions * hidden, bias=False)
+            self.combine = nn.Linear(hidden + directions * hidden, hidden)
+        self.out = nn.Linear(hidden, VOCABULARY_SIZE)
+
+    @property
+    def latent_total(self) -> int:
+        """Dimensions of z: one latent, or those of hidden and cell side by side."""
+        return self.latent_count * self.config.latent_size
+
+    # --- encoder ------------------------------------------------------------------------------------------------
+
+    def encode(self, letters: Tensor, tense: Tensor) -> Encoded:
+        """Letters (B, T) with EOS and padding, tense (B,) -> posterior and memory."""
+        config = self.config
+        lengths = (letters != PAD).sum(1)
+        letters = letters[:, : int(lengths.max())]  # cut padding to this batch
+        if config.encoder_sos:
+            letters = F.pad(letters, (1, 0), value=SOS)
+            lengths = lengths + 1
+        h0 = self._condition_state(tense)
+        c0 = h0 if config.condition_into == "hidden+cell" else torch.zeros_like(h0)
+        packed = pack_padded_sequence(
+            self.encoder_embedding(letters), lengths.cpu(), batch_first=True, enforce_sorted=False
+        )
+        outputs, (h, c) = self.encoder(packed, (h0, c0))
+        h, c = (s.transpose(0, 1).flatten(1) for s in (h, c))  # (B, directions * H)
+        read = (h, c)[: self.latent_count]
+        mu = torch.cat([layer(s) for layer, s in zip(self.to_mu, read, strict=True)], 1)
+        logvar = torch.cat([layer(s) for layer, s in zip(self.to_logvar, read, strict=True)], 1)
+        memory = None
+        if config.source != "none":
+            memory, _ = pad_packed_sequence(outputs, batch_first=True)
+            if config.encoder_sos:
+                memory = memory[:, 1:]  # back in step with the letters
+        return Encoded(mu, logvar, memory)
+
+    def _condition_state(self, tense: Tensor) -> Tensor:
+        """Initial encoder state: zeros, then the tense in the last places (000, 002). (directions, B, H)"""
+        embedded = self.tense_embedding(tense)
+        state = F.pad(embedded, (self.config.hidden_size - embedded.shape[1], 0))
+        return state.expand(2 if self.config.bidirectional else 1, -1, -1).contiguous()
+
+    # --- decoder ------------------------------------------------------------------------------------------------
+
+    def initial_state(self, z: Tensor, tense: Tensor) -> State:
+        """z (B, Z), tense (B,) -> the decoder's first state."""
+        embedded = self.tense_embedding(tense)
+        z_hidden, z_cell = (z, z) if self.latent_count == 1 else z.chunk(2, 1)
+        h = self.to_hidden(torch.cat([z_hidden, embedded], 1))[None]
+        c = torch.zeros_like(h) if self.to_cell is None else self.to_cell(torch.cat([z_cell, embedded], 1))[None]
+        return State(h, c)
+
+    def see_source(self, memory: Tensor | None, seen: Tensor | None = None) -> Tensor | None:
+        """What of the source word reaches the decoder, prepared once a word; `seen` (B,) bool hides it from some."""
+        if memory is None:
+            return None
+        shown = self.see(memory) if self.see is not None else memory
+        present = memory.abs().sum(-1, keepdim=True) > 0  # neither padding nor hidden
+        if seen is not None:
+            present = present & seen[:, None, None]
+        return shown * present
+
+    def step(self, inputs: Tensor, state: State, shown: Tensor | None, at: int = 0) -> tuple[Tensor, State]:
+        """Decode letters (B, T) that stand at places `at` onwards: logits (B, T, V) and the state after them."""
+        x = self.decoder_embedding(inputs)
+        if self.config.decoder_activation == "relu":
+            x = F.relu(x)
+        if shown is not None and self.see is not None:
+            place = shown[:, at : at + inputs.shape[1]]
+            x = x + F.pad(place, (0, 0, 0, inputs.shape[1] - place.shape[1]))
+        outputs, (h, c) = self.decoder(x, (state.h, state.c))
+        if self.config.source == "attention":
+            outputs = self._attend(outputs, shown)
+        return self.out(outputs), State(h, c)
+
+    def _attend(self, outputs: Tensor, shown: Tensor | None) -> Tensor:
+        """Luong attention, general score; a word that is not shown gives a context of zeros."""
+        if shown is None:
+            context = outputs.new_zeros(*outputs.shape[:2], self.query.out_features)
+        else:
+            scores = self.query(outputs) @ shown.transpose(1, 2)  # (B, T, S)
+            empty = (shown == 0).all(-1)[:, None]
+            weights = torch.softmax(scores.masked_fill(empty, -1e9), -1)
+            context = weights @ shown
+        return torch.tanh(self.combine(torch.cat([outputs, context], -1)))
+
+    def forward(self, inputs: Tensor, z: Tensor, tense: Tensor, shown: Tensor | None = None) -> Tensor:
+        """Logits (B, T, V) of the letters that follow each of `inputs` (B, T), in one call."""
+        return self.step(inputs, self.initial_state(z, tense), shown)[0]
+
+    @torch.no_grad()
+    def greedy(
+        self, z: Tensor, tense: Tensor, shown: Tensor | None = None, max_length: int = MAX_LENGTH + 1
+    ) -> tuple[Tensor, Tensor]:
+        """Free-running decoding: the likeliest letter at each place.
+
+        -> letters (B, T) with PAD after EOS, and log-probability of each letter (B, T), 0 after EOS.
+        """
+        state = self.initial_state(z, tense)
+        letter = torch.full((len(z), 1), SOS, device=z.device)
+        done = torch.zeros(len(z), dtype=torch.bool, device=z.device)
+        letters, logprobs = [], []
+        for place in range(max_length):
+            logits, state = self.step(letter, state, shown, place)
+            logprob, letter = allowed(logits[:, 0]).max(-1)
+            letter = letter.masked_fill(done, PAD)
+            letters.append(letter)
+            logprobs.append(logprob.masked_fill(done, 0.0))
+            done = done | (letter == EOS)
+            letter = letter[:, None]
+            if bool(done.all()):
+                break
+        return torch.stack(letters, 1), torch.stack(logprobs, 1)
+
+
+def allowed(logits: Tensor) -> Tensor:
+    """Log-probabilities over what may come next: letters and EOS, never PAD or SOS."""
+    blocked = torch.zeros(VOCABULARY_SIZE, dtype=torch.bool, device=logits.device)
+    blocked[PAD] = blocked[SOS] = True
+    return torch.log_softmax(logits.float().masked_fill(blocked, -1e9), -1)
+
+
+def build(config: TenseConfig) -> TenseCVAE:
+    """A model with weights drawn from the config's seed; the global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return TenseCVAE(config)

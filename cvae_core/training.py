@@ -1,0 +1,326 @@
+"""`fit`: the one training loop, for every system.
+
+A task (see `Task`) knows its data, model and losses; `fit` knows optimisation, schedules, the log, checkpoints,
+stopping and resuming. All randomness of a batch comes from a generator seeded by (seed, epoch, batch), so that a
+position in training is three integers, and a run that was killed goes on bit for bit (on one device kind).
+"""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from cvae_core import schedules
+from cvae_core.errors import UserError
+from cvae_core.runs import Run
+
+SAVE_SECONDS = 60.0  # `last` is also saved inside a long epoch, this often
+STATUS_SECONDS = 1.0
+
+
+def option(default: Any, text: str, choices: tuple = ()) -> Any:
+    """A config field with its comment, which the command line and the pages show."""
+    return field(default=default, metadata={"help": text, "choices": choices})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What `fit` needs to know; each system's config adds its own fields."""
+
+    epochs: int = option(30, "passes over the data")
+    batch_size: int = option(256, "examples in a batch")
+    seed: int = option(0, "seed of weights, order and noise")
+    optimizer: str = option("adamw", "update rule", ("adamw", "adam", "sgd"))
+    learning_rate: float = option(2e-3, "peak learning rate")
+    lr_schedule: str = option("one-cycle", "learning rate over training", ("constant", "decayed", "one-cycle"))
+    weight_decay: float = option(0.0, "decoupled weight decay (adamw only)")
+    clip_norm: float = option(1.0, "largest gradient norm; 0 leaves gradients alone")
+    kl_schedule: str = option("linear", "shape of the KL weight's rise", ("constant", "linear", "sigmoid"))
+    kl_max: float = option(1.0, "largest KL weight")
+    kl_cycles: int = option(1, "annealing cycles; 1 is monotonic")
+    kl_zero: float = option(0.0, "share of each cycle with weight 0")
+    kl_ramp: float = option(1.0, "share of each cycle in which the weight rises; it holds for the rest")
+    tf_schedule: str = option(
+        "linear", "shape of the teacher-forcing ratio", ("constant", "linear", "two-slopes", "geometric")
+    )
+    tf_plateau: float = option(0.0, "linear: share of training before the ratio falls")
+    tf_final: float = option(1.0, "linear, two-slopes: ratio at the end; constant: the ratio")
+    tf_knee: float = option(0.5, "two-slopes: share of training at which the slope changes")
+    tf_knee_ratio: float = option(0.8, "two-slopes: ratio at the knee")
+    tf_factor: float = option(0.85, "geometric: factor of each drop")
+    tf_every: int = option(3, "geometric: epochs between drops")
+    evaluate_every: int = option(0, "steps between evaluations; 0 evaluates once an epoch, at its end")
+    keep: str = option("last", "weights that are kept: the last, or those with the best score", ("last", "best"))
+    precision: str = option("float32", "float32, or bfloat16 autocast on a GPU", ("float32", "bfloat16"))
+
+    def __post_init__(self):
+        for f in fields(self):
+            value, choices = getattr(self, f.name), f.metadata.get("choices")
+            if choices and value not in choices:
+                raise UserError(f"{f.name} is {value!r}: expected one of {', '.join(map(str, choices))}.")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UserError(f"{f.name} is {value}: expected a finite number.")
+        for name in ("epochs", "batch_size", "kl_cycles", "tf_every"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}: expected at least 1.")
+        for name in ("kl_zero", "kl_ramp", "tf_plateau", "tf_final", "tf_knee", "tf_knee_ratio", "tf_factor"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"{name} is {getattr(self, name)}: expected a share between 0 and 1.")
+        for name in ("weight_decay", "clip_norm", "kl_max", "evaluate_every"):
+            if getattr(self, name) < 0:
+                raise UserError(f"{name} is {getattr(self, name)}: expected 0 or more.")
+        if self.learning_rate <= 0:
+            raise UserError(f"learning_rate is {self.learning_rate}: expected more than 0.")
+
+
+def config_from_dict(cls: type, values: dict[str, Any]) -> Any:
+    """A config from plain JSON values: unknown or mistyped fields are an error, missing ones take the default."""
+    known = {f.name: f for f in fields(cls)}
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise UserError(f"Unknown config field {unknown[0]!r} for {cls.__name__}.")
+    checked = {}
+    for name, value in values.items():
+        default = known[name].default
+        kind = type(default) if default is not MISSING else str
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if type(value) is not kind:
+            raise UserError(f"Config field {name} is {value!r}: expected {kind.__name__}.")
+        checked[name] = value
+    return cls(**checked)
+
+
+class Task(Protocol):
+    """What a system hands to `fit`."""
+
+    system: str  # tense, digits, video
+    unit: str  # what an example is: words, images, frames
+    config: TrainConfig
+    model: nn.Module
+
+    def steps_per_epoch(self) -> int: ...
+
+    def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Any]:
+        """The batches of one epoch, a function of the generator alone."""
+
+    def loss(self, batch: Any, beta: float, teacher_forcing: float, generator: torch.Generator) -> dict[str, Tensor]:
+        """`loss` (what is minimised), `recon`, `kl`, … as means over the batch."""
+
+    def count(self, batch: Any) -> int:
+        """How many examples a batch holds."""
+
+    def evaluate(self) -> dict[str, float]:
+        """Scores on data not trained on, in eval mode, without changing any state; `score` decides what is best."""
+
+    def samples(self) -> dict[str, Any]:
+        """Something to look at: what the model makes of a few inputs now (plain JSON values)."""
+
+    def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Weights and metadata, as `checkpoint.write` takes them."""
+
+
+def beta_at(config: TrainConfig, epoch: int) -> float:
+    """KL weight of an epoch."""
+    return schedules.kl_weight(
+        epoch / config.epochs, config.kl_schedule, config.kl_max, config.kl_cycles, config.kl_zero, config.kl_ramp
+    )
+
+
+def teacher_forcing_at(config: TrainConfig, epoch: int) -> float:
+    """Teacher-forcing ratio of an epoch."""
+    progress = epoch / config.epochs
+    if config.tf_schedule == "constant":
+        return config.tf_final
+    if config.tf_schedule == "linear":
+        return schedules.linear_teacher_forcing(progress, config.tf_plateau, config.tf_final)
+    if config.tf_schedule == "two-slopes":
+        return schedules.two_slopes_teacher_forcing(progress, config.tf_knee, config.tf_knee_ratio, config.tf_final)
+    return schedules.geometric_teacher_forcing(epoch, config.tf_factor, config.tf_every)
+
+
+def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), lr=config.learning_rate)
+    if config.optimizer == "adam":
+        return torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+    return torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+
+
+def generator_at(seed: int, epoch: int, batch: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """The source of all randomness at one position of training; batch -1 orders the epoch's data."""
+    # The CPU's generator takes 32 bits of a seed: a prime stride keeps positions of one run apart within them.
+    mixed = ((seed * 1_000_003 + epoch) * 1_000_003 + batch + 1) % 2**32
+    return torch.Generator(device).manual_seed(mixed)
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """`auto` is the GPU when there is one; asking for a missing one is an error."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("No CUDA device is available here: use --device cpu or auto.")
+    if name not in ("cpu", "cuda"):
+        raise UserError(f"{name!r} is not a device: expected auto, cpu or cuda.")
+    return torch.device(name)
+
+
+@dataclass
+class Position:
+    """How far training has come, and what it has summed up since the epoch began; all of it plain JSON."""
+
+    epoch: int = 0
+    batch: int = 0
+    best: float | None = None
+    seconds: float = 0.0
+    examples: int = 0
+    totals: dict[str, float] = field(default_factory=dict)
+
+
+def fit(
+    task: Task,
+    run: Run,
+    resume: bool = False,
+    stopped: Callable[[], bool] = lambda: False,
+    on_event: Callable[[dict[str, Any]], None] = lambda event: None,
+) -> str:
+    """Train `task` into `run` and return how it ended: `finished` or `stopped`.
+
+    `stopped` is asked before every batch; a stopped run keeps its exact place. `on_event` gets
+    `{"kind": "batch", epoch, batch, batches, eta, …}` and `{"kind": "epoch", "row": …}`. A loss or gradient that is
+    not finite raises `UserError` and leaves the last good state on disk; every failure is written to the run.
+    """
+    try:
+        ended = _fit(task, run, resume, stopped, on_event)
+    except BaseException as error:
+        run.write_status(state="failed", error=str(error) or type(error).__name__)
+        raise
+    run.write_status(state=ended, eta=0.0 if ended == "finished" else None)
+    return ended
+
+
+def _fit(task, run, resume, stopped, on_event) -> str:
+    config, model = task.config, task.model
+    device = next(model.parameters()).device
+    optimizer = make_optimizer(model, config)
+    position = Position()
+    rows: list[dict] = []
+    if resume:
+        tensors, saved = run.read_last()
+        model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+        _load_optimizer(optimizer, tensors)
+        position = Position(**saved)
+        rows = run.read_metrics()[: position.epoch]
+    run.write_metrics(rows)
+
+    steps = task.steps_per_epoch()
+    last_save = last_status = time.monotonic()
+    began, done_before = time.monotonic(), position.epoch * steps + position.batch
+    run.write_status(state="running", epoch=position.epoch, epochs=config.epochs, error=None)
+
+    def save() -> None:
+        nonlocal last_save
+        tensors = {f"model.{k}": v for k, v in model.state_dict().items()} | _optimizer_tensors(optimizer)
+        run.write_last(tensors, vars(position))
+        last_save = time.monotonic()
+
+    def score() -> dict[str, float]:
+        model.eval()
+        scores = task.evaluate()
+        model.train()
+        if config.keep == "best" and (position.best is None or scores["score"] > position.best):
+            position.best = scores["score"]
+            run.write_best(*task.checkpoint())
+        return scores
+
+    while position.epoch < config.epochs:
+        epoch, started = position.epoch, time.monotonic()
+        before = position.seconds
+        beta, teacher_forcing = beta_at(config, epoch), teacher_forcing_at(config, epoch)
+        model.train()
+        for index, batch in enumerate(task.batches(epoch, generator_at(config.seed, epoch, -1))):
+            if index < position.batch:
+                continue
+            if stopped():
+                position.seconds = before + time.monotonic() - started
+                save()
+                return "stopped"
+            rate = schedules.learning_rate(
+                (epoch * steps + index) / (config.epochs * steps), config.lr_schedule, config.learning_rate
+            )
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            autocast = (
+                torch.autocast(device.type, torch.bfloat16)
+                if config.precision == "bfloat16" and device.type == "cuda"
+                else contextlib.nullcontext()
+            )
+            with autocast:
+                terms = task.loss(batch, beta, teacher_forcing, generator_at(config.seed, epoch, index, device))
+            optimizer.zero_grad(set_to_none=True)
+            terms["loss"].backward()
+            norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm or math.inf)
+            if not math.isfinite(norm.item()) or not math.isfinite(terms["loss"].item()):
+                raise UserError(
+                    f"The loss is no longer a finite number (epoch {epoch + 1}, batch {index + 1}): "
+                    "try a lower learning rate or a smaller clip_norm."
+                )
+            optimizer.step()
+
+            count = task.count(batch)
+            for name, value in terms.items():
+                position.totals[name] = position.totals.get(name, 0.0) + value.item() * count
+            position.examples += count
+            position.batch = index + 1
+            position.seconds = before + time.monotonic() - started
+            if config.evaluate_every and (epoch * steps + index + 1) % config.evaluate_every == 0:
+                score()
+            now = time.monotonic()
+            done = epoch * steps + index + 1
+            eta = (now - began) / max(done - done_before, 1) * (config.epochs * steps - done)
+            on_event({
+                "kind": "batch", "epoch": epoch, "epochs": config.epochs, "batch": index + 1, "batches": steps,
+                "eta": eta, "loss": terms["loss"].item(),
+            })  # fmt: skip
+            if now - last_status > STATUS_SECONDS:
+                run.write_status(state="running", epoch=epoch, epochs=config.epochs, batch=index + 1, eta=eta)
+                last_status = now
+            if now - last_save > SAVE_SECONDS:
+                save()
+
+        row = {"epoch": epoch + 1, "step": (epoch + 1) * steps}
+        row |= {name: total / position.examples for name, total in position.totals.items()}
+        row |= {"beta": beta, "teacher_forcing_ratio": teacher_forcing, "learning_rate": rate}
+        row |= {k: v for k, v in score().items() if v is not None}
+        row |= {
+            "seconds": round(position.seconds, 3),
+            f"{task.unit}_per_second": round(position.examples / max(position.seconds, 1e-9), 1),
+        }
+        rows.append(row)
+        run.write_metrics(rows)
+        run.write_samples(epoch + 1, task.samples())
+        if config.keep == "last":
+            run.write_best(*task.checkpoint())
+        position = Position(epoch=epoch + 1, best=position.best)
+        save()
+        on_event({"kind": "epoch", "row": row})
+    return "finished"
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state = optimizer.state_dict()["state"]
+    return {f"optimizer.{i}.{k}": torch.as_tensor(v) for i, entry in state.items() for k, v in entry.items()}
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".")
+            state.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
