@@ -49,6 +49,7 @@ class TenseConfig(TrainConfig):
         ("none", "attention", "aligned"),
     )
     # Training: what the shipped model uses
+    epochs: int = option(20, "passes over the data")
     kl_max: float = option(0.3, "largest KL weight")
     kl_ramp: float = option(0.2, "share of each cycle in which the weight rises; it holds for the rest")
     # Data

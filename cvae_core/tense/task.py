@@ -113,16 +113,18 @@ class TenseTask:
         shown = model.see_source(encoded.memory, seen=~(hidden & batch.real))
         mask = batch.target != PAD
         inputs = F.pad(batch.target[:, :-1], (1, 0), value=SOS)
-        if teacher_forcing < 1:
+        free = torch.rand(len(z), generator=generator, device=z.device) >= teacher_forcing
+        if bool(free.any()):
             # The likeliest letter carries no gradient, so free running is the same call on letters decoded first.
-            free = torch.rand(len(z), generator=generator, device=z.device) >= teacher_forcing
-            own, _ = model.greedy(z, batch.target_tense, shown, batch.target.shape[1])
-            own = _stack(own, batch.target)[: len(own)]
-            inputs = torch.where(free[:, None], F.pad(own[:, :-1], (1, 0), value=SOS), inputs)
+            own, _ = model.greedy(
+                z[free], batch.target_tense[free], None if shown is None else shown[free], batch.target.shape[1]
+            )
+            own = F.pad(own, (0, batch.target.shape[1] - own.shape[1]), value=PAD)
+            inputs[free] = F.pad(own[:, :-1], (1, 0), value=SOS)
             if config.free_running_loss == "until-eos":
                 before_end = (own == EOS).cumsum(1) == 0
-                before_end[:, 0] = True
-                mask = torch.where(free[:, None], mask & before_end, mask)
+                before_end[:, 0] = True  # a word that ends at once still counts for one letter
+                mask[free] = mask[free] & before_end
         logits = model(inputs, z, batch.target_tense, shown)
         nll = F.cross_entropy(logits.float().transpose(1, 2), batch.target, reduction="none") * mask
         recon = nll.sum(1) if config.recon == "sum" else nll.sum(1) / mask.sum(1)

@@ -1,0 +1,49 @@
+# make app starts the app, make test runs the tests; each sets up .venv by itself, once.
+PYTHON ?= python3
+PORT ?= 8501
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+APP_READY := $(VENV)/.app-ready
+TESTS_READY := $(VENV)/.tests-ready
+
+.PHONY: app test test-slow lint browser
+
+app: $(APP_READY)
+	@echo "The app is at http://localhost:$(PORT) (Ctrl+C stops it)."
+	@$(VENV)/bin/python -m streamlit run app.py --server.port $(PORT) --server.headless true \
+		--browser.serverAddress localhost --browser.gatherUsageStats false
+
+test: lint browser
+	$(VENV)/bin/python -m pytest
+
+test-slow: $(TESTS_READY) browser
+	$(VENV)/bin/python -m pytest -m slow
+
+lint: $(TESTS_READY)
+	$(VENV)/bin/python -m ruff check
+	$(VENV)/bin/python -m ruff format --check
+
+# A stamp is newer than its list when everything on the list is installed.
+$(APP_READY): requirements.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11 or newer."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed and $(PYTHON) is $$($(PYTHON) --version 2>&1): try make PYTHON=python3.12."; \
+		exit 1; }
+	@echo "Setting up $(VENV): some minutes, once."
+	@$(PYTHON) -m venv $(VENV) || { echo "Could not make $(VENV): Debian and Ubuntu need apt-get install python3-venv."; exit 1; }
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(TESTS_READY): requirements-dev.txt $(APP_READY)
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+# The browser tests drive Debian's Chromium.
+browser:
+	@command -v chromium >/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "Installing Chromium for the browser tests."; \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; \
+		else \
+			echo "Chromium is missing and only root can install it: run apt-get install chromium for the browser tests."; \
+		fi; }

@@ -1,0 +1,135 @@
+"""Training speed: batches against a word at a time, the same model on the same verbs, turn by turn.
+
+python -m benchmarks.train_speed [--threads 1] [--rounds 5]
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+
+from benchmarks import machine, table
+from cvae_core.latent import kl_to_standard, reparameterize
+from cvae_core.tense.data import PAD, SOS, load_lexicon, select_split
+from cvae_core.tense.model import TenseConfig, TenseCVAE, build
+from cvae_core.tense.task import Batch, TenseTask
+from cvae_core.training import generator_at, make_optimizer
+
+VERBS = 256  # 1,024 words: what the batched side trains on in a turn
+LOOP_WORDS = 64  # of the same verbs, what the loop trains on in a turn
+BETA = 0.1
+
+# The sizes, data and update rule of the reports.
+CONFIG = TenseConfig(
+    hidden_size=256, embedding_size=0, latent_size=32, bidirectional=False, source="none", state_layers=1,
+    decoder_activation="relu", pairs="same", train_on="all", source_dropout=0.0, invented=0.0, recon="mean",
+    optimizer="sgd", learning_rate=0.05, lr_schedule="constant", clip_norm=0.0, batch_size=256,
+)  # fmt: skip
+
+
+def train_batched(task: TenseTask, optimizer: torch.optim.Optimizer, turn: int) -> int:
+    """One epoch in batches; the number of words trained on."""
+    words = 0
+    for index, batch in enumerate(task.batches(turn, generator_at(0, turn, -1))):
+        loss = task.loss(batch, BETA, 1.0, generator_at(0, turn, index))["loss"]
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        words += task.count(batch)
+    return words
+
+
+def train_word_by_word(model: TenseCVAE, optimizer: torch.optim.Optimizer, batch: Batch) -> int:
+    """The same loss as the reports compute it: one word, one LSTM step a letter, one update a word."""
+    for letters, tense in zip(batch.target, batch.target_tense, strict=True):
+        loss = word_loss(model, letters[letters != PAD], tense[None])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+    return len(batch.target)
+
+
+def word_loss(model: TenseCVAE, letters: torch.Tensor, tense: torch.Tensor) -> torch.Tensor:
+    """Mean cross entropy of the letters (T,) plus the weighted KL, with a Python loop in encoder and decoder."""
+    h = model._condition_state(tense)
+    state = (h, h)
+    for letter in letters:
+        _, state = model.encoder(model.encoder_embedding(letter.view(1, 1)), state)
+    mu, logvar = model.to_mu[0](state[0][0]), model.to_logvar[0](state[0][0])
+    decoder = model.initial_state(reparameterize(mu, logvar), tense)
+    previous, nll = torch.tensor([[SOS]]), 0.0
+    for letter in letters:
+        logits, decoder = model.step(previous, decoder, None)
+        nll = nll + F.cross_entropy(logits[0], letter.view(1))
+        previous = letter.view(1, 1)  # teacher forcing
+    return nll / len(letters) + BETA * kl_to_standard(mu, logvar).sum()
+
+
+def flops_per_epoch(model: TenseCVAE, task: TenseTask) -> float:
+    """Multiplications and additions of training on each word once: letters without padding, backward twice forward."""
+    matrices = {name: p.numel() for name, p in model.named_parameters() if p.dim() == 2 and "embedding" not in name}
+    per_letter = sum(n for name, n in matrices.items() if name.startswith(("encoder", "decoder", "out")))
+    per_word = sum(matrices.values()) - per_letter
+    letters = sum(len(word) + 1 for verb in task.verbs for word in verb.row)  # the end included
+    return 3 * 2 * (letters * per_letter + 4 * len(task.verbs) * per_word)
+
+
+def matmul_rate(size: int = 1024, repeats: int = 5) -> float:
+    """Best rate of a square float32 matrix product, in FLOP/s."""
+    a, b = torch.randn(size, size), torch.randn(size, size)
+    a @ b
+    return 2 * size**3 / min(_seconds(lambda: a @ b) for _ in range(repeats))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def measure(rounds: int = 5) -> dict[str, float]:
+    """Medians over rounds in which the two sides and the matrix product take turns."""
+    train = select_split(load_lexicon().verbs, "train")
+    verbs = train[:: len(train) // VERBS][:VERBS]
+    task = TenseTask(CONFIG, verbs)
+    optimizer = make_optimizer(task.model, CONFIG)
+    loop = build(CONFIG)
+    loop_optimizer = make_optimizer(loop, CONFIG)
+    flops = flops_per_epoch(task.model, task)
+
+    turns = []
+    for turn in range(-1, rounds):  # the first warms up
+        words = next(task.batches(turn + 1, generator_at(0, turn + 1, -1)))
+        words = Batch(*(column[:LOOP_WORDS] for column in words))
+        loop_rate = LOOP_WORDS / _seconds(lambda words=words: train_word_by_word(loop, loop_optimizer, words))
+        seconds = _seconds(lambda turn=turn: train_batched(task, optimizer, turn + 1))
+        rate = 4 * len(verbs) / seconds
+        peak = matmul_rate()
+        turns.append((loop_rate, rate, rate / loop_rate, flops / seconds, peak, flops / seconds / peak))
+    names = ("loop", "batched", "ratio", "flops", "peak", "share")
+    return dict(zip(names, map(statistics.median, zip(*turns[1:], strict=True)), strict=True))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=1, help="torch threads (default 1)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each side (default 5)")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    found = measure(args.rounds)
+    print(machine())
+    print(table([
+        ("a word at a time", f"{found['loop']:,.0f} words/s"),
+        (f"batches of {CONFIG.batch_size}", f"{found['batched']:,.0f} words/s"),
+        ("ratio", f"{found['ratio']:.1f} x"),
+        ("arithmetic of batched training", f"{found['flops'] / 1e9:.1f} GFLOP/s"),
+        ("matrix product, 1024 x 1024", f"{found['peak'] / 1e9:.1f} GFLOP/s"),
+        ("share of the matrix-product rate", f"{found['share']:.0%}"),
+    ]))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
