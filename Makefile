@@ -1,6 +1,9 @@
 # make app starts the app, make test runs the tests; each sets up .venv by itself, once.
 PYTHON ?= python3
 PORT ?= 8501
+# Waiting threads sleep instead of spinning: beside another busy process spinning costs minutes.
+export OMP_WAIT_POLICY ?= PASSIVE
+
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 APP_READY := $(VENV)/.app-ready

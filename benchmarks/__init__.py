@@ -4,7 +4,10 @@ import os
 import platform
 from collections.abc import Sequence
 
-import torch
+# Waiting threads sleep instead of spinning: beside another busy process spinning costs minutes. Read at torch's import.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import torch  # noqa: E402
 
 
 def machine() -> str:

@@ -1,9 +1,12 @@
 """Training speed: batches against a word at a time, the same model on the same verbs, turn by turn.
 
-python -m benchmarks.train_speed [--threads 1] [--rounds 5]
+python -m benchmarks.train_speed [--threads N] [--rounds 5]
+
+Both sides run with the same number of threads: all cores unless said otherwise.
 """
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -26,7 +29,7 @@ BETA = 0.1
 CONFIG = TenseConfig(
     hidden_size=256, embedding_size=0, latent_size=32, bidirectional=False, source="none", state_layers=1,
     decoder_activation="relu", pairs="same", train_on="all", source_dropout=0.0, invented=0.0, recon="mean",
-    optimizer="sgd", learning_rate=0.05, lr_schedule="constant", clip_norm=0.0, batch_size=256,
+    optimizer="sgd", learning_rate=0.05, lr_schedule="constant", clip_norm=0.0, batch_size=256, length_pool=4,
 )  # fmt: skip
 
 
@@ -115,7 +118,7 @@ def measure(rounds: int = 5) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=1, help="torch threads (default 1)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="torch threads (default: all cores)")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side (default 5)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

@@ -21,7 +21,7 @@ from torch import Tensor
 from cvae_core import checkpoint
 from cvae_core.errors import UserError
 
-RUNS = checkpoint.ROOT / "runs"
+RUNS = Path(os.environ.get("CVAE_RUNS", checkpoint.ROOT / "runs"))
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,9 @@ class Run:
             raise UserError(f"Run {self.id} has no readable {name}.") from None
 
 
-def create(config: dict[str, Any], label: str, root: Path = RUNS) -> Run:
+def create(config: dict[str, Any], label: str, root: Path | None = None) -> Run:
     """A new run folder; the id is the time and a label of the program's own (a preset's or a system's name)."""
+    root = root or RUNS
     root.mkdir(parents=True, exist_ok=True)
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     for attempt in range(1000):
@@ -112,14 +113,16 @@ def create(config: dict[str, Any], label: str, root: Path = RUNS) -> Run:
     raise UserError(f"Cannot make a run folder in {root}.")
 
 
-def find(run_id: str, root: Path = RUNS) -> Run:
+def find(run_id: str, root: Path | None = None) -> Run:
+    root = root or RUNS
     if checkpoint.NAME.fullmatch(run_id) and (root / run_id / "config.json").is_file():
         return Run(root / run_id)
     raise UserError(f"There is no run {run_id!r}: `python -m cvae_core runs` lists them.")
 
 
-def list_runs(root: Path = RUNS) -> list[Run]:
+def list_runs(root: Path | None = None) -> list[Run]:
     """Runs in a folder, newest first."""
+    root = root or RUNS
     paths = [p for p in root.glob("*") if (p / "config.json").is_file()] if root.is_dir() else []
     return [Run(p) for p in sorted(paths, reverse=True)]
 

@@ -308,6 +308,7 @@ def _fit(task, run, resume, stopped, on_event) -> str:
             run.write_best(*task.checkpoint())
         position = Position(epoch=epoch + 1, best=position.best)
         save()
+        run.write_status(epoch=position.epoch)
         on_event({"kind": "epoch", "row": row})
     return "finished"
 

@@ -57,6 +57,7 @@ class TenseConfig(TrainConfig):
     train_on: str = option("train", "the training split of the verbs, or all of them (reports)", ("train", "all"))
     source_dropout: float = option(0.6, "share of real verbs for which the decoder does not see the source word")
     invented: float = option(0.5, "share of each batch that is invented regular verbs")
+    length_pool: int = option(0, "batches whose words are sorted by length together, to cut padding; 0 does not")
     # Loss
     recon: str = option("sum", "cross entropy summed over letters, or their mean (reports)", ("sum", "mean"))
     free_running_loss: str = option(
@@ -71,6 +72,8 @@ class TenseConfig(TrainConfig):
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise UserError(f"{name} is {getattr(self, name)}: expected {low} to {high}.")
+        if self.length_pool < 0:
+            raise UserError(f"length_pool is {self.length_pool}: expected 0 or more.")
         for name in ("source_dropout", "invented"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} is {getattr(self, name)}: expected a share between 0 and 1.")

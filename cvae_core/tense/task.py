@@ -51,6 +51,7 @@ class TenseTask:
         words = [w for verb in self.verbs for spellings in verb.forms for w in spellings]
         counts = torch.tensor([[len(s) for s in verb.forms] for verb in self.verbs])  # (n, 4)
         self._letters = torch.from_numpy(data.encode(words)).long().to(self.device)
+        self._lengths = torch.tensor([len(w) for w in words])
         self._counts = counts
         self._first = (counts.flatten().cumsum(0) - counts.flatten()).view_as(counts)  # row of each first spelling
 
@@ -73,7 +74,15 @@ class TenseTask:
         spelling = (torch.rand(n, generator=generator) * self._counts[verb, source_tense]).long()
         source_row = self._first[verb, source_tense] + spelling
         target_row = torch.where(source_tense == target_tense, source_row, self._first[verb, target_tense])
-        for start in range(0, n, real):
+        starts = torch.arange(0, n, real)
+        if self.config.length_pool:
+            # Each pool of batches sorted by the target's length, then the batches in random order again.
+            pool = torch.arange(n) // (real * self.config.length_pool)
+            by_length = torch.argsort(pool * 64 + self._lengths[target_row], stable=True)
+            source_tense, target_tense = source_tense[by_length], target_tense[by_length]
+            source_row, target_row = source_row[by_length], target_row[by_length]
+            starts = starts[torch.randperm(len(starts), generator=generator)]
+        for start in starts.tolist():
             part = slice(start, start + real)
             yield self._batch(
                 self._letters[source_row[part].to(self.device)], source_tense[part],

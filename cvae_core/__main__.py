@@ -1,0 +1,305 @@
+"""The command line: python -m cvae_core train | evaluate | convert | generate | interpolate | runs."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from dataclasses import fields
+
+from cvae_core.errors import UserError
+
+SYSTEMS = ("tense",)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; what the user got wrong is one sentence on stderr and exit status 2."""
+    parser = build_parser(sys.argv[1:] if argv is None else argv)
+    args = parser.parse_args(argv)
+    try:
+        args.run(args)
+        sys.stdout.flush()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has left: say nothing more
+    return 0
+
+
+def build_parser(argv: list[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m cvae_core", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    convert = commands.add_parser("convert", help="put words into another tense")
+    convert.add_argument("words", nargs="*", metavar="WORD")
+    convert.add_argument("--from", dest="source", metavar="TENSE", help="tense of the words; inferred when not given")
+    convert.add_argument("--to", dest="target", metavar="TENSE", help="target tense, or all")
+    convert.add_argument("--file", help="CSV or TSV with the columns word,source,target")
+    convert.add_argument("--out", help="where --file's answers go; standard output when not given")
+    _model_options(convert, run_convert)
+
+    generate = commands.add_parser("generate", help="decode random z in the four tenses")
+    generate.add_argument("-n", type=int, default=10, help="how many draws")
+    generate.add_argument("--seed", type=int, default=0)
+    generate.add_argument("--refine", type=int, default=0, metavar="K", help="rounds of product-of-experts refinement")
+    _model_options(generate, run_generate)
+
+    interpolate = commands.add_parser("interpolate", help="walk between two verbs or two random z")
+    interpolate.add_argument("words", nargs="*", metavar="WORD")
+    interpolate.add_argument("--seed", type=int, nargs=2, metavar=("A", "B"), help="walk between two sampled z")
+    interpolate.add_argument("--steps", type=int, default=9)
+    interpolate.add_argument("--method", default="lerp", choices=("lerp", "slerp"))
+    interpolate.add_argument("--refine", type=int, default=0, metavar="K")
+    _model_options(interpolate, run_interpolate)
+
+    evaluate = commands.add_parser("evaluate", help="every score of a checkpoint")
+    evaluate.add_argument("system", choices=SYSTEMS)
+    evaluate.add_argument("--lexicon", help="file of verbs, four forms a line, instead of the built-in lexicon")
+    evaluate.add_argument("--pairs", help="file of pairs for BLEU-4 instead of the course's ten")
+    evaluate.add_argument("--split", default="test", choices=("train", "validation", "test", "all"))
+    evaluate.add_argument("--seed", type=int, default=0, help="of the draws")
+    evaluate.add_argument("--samples", type=int, default=1000, help="draws for the Gaussian score")
+    evaluate.add_argument("--compare", action="store_true", help="add the baselines")
+    _model_options(evaluate, run_evaluate)
+
+    train = commands.add_parser("train", help="train a model", argument_default=argparse.SUPPRESS)
+    train.add_argument("system", choices=SYSTEMS)
+    train.add_argument("--preset", help="named configuration; flags below change single fields of it")
+    train.add_argument("--data", help="file of verbs, four forms a line; the built-in lexicon when not given")
+    train.add_argument("--device", choices=("auto", "cpu", "cuda"))
+    train.add_argument("--threads", type=int, help="CPU threads (default 1)")
+    train.add_argument("--out", help="name under which the kept weights go to checkpoints/")
+    train.add_argument("--resume", metavar="RUN", help="go on with a stopped or interrupted run")
+    train.add_argument("--init", metavar="CHECKPOINT", help="start from its weights")
+    if argv[:1] == ["train"]:  # the fields' flags need torch; no other command waits for it
+        _field_options(train)
+    train.set_defaults(run=run_train)
+
+    runs = commands.add_parser("runs", help="list training runs")
+    runs.add_argument("--json", action="store_true")
+    runs.set_defaults(run=run_runs)
+    return parser
+
+
+def _model_options(parser: argparse.ArgumentParser, run) -> None:
+    parser.add_argument("--checkpoint", default="tense", help="name in checkpoints/, file, or run folder")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(run=run)
+
+
+def _field_options(parser: argparse.ArgumentParser) -> None:
+    from cvae_core.tense.model import TenseConfig
+
+    group = parser.add_argument_group("config fields")
+    for f in fields(TenseConfig):
+        flag, text = "--" + f.name.replace("_", "-"), f"{f.metadata['help']} [{f.default}]".replace("%", "%%")
+        if isinstance(f.default, bool):
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
+        else:
+            group.add_argument(flag, type=type(f.default), choices=f.metadata["choices"] or None, help=text)
+
+
+def _load(args):
+    import torch
+
+    from cvae_core.tense.inference import load
+
+    torch.set_num_threads(1)  # decoding gains nothing from more, and loses much when a core is busy
+    return load(args.checkpoint)
+
+
+def _print_json(value) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _progress(total: int, unit: str, **options):
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit=unit, file=sys.stderr, dynamic_ncols=True, **options)
+
+
+def _in_range(name: str, value: int, low: int, high: int) -> int:
+    if not low <= value <= high:
+        raise UserError(f"{name} is {value}: expected {low} to {high}.")
+    return value
+
+
+# --- convert ----------------------------------------------------------------------------------------------------
+
+
+def run_convert(args) -> None:
+    from cvae_core.tense.data import TENSES, parse_tense, parse_word
+
+    if args.file:
+        return _convert_file(args)
+    if not args.words or not args.target:
+        raise UserError("Nothing to convert: give words and --to TENSE, or --file FILE.")
+    words = [parse_word(w) for w in args.words]
+    source = None if args.source is None else parse_tense(args.source)
+    targets = range(len(TENSES)) if args.target == "all" else [parse_tense(args.target)]
+    tense = _load(args)
+    sources = [tense.infer_tense(w)[0] if source is None else source for w in words]
+    jobs = [(w, s, t) for w, s in zip(words, sources, strict=True) for t in targets]
+    made = tense.convert(*map(list, zip(*jobs, strict=True)))
+    if not args.json:
+        for start in range(0, len(jobs), len(targets)):
+            print(" ".join(m.form for m in made[start : start + len(targets)]))
+        return None
+    return _print_json([
+        {
+            "word": word, "source": TENSES[s], "target": TENSES[t],
+            "prediction": m.form, "probability": m.probability,
+            "alternatives": [vars(c) for c in tense.alternatives(word, s, t)],
+        }
+        for (word, s, t), m in zip(jobs, made, strict=True)
+    ])  # fmt: skip
+
+
+def _convert_file(args) -> None:
+    from cvae_core.tense.batch import convert_table, format_table, read_table, write_table
+
+    if args.words or args.source or args.target:
+        raise UserError("--file names words and tenses itself: leave out WORD, --from and --to.")
+    rows = read_table(args.file)
+    tense = _load(args)
+    with _progress(len(rows), "words") as bar:
+        done = convert_table(tense, rows, lambda n, total: bar.update(n - bar.n))
+    if args.json:
+        _print_json(done)
+    elif args.out:
+        write_table(args.out, done)
+    else:
+        sys.stdout.write(format_table(done))
+
+
+# --- latent space -----------------------------------------------------------------------------------------------
+
+
+def run_generate(args) -> None:
+    from cvae_core.tense.metrics import gaussian_score
+
+    _in_range("n", args.n, 1, 100_000)
+    _in_range("refine", args.refine, 0, 100)
+    tense = _load(args)
+    z = tense.draw(args.n, args.seed)
+    stages = [("one shot", z)] + ([(f"refined {args.refine}", tense.refine(z, args.refine))] if args.refine else [])
+    results = []
+    for name, points in stages:
+        rows = tense.decode_rows(points)
+        share, distinct = gaussian_score(rows, tense.verbs)
+        known = [gaussian_score([row], tense.verbs)[0] == 1 for row in rows]
+        results.append({"stage": name, "gaussian": share, "distinct": distinct, "rows": rows, "known": known})
+    if args.json:
+        return _print_json(results)
+    for result in results:
+        for row, known in zip(result["rows"], result["known"], strict=True):
+            print(("✓ " if known else "  ") + " ".join(row))
+        print(f"{result['stage']}: Gaussian score {result['gaussian']:.3f}, distinct {result['distinct']:.3f}\n")
+    return None
+
+
+def run_interpolate(args) -> None:
+    from cvae_core.tense.data import parse_word
+
+    _in_range("steps", args.steps, 2, 1000)
+    _in_range("refine", args.refine, 0, 100)
+    if bool(args.seed) == bool(args.words) or (args.words and len(args.words) != 2):
+        raise UserError("Give the two ends of the walk: two words, or --seed A B.")
+    words = [parse_word(w) for w in args.words]
+    tense = _load(args)
+    if words:
+        a, b = tense.posterior(words, [tense.infer_tense(w)[0] for w in words])[0]
+    else:
+        a, b = (tense.draw(1, seed)[0] for seed in args.seed)
+    z = tense.path(a, b, args.steps, args.method)
+    rows = tense.decode_rows(tense.refine(z, args.refine))
+    if args.json:
+        return _print_json([
+            {"step": i, "norm": point.norm().item(), "row": row}
+            for i, (point, row) in enumerate(zip(z, rows, strict=True))
+        ])  # fmt: skip
+    for row in rows:
+        print(" ".join(row))
+    return None
+
+
+# --- evaluate, train, runs --------------------------------------------------------------------------------------
+
+
+def run_evaluate(args) -> None:
+    from cvae_core.tense import data
+    from cvae_core.tense.evaluate import as_table, evaluate
+
+    lexicon = data.read_verbs(args.lexicon).verbs if args.lexicon else None
+    pairs = data.read_pairs(args.pairs) if args.pairs else data.COURSE_PAIRS
+    scores = evaluate(_load(args), lexicon, pairs, args.split, args.seed, args.samples, args.compare)
+    _print_json(scores) if args.json else print(as_table(scores))
+
+
+def run_train(args) -> None:
+    from cvae_core import checkpoint
+    from cvae_core.tense.session import prepare, train
+
+    given = vars(args)
+    out = given.get("out")
+    if out and not checkpoint.NAME.fullmatch(out):
+        raise UserError(f"{out!r} cannot name a checkpoint: use letters, digits, dot, dash and underscore.")
+    import torch
+
+    torch.set_num_threads(_in_range("threads", given.get("threads", 1), 1, 1024))
+    from cvae_core.tense.model import TenseConfig
+
+    overrides = {f.name: given[f.name] for f in fields(TenseConfig) if f.name in given}
+    task, run, resume = prepare(
+        given.get("preset"), overrides, given.get("data"), given.get("device", "auto"),
+        given.get("resume"), given.get("init"), say=lambda text: print(text, file=sys.stderr),
+    )  # fmt: skip
+    stop = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stop.set())
+    with _progress(task.steps_per_epoch() * task.config.epochs, "batches") as bar:
+
+        def show(event: dict) -> None:
+            if event["kind"] == "batch":
+                bar.update(event["epoch"] * event["batches"] + event["batch"] - bar.n)
+                bar.set_postfix_str(f"loss {event['loss']:.3f}", refresh=False)
+            else:
+                bar.write("  ".join(f"{k} {v:.4g}" for k, v in event["row"].items()), file=sys.stdout)
+
+        ended = train(task, run, resume, stop.is_set, show)
+    if ended == "stopped":
+        print(f"Stopped. To go on: python -m cvae_core train {task.system} --resume {run.id}")
+        return
+    print(f"Finished: run {run.id}")
+    if out:
+        checkpoint.write_atomic(
+            checkpoint.CHECKPOINTS / f"{out}.safetensors", (run.path / "best.safetensors").read_bytes()
+        )
+        print(f"Saved as checkpoint {out}")
+
+
+def run_runs(args) -> None:
+    from cvae_core import runs
+
+    rows = []
+    for run in runs.list_runs():
+        try:
+            config, status = run.read_config(), run.read_status()
+        except UserError as error:
+            rows.append({"run": run.id, "state": "damaged", "error": str(error)})
+            continue
+        row = {"run": run.id, "system": config.get("system"), "preset": config.get("preset")}
+        rows.append(row | {"state": status.get("state"), "epoch": status.get("epoch"), "error": status.get("error")})
+    if args.json:
+        _print_json(rows)
+    elif not rows:
+        print("No runs yet: python -m cvae_core train tense starts one.")
+    else:
+        for row in rows:
+            print("  ".join(str(v) for v in row.values() if v is not None))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

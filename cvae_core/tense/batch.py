@@ -1,0 +1,83 @@
+"""Tables of conversions: rows with `word,source,target` in, the same rows with `prediction,probability` out."""
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+from cvae_core.checkpoint import write_atomic
+from cvae_core.errors import UserError
+from cvae_core.tense.data import parse_tense, parse_word
+
+COLUMNS = ("word", "source", "target")
+GROUP = 1024  # rows between two reports of progress
+
+
+def convert_table(tense, rows: list[dict], on_progress: Callable[[int, int], None] | None = None) -> list[dict]:
+    """Each row with its prediction and probability, or with an `error`; an empty source is inferred."""
+    done = [dict(row) for row in rows]
+    good = []
+    for row in done:
+        try:
+            word, target = parse_word(row["word"] or ""), parse_tense(row["target"] or "")
+            source = parse_tense(row["source"]) if (row["source"] or "").strip() else tense.infer_tense(word)[0]
+        except UserError as error:
+            row |= {"prediction": "", "probability": "", "error": str(error)}
+        else:
+            good.append((row, word, source, target))
+    good.sort(key=lambda job: len(job[1]))  # words of one length waste no padding
+    for start in range(0, len(good), GROUP):
+        group, words, sources, targets = zip(*good[start : start + GROUP], strict=True)
+        for row, made in zip(group, tense.convert(words, sources, targets), strict=True):
+            row |= {"prediction": made.form, "probability": round(made.probability, 6), "error": ""}
+        if on_progress:
+            on_progress(min(start + GROUP, len(good)), len(good))
+    return done
+
+
+def parse_table(text: str, name: str = "the table") -> list[dict]:
+    """CSV, or TSV when the header has tabs, with at least the columns word, source and target."""
+    lines = text.lstrip("\ufeff").splitlines()
+    reader = csv.DictReader(lines, delimiter="\t" if lines and "\t" in lines[0] else ",", restval="")
+    header = [c.strip().lower() for c in reader.fieldnames or []]
+    missing = [c for c in COLUMNS if c not in header]
+    if missing:
+        raise UserError(f"{name}, line 1: expected a header with {', '.join(COLUMNS)}; {missing[0]} is missing.")
+    reader.fieldnames = header
+    try:
+        return [{k: v for k, v in row.items() if k} for row in reader]
+    except csv.Error as error:
+        raise UserError(f"{name}, line {reader.line_num}: {error}.") from None
+
+
+def read_table(path: str | Path) -> list[dict]:
+    try:
+        return parse_table(Path(path).read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror or error}.") from None
+    except UnicodeDecodeError:
+        raise UserError(f"Cannot read {path}: expected a UTF-8 text file.") from None
+
+
+def format_table(rows: list[dict], delimiter: str = ",") -> str:
+    """The rows as CSV; a cell that a spreadsheet would run as a formula gets a leading apostrophe."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    if not any(row.get("error") for row in rows):
+        columns = [c for c in columns if c != "error"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, delimiter=delimiter, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: _safe(v) for k, v in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def _safe(cell):
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+
+def write_table(path: str | Path, rows: list[dict]) -> None:
+    delimiter = "\t" if str(path).endswith(".tsv") else ","
+    try:
+        write_atomic(Path(path), format_table(rows, delimiter).encode())
+    except OSError as error:
+        raise UserError(f"Cannot write {path}: {error.strerror or error}.") from None
