@@ -1,0 +1,21 @@
+"""Router and shared frame: streamlit run app.py"""
+
+import streamlit as st
+
+PAGES = {
+    "home": st.Page("pages/home.py", title="Home", url_path="home", default=True),
+    "convert": st.Page("pages/convert.py", title="Convert", url_path="convert"),
+}
+
+st.set_page_config(page_title="Conditional VAE", page_icon="🌀", layout="wide")
+page = st.navigation(list(PAGES.values()))
+
+# A deep link to a fresh server runs pages/x.py without this frame; ui.frame sends it here (see there).
+bounced = st.session_state.pop("_bounce", None)
+if bounced:
+    name, query = bounced
+    st.switch_page(PAGES[name], query_params=query)
+
+st.session_state["_framed"] = True
+page.run()
+st.session_state["_framed"] = False

@@ -1,0 +1,142 @@
+"""Type a verb, pick a tense, see what the CVAE makes of it, letter by letter."""
+
+import streamlit as st
+
+import ui
+
+ui.frame("convert")
+
+import pandas as pd  # noqa: E402 (after the guard)
+
+from cvae_core import figures  # noqa: E402
+from cvae_core.errors import UserError  # noqa: E402
+from cvae_core.latent import kl_to_standard  # noqa: E402
+from cvae_core.tense.batch import convert_table, format_table, parse_table  # noqa: E402
+from cvae_core.tense.data import TENSES, parse_word  # noqa: E402
+from cvae_core.tense.inference import Tense, lookup  # noqa: E402
+
+EXAMPLES = {"walk": "regular", "went": "irregular", "stop": "doubling", "flared": "unseen", "blorp": "invented"}
+MAX_ROWS = 20_000
+
+
+def show_conversion(tense: Tense, word: str, source: int, target: int) -> str:
+    """The answer large, the four forms, and where the probability went; returns the answer."""
+    made = tense.convert([word] * len(TENSES), [source] * len(TENSES), list(range(len(TENSES))))
+    answer = made[target]
+    st.metric(
+        f"{word} → {TENSES[target]} (model {tense.name})", answer.form, f"{answer.probability:.1%} probability",
+        delta_color="off", delta_arrow="off",
+    )  # fmt: skip
+    verbs = [verb for verb, t in lookup(word) if t == source]
+    known = [sorted({w for v in verbs for w in v.forms[t]}) for t in range(len(TENSES))]
+    st.dataframe(
+        pd.DataFrame({
+            "tense": TENSES,
+            "form": [c.form for c in made],
+            "probability": [f"{c.probability:.1%}" for c in made],
+            "dictionary": [", ".join(forms) or "unknown" for forms in known],
+            "": ["" if not forms else "✓" if c.form in forms else "✗" for c, forms in zip(made, known, strict=True)],
+        }),
+        hide_index=True,
+        alt="The verb in four tenses with the dictionary's forms",
+    )  # fmt: skip
+    st.markdown(_uncertainty(tense, word, source, answer.probability))
+    letters, probabilities = tense.letter_probabilities(word, source, target)
+    st.subheader("Letter by letter")
+    st.plotly_chart(
+        figures.letter_heatmap(letters, probabilities), config={"displayModeBar": False}, key=f"heat {tense.name}",
+        alt=f"Probability in percent of each letter at each place of {answer.form}",
+    )  # fmt: skip
+    st.subheader("Best candidates")
+    found = tense.alternatives(word, source, target)
+    st.dataframe(
+        pd.DataFrame({"form": [c.form for c in found], "probability": [f"{c.probability:.2%}" for c in found]}),
+        hide_index=True,
+        alt="The five best forms of beam search with their probabilities",
+    )
+    return answer.form
+
+
+def _uncertainty(tense: Tense, word: str, source: int, probability: float) -> str:
+    mu, logvar = tense.posterior([word], [source])
+    kl = kl_to_standard(mu, logvar).sum().item()
+    spread = (0.5 * logvar).exp().mean().item()
+    place = "tightly" if spread < 0.5 else "loosely" if spread < 0.8 else "hardly at all"
+    sure = "sure of its answer" if probability > 0.95 else "fairly sure" if probability > 0.7 else "unsure"
+    return (
+        f"The encoder places this word **{place}** in latent space (mean standard deviation {spread:.2f}; "
+        f"1 would be no idea), spending {kl:.1f} nats on it; the decoder is **{sure}**."
+    )
+
+
+def show_word() -> None:
+    st.session_state.setdefault("verb", "abandon")
+    with st.container(horizontal=True):
+        for example, kind in EXAMPLES.items():
+            st.button(f"{example} ({kind})", on_click=st.session_state.update, args=({"verb": example},))
+    columns = st.columns([2, 1, 1])
+    text = columns[0].text_input("Verb", key="verb", bind="query-params", max_chars=200)
+    chosen = columns[1].selectbox("From", ["infer", *TENSES], key="source", bind="query-params")
+    wanted = columns[2].selectbox("To", TENSES, index=3, key="target", bind="query-params")
+    columns = st.columns(2)
+    with columns[0]:
+        first = ui.pick_model("Model", "model")
+    with columns[1]:
+        second = ui.pick_model("Beside it", "beside", none="no second model")
+    try:
+        word = parse_word(text)
+    except UserError as error:
+        st.error(str(error))
+        return
+    target = TENSES.index(wanted)
+    if chosen == "infer":
+        source, how = first.infer_tense(word)
+        st.caption(f"Taken for {TENSES[source]}, by the {how}.")
+    else:
+        source = TENSES.index(chosen)
+    for column, tense in zip(st.columns(2 if second else 1), filter(None, (first, second)), strict=True):
+        with column:
+            answer = show_conversion(tense, word, source, target)
+            _remember(word, TENSES[source], TENSES[target], answer, tense.name)
+    with st.expander("History of this visit"):
+        st.dataframe(pd.DataFrame(st.session_state["history"]), hide_index=True, alt="Conversions of this visit")
+
+
+def _remember(word: str, source: str, target: str, answer: str, model: str) -> None:
+    entry = {"word": word, "from": source, "to": target, "answer": answer, "model": model}
+    history = st.session_state.setdefault("history", [])
+    if entry not in history:
+        st.session_state["history"] = [entry, *history][:50]
+
+
+def show_batch() -> None:
+    st.markdown("A CSV file with the columns `word,source,target`; an empty source is inferred.")
+    file = st.file_uploader("CSV or TSV file", type=["csv", "tsv", "txt"])
+    if file is None:
+        return
+    tense = ui.load_model(st.session_state.get("model", "tense"))
+    try:
+        rows = parse_table(file.getvalue().decode("utf-8"), file.name)
+        if len(rows) > MAX_ROWS:
+            raise UserError(f"The file has {len(rows):,} rows; at most {MAX_ROWS:,} are converted here.")
+    except UnicodeDecodeError:
+        st.error("The file is not UTF-8 text: save it as CSV in UTF-8.")
+        return
+    except UserError as error:
+        st.error(str(error))
+        return
+    bar = st.progress(0.0, "Converting…")
+    done = convert_table(tense, rows, lambda n, total: bar.progress(n / total, f"{n:,} of {total:,} words"))
+    bar.empty()
+    failed = sum(bool(row["error"]) for row in done)
+    st.markdown(f"{len(done) - failed:,} rows converted, {failed:,} with an error.")
+    st.dataframe(pd.DataFrame(done), hide_index=True, alt="Converted rows")
+    st.download_button("Download CSV", format_table(done), "converted.csv", "text/csv")
+
+
+st.title("Convert a verb")
+one, many = st.tabs(["One verb", "A file"])
+with one:
+    show_word()
+with many:
+    show_batch()

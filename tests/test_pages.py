@@ -1,0 +1,81 @@
+"""Every page through the router, and what bad input gets."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+ROOT = Path(__file__).parent.parent
+
+
+def open_page(page: str) -> AppTest:
+    """Home through the router; another page by itself, as the router runs it (AppTest's own page switching takes the
+    legacy path of a folder called pages/ on every rerun; the browser tests cover the real one)."""
+    if page == "home":
+        return AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    at = AppTest.from_file(str(ROOT / "pages" / f"{page}.py"), default_timeout=60)
+    at.session_state["_framed"] = True
+    return at.run()
+
+
+@pytest.mark.parametrize("page", ["home", "convert"])
+def test_page_runs(page):
+    at = open_page(page)
+    assert not at.exception and not at.error
+    assert at.title
+
+
+def test_home_converts():
+    at = open_page("home")
+    at.text_input(key="verb").set_value("abandon").run()
+    assert "abandoned" in [m.value for m in at.metric]
+
+
+def test_convert_answers():
+    at = open_page("convert")
+    at.text_input(key="verb").set_value("Abandon ").run()
+    assert at.metric[0].value == "abandoned"
+    at.selectbox(key="target").set_value("progressive").run()
+    assert at.metric[0].value == "abandoning"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "No word"),
+        ("walk2", "letters a to z"),
+        ("walk away", "letters a to z"),
+        ("走る", "letters a to z"),
+        ("<script>", "letters a to z"),
+        ("a" * 40, "40 letters"),
+    ],
+)
+@pytest.mark.parametrize("page", ["home", "convert"])
+def test_bad_words_get_a_sentence(page, text, says):
+    at = open_page(page)
+    at.text_input(key="verb").set_value(text).run()
+    assert not at.exception
+    assert says in at.error[0].value
+
+
+def test_example_button_fills_the_verb():
+    at = open_page("convert")
+    next(b for b in at.button if b.label.startswith("went")).click().run()
+    assert at.text_input(key="verb").value == "went"
+    assert not at.exception
+
+
+def test_batch_upload_keeps_bad_rows_and_makes_formulas_safe():
+    at = open_page("convert")
+    table = "word,source,target\nabandon,present,past\n=1+1,present,past\nwalk,,never\n"
+    at.file_uploader[0].upload("words.csv", table.encode(), "text/csv").run()
+    assert not at.exception
+    shown = at.dataframe[-1].value
+    assert shown["prediction"].tolist() == ["abandoned", "", ""]
+    assert [bool(e) for e in shown["error"]] == [False, True, True]
+
+
+def test_batch_upload_without_header_gets_a_sentence():
+    at = open_page("convert")
+    at.file_uploader[0].upload("words.csv", b"a,b,c\n1,2,3\n", "text/csv").run()
+    assert "word is missing" in at.error[0].value

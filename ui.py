@@ -1,0 +1,49 @@
+"""What the pages share: the frame's guard, cached models, the model picker."""
+
+import streamlit as st
+import torch
+
+from cvae_core import checkpoint
+from cvae_core.errors import UserError
+from cvae_core.tense import inference
+
+torch.set_num_threads(1)  # threads of several sessions would fight for the cores
+
+
+def frame(name: str) -> None:
+    """Run by every page first: where Streamlit ran the page's file by itself, go through app.py.
+
+    It does so on the first deep link to a fresh server, because the folder is called pages/.
+    """
+    if not st.session_state.get("_framed"):
+        st.session_state["_bounce"] = (name, st.query_params.to_dict())
+        st.switch_page("app.py")
+
+
+def load_model(name: str) -> inference.Tense:
+    """A model by its name in checkpoints/, loaded once for all sessions and again when its file changes."""
+    path = checkpoint.find(name)
+    return _load(str(path), path.stat().st_mtime)
+
+
+@st.cache_resource(max_entries=3, show_spinner="Loading the model…")
+def _load(path: str, modified: float) -> inference.Tense:
+    return inference.load(path)
+
+
+def pick_model(label: str, key: str, none: str | None = None) -> inference.Tense | None:
+    """A list of the tense checkpoints; `none` adds a first entry that stands for no model."""
+    names = checkpoint.available("tense")
+    if not names:
+        st.error("There is no model in checkpoints/: train one with `python -m cvae_core train tense --out tense`.")
+        st.stop()
+    names.sort(key=lambda n: (n != "tense", n))
+    options = ([none] if none else []) + names
+    chosen = st.selectbox(label, options, key=key, bind="query-params")
+    if chosen == none or chosen not in options:
+        return None if none else load_model(names[0])
+    try:
+        return load_model(chosen)
+    except UserError as error:
+        st.error(str(error))
+        st.stop()
