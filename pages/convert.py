@@ -15,7 +15,7 @@ from cvae_core.tense.batch import convert_table, format_table, parse_table  # no
 from cvae_core.tense.data import TENSES, parse_word  # noqa: E402
 from cvae_core.tense.inference import Tense, lookup  # noqa: E402
 
-EXAMPLES = {"walk": "regular", "went": "irregular", "stop": "doubling", "flared": "unseen", "blorp": "invented"}
+EXAMPLES = {"walk": "regular", "begin": "irregular", "stop": "doubling", "flared": "unseen", "blorp": "invented"}
 MAX_ROWS = 20_000
 
 
@@ -33,9 +33,9 @@ def show_conversion(tense: Tense, word: str, source: int, target: int) -> str:
         pd.DataFrame({
             "tense": TENSES,
             "form": [c.form for c in made],
+            "": ["" if not forms else "✓" if c.form in forms else "✗" for c, forms in zip(made, known, strict=True)],
             "probability": [f"{c.probability:.1%}" for c in made],
             "dictionary": [", ".join(forms) or "unknown" for forms in known],
-            "": ["" if not forms else "✓" if c.form in forms else "✗" for c, forms in zip(made, known, strict=True)],
         }),
         hide_index=True,
         alt="The verb in four tenses with the dictionary's forms",

@@ -25,7 +25,8 @@ try:
 except UserError as error:
     st.error(str(error))
 else:
-    for column, name, candidate in zip(st.columns(len(TENSES)), TENSES, made, strict=True):
+    columns = [*st.columns(2), *st.columns(2)]  # two by two, so that long forms have room
+    for column, name, candidate in zip(columns, TENSES, made, strict=True):
         column.metric(name, candidate.form, f"{candidate.probability:.0%} sure", delta_color="off", delta_arrow="off")
     st.caption(f"Read as {TENSES[source]}. The percentage is the network's own probability for the whole word.")
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cvae_core.checkpoint import write_atomic
@@ -16,43 +16,64 @@ GROUP = 1024  # rows between two reports of progress
 def convert_table(tense, rows: list[dict], on_progress: Callable[[int, int], None] | None = None) -> list[dict]:
     """Each row with its prediction and probability, or with an `error`; an empty source is inferred."""
     done = [dict(row) for row in rows]
-    good = []
+    good, unknown = [], []
     for row in done:
+        extra = row.pop(None, None)  # where DictReader leaves cells beyond the header
         try:
             word, target = parse_word(row["word"] or ""), parse_tense(row["target"] or "")
-            source = parse_tense(row["source"]) if (row["source"] or "").strip() else tense.infer_tense(word)[0]
+            source = parse_tense(row["source"]) if (row["source"] or "").strip() else None
+            if extra:
+                raise UserError(f"The row has {len(extra)} more cells than the header.")
         except UserError as error:
             row |= {"prediction": "", "probability": "", "error": str(error)}
         else:
-            good.append((row, word, source, target))
-    good.sort(key=lambda job: len(job[1]))  # words of one length waste no padding
-    for start in range(0, len(good), GROUP):
-        group, words, sources, targets = zip(*good[start : start + GROUP], strict=True)
-        for row, made in zip(group, tense.convert(words, sources, targets), strict=True):
+            job = [row, word, source, target]
+            good.append(job)
+            if source is None:
+                unknown.append(job)
+    for group in _groups(unknown):
+        for job, (source, _) in zip(group, tense.infer_tenses([word for _, word, *_ in group]), strict=True):
+            job[2] = source
+    converted = 0
+    for group in _groups(good):
+        jobs, words, sources, targets = zip(*group, strict=True)
+        for row, made in zip(jobs, tense.convert(words, sources, targets), strict=True):
             row |= {"prediction": made.form, "probability": round(made.probability, 6), "error": ""}
+        converted += len(group)
         if on_progress:
-            on_progress(min(start + GROUP, len(good)), len(good))
+            on_progress(converted, len(good))
     return done
+
+
+def _groups(jobs: list) -> Iterator[list]:
+    """The jobs by length of word, so that padding is not wasted, `GROUP` at a time."""
+    jobs = sorted(jobs, key=lambda job: len(job[1]))
+    return (jobs[start : start + GROUP] for start in range(0, len(jobs), GROUP))
 
 
 def parse_table(text: str, name: str = "the table") -> list[dict]:
     """CSV, or TSV when the header has tabs, with at least the columns word, source and target."""
-    lines = text.lstrip("\ufeff").splitlines()
-    reader = csv.DictReader(lines, delimiter="\t" if lines and "\t" in lines[0] else ",", restval="")
-    header = [c.strip().lower() for c in reader.fieldnames or []]
-    missing = [c for c in COLUMNS if c not in header]
-    if missing:
-        raise UserError(f"{name}, line 1: expected a header with {', '.join(COLUMNS)}; {missing[0]} is missing.")
-    reader.fieldnames = header
+    text = text.lstrip("\ufeff")
+    tabs = "\t" in text.partition("\n")[0]
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if tabs else ",", restval="")
     try:
-        return [{k: v for k, v in row.items() if k} for row in reader]
+        header = [c.strip() for c in reader.fieldnames or []]
+        header = [c.lower() if c.lower() in COLUMNS else c for c in header]
+        missing = [c for c in COLUMNS if c not in header]
+        if missing:
+            raise UserError(f"{name}, line 1: expected a header with {', '.join(COLUMNS)}; {missing[0]} is missing.")
+        twice = [c for c in COLUMNS if header.count(c) > 1]
+        if twice:
+            raise UserError(f"{name}, line 1: the header has {twice[0]} more than once.")
+        reader.fieldnames = header
+        return list(reader)
     except csv.Error as error:
         raise UserError(f"{name}, line {reader.line_num}: {error}.") from None
 
 
 def read_table(path: str | Path) -> list[dict]:
     try:
-        return parse_table(Path(path).read_text(encoding="utf-8"), str(path))
+        return parse_table(Path(path).read_bytes().decode("utf-8"), str(path))
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from None
     except UnicodeDecodeError:
@@ -66,7 +87,7 @@ def format_table(rows: list[dict], delimiter: str = ",") -> str:
         columns = [c for c in columns if c != "error"]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, delimiter=delimiter, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
+    writer.writerow({c: _safe(c) for c in columns})
     writer.writerows({k: _safe(v) for k, v in row.items()} for row in rows)
     return text.getvalue()
 

@@ -138,17 +138,22 @@ class Tense:
         return torch.stack(evidence, 1).cpu().numpy()
 
     def infer_tense(self, word: str) -> tuple[int, str]:
-        """The word's tense and who said so: the `dictionary` when it knows the form, else the `model`'s evidence.
+        """`infer_tenses` of one word."""
+        return self.infer_tenses([word])[0]
+
+    def infer_tenses(self, words: Sequence[str]) -> list[tuple[int, str]]:
+        """Each word's tense and who said so: the `dictionary` when it knows the form, else the `model`'s evidence.
 
         Where the dictionary leaves several (put is present and past), the model chooses among them.
         """
-        known = sorted({tense for _, tense in lookup(word)})
-        if len(known) == 1:
-            return known[0], "dictionary"
-        evidence = self.tense_evidence([word])[0]
-        if known:
-            return max(known, key=lambda t: evidence[t]), "dictionary"
-        return int(evidence.argmax()), "model"
+        known = [sorted({tense for _, tense in lookup(word)}) for word in words]
+        unsure = [i for i, tenses in enumerate(known) if len(tenses) != 1]
+        found = [(tenses[0], "dictionary") if len(tenses) == 1 else None for tenses in known]
+        evidence = self.tense_evidence([words[i] for i in unsure]) if unsure else ()
+        for i, scores in zip(unsure, evidence, strict=True):
+            best = max(known[i] or range(len(TENSES)), key=lambda t: scores[t])  # noqa: B023
+            found[i] = (best, "dictionary" if known[i] else "model")
+        return found
 
     # --- latent space -------------------------------------------------------------------------------------------
 

@@ -29,6 +29,8 @@ REPORT: dict[str, Any] = {
     "learning_rate": 0.05,
     "lr_schedule": "constant",
     "clip_norm": 0.0,
+    "kl_max": 1.0,
+    "kl_ramp": 1.0,
 }
 
 # Source 000: z from the hidden state, tense in the hidden state, decoder cell of zeros. 30 epochs.

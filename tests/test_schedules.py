@@ -1,0 +1,90 @@
+"""Known values at known epochs, as the texts of the reports have them."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cvae_core import schedules
+from cvae_core.tense.presets import PRESETS, preset
+from cvae_core.training import beta_at, teacher_forcing_at
+
+
+def test_002_teacher_forcing_holds_a_fifth_then_falls_in_a_straight_line():
+    config = preset("source-002")
+    ratios = [teacher_forcing_at(config, epoch) for epoch in range(150)]
+    assert ratios[:31] == [1.0] * 31
+    assert ratios[90] == pytest.approx(0.9)
+    assert ratios[-1] == pytest.approx(0.8 + 0.2 / 120)
+    assert max(a - b for a, b in zip(ratios, ratios[1:], strict=False)) < 0.002  # as printed it drops in one step
+
+
+def test_002_kl_weight_has_two_cycles_with_a_fifth_of_zero_each():
+    config = preset("source-002")
+    weights = [beta_at(config, epoch) for epoch in range(150)]
+    assert weights[:16] == [0.0] * 16 and weights[75:91] == [0.0] * 16
+    assert weights[45] == pytest.approx(0.5) and weights[120] == pytest.approx(0.5)
+    assert weights[74] == pytest.approx(59 / 60)
+    assert weights[:75] == pytest.approx(weights[75:])
+
+
+def test_000_teacher_forcing_falls_in_the_second_half_and_is_never_negative():
+    config = preset("source-000-monotonic")
+    ratios = [teacher_forcing_at(config, epoch) for epoch in range(30)]
+    assert ratios[:16] == [1.0] * 16
+    assert ratios[-1] == pytest.approx(1 / 15)
+    assert min(ratios) >= 0
+
+
+def test_000_kl_weights():
+    monotonic, cyclical = preset("source-000-monotonic"), preset("source-000-cyclical")
+    assert [beta_at(monotonic, e) for e in (0, 6, 15, 29)] == pytest.approx([0, 0.4, 1, 1])
+    assert [beta_at(cyclical, e) for e in (0, 3, 8, 14, 15, 18)] == pytest.approx([0, 0.4, 1, 1, 0, 0.4])
+    sigmoid = preset("source-000-sigmoid")
+    assert beta_at(sigmoid, 0) == 0 and beta_at(sigmoid, 25) == pytest.approx(0.5)
+    assert beta_at(sigmoid, 5) < 0.02 and beta_at(sigmoid, 45) > 0.98
+
+
+def test_001_schedules():
+    config = preset("source-001")
+    assert [teacher_forcing_at(config, e) for e in (0, 2, 3, 6, 29)] == pytest.approx([1, 1, 0.85, 0.85**2, 0.85**9])
+    assert beta_at(config, 15) == pytest.approx(0.05)
+
+
+def test_two_slopes():
+    values = [schedules.two_slopes_teacher_forcing(p, 0.5, 0.8, 0.2) for p in (0, 0.25, 0.5, 0.75, 1)]
+    assert values == pytest.approx([1, 0.9, 0.8, 0.5, 0.2])
+
+
+def test_learning_rates():
+    assert schedules.learning_rate(0.7, "constant", 0.05) == 0.05
+    assert schedules.learning_rate(0.0, "decayed", 1.0) == 1.0
+    assert schedules.learning_rate(1.0, "decayed", 1.0, final=0.01) == pytest.approx(0.01)
+    assert schedules.learning_rate(0.1, "one-cycle", 1.0, warmup=0.1) == pytest.approx(1.0)
+    assert schedules.learning_rate(0.0, "one-cycle", 1.0) < 0.1
+
+
+@given(st.integers(1, 12), st.integers(1, 40), st.floats(0, 0.9), st.sampled_from(["linear", "sigmoid"]))
+def test_every_cycle_starts_at_zero_and_rises(cycles, length, zero, shape):
+    epochs = cycles * length
+    weights = [schedules.kl_weight(e / epochs, shape, 1.0, cycles, zero, 1 - zero) for e in range(epochs)]
+    assert all(w == 0 for w in weights[::length])
+    for start in range(0, epochs, length):
+        cycle = weights[start : start + length]
+        assert cycle == sorted(cycle) and 0 <= cycle[-1] <= 1
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_ratios_stay_between_0_and_1(progress, a, b, c):
+    for value in (
+        schedules.linear_teacher_forcing(progress, a, b),
+        schedules.two_slopes_teacher_forcing(progress, a, b, c),
+        schedules.geometric_teacher_forcing(int(progress * 100), a, 3),
+    ):
+        assert 0 <= value <= 1 and math.isfinite(value)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_builds(name):
+    assert preset(name).epochs > 0

@@ -1,0 +1,151 @@
+"""`fit`: it learns, stops within a batch, resumes bit for bit, and says what went wrong."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from cvae_core import checkpoint, runs
+from cvae_core.errors import UserError
+from cvae_core.tense.model import TenseConfig
+from cvae_core.training import config_from_dict, fit, generator_at
+from tests.tiny import CONFIG, tiny_task
+
+ROOT = Path(__file__).parent.parent
+TIMED = ("seconds", "words_per_second")
+
+
+def new_run(folder) -> runs.Run:
+    return runs.create({"system": "tense", "config": vars(CONFIG)}, "tiny", folder)
+
+
+def weights(run):
+    return checkpoint.read(run.path / "last.safetensors")[0]
+
+
+def metrics(run):
+    return [{k: v for k, v in row.items() if k not in TIMED} for row in run.read_metrics()]
+
+
+def assert_same(run, other):
+    a, b = weights(run), weights(other)
+    assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+    assert metrics(run) == metrics(other)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    run = new_run(tmp_path_factory.mktemp("whole"))
+    assert fit(tiny_task(), run) == "finished"
+    return run
+
+
+def test_a_run_leaves_everything(whole):
+    rows = whole.read_metrics()
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert {"loss", "recon", "kl", "beta", "teacher_forcing_ratio", "learning_rate", "bleu4", "gaussian"} <= set(
+        rows[0]
+    )
+    assert rows[-1]["recon"] < rows[0]["recon"]
+    assert whole.read_status()["state"] == "finished" and whole.read_status()["epoch"] == 4
+    assert len(whole.read_samples()) == 4
+    assert not list(whole.path.glob(".*tmp"))
+
+
+@pytest.mark.parametrize("after", [0, 1, 3, 8, 13, 20])
+def test_stopped_and_resumed_equals_not_stopped(whole, tmp_path, after):
+    run, asked = new_run(tmp_path), iter(range(10_000))
+    assert fit(tiny_task(), run, stopped=lambda: next(asked) >= after) == "stopped"
+    assert next(asked) == after + 1  # within one batch
+    assert run.read_status()["state"] == "stopped"
+    assert fit(tiny_task(), run, resume=True) == "finished"
+    assert_same(run, whole)
+
+
+def kill_and_resume(whole, folder, moments):
+    run = new_run(folder)
+    for moment in moments:
+        process = subprocess.Popen([sys.executable, "-m", "tests.tiny", str(run.path)], cwd=ROOT)
+        while not (run.path / "metrics.jsonl").exists() and process.poll() is None:
+            time.sleep(0.01)  # until training begins
+        time.sleep(moment)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert run.read_status()["state"] in ("interrupted", "finished")
+    subprocess.run([sys.executable, "-m", "tests.tiny", str(run.path)], cwd=ROOT, check=True)
+    assert_same(run, whole)
+
+
+def test_killed_and_resumed_equals_not_killed(whole, tmp_path):
+    kill_and_resume(whole, tmp_path, [0.0, 0.2, 0.5])
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_random_moments(whole, tmp_path):
+    rng = random.Random(0)
+    for i in range(5):
+        kill_and_resume(whole, tmp_path / str(i), [rng.random() for _ in range(4)])
+
+
+def test_a_loss_that_is_not_finite_fails_with_a_sentence_and_keeps_the_last_state(tmp_path, whole):
+    task, run = tiny_task(), new_run(tmp_path)
+    good, calls = task.loss, iter(range(10_000))
+    per_epoch = task.steps_per_epoch()
+    task.loss = lambda *args: {
+        k: v * (float("nan") if next(calls) > 3 * per_epoch else 1) for k, v in good(*args).items()
+    }
+    with pytest.raises(UserError, match="no longer a finite number"):
+        fit(task, run)
+    assert run.read_status()["state"] == "failed" and "finite" in run.read_status()["error"]
+    assert all(torch.isfinite(t).all() for t in weights(run).values())
+    assert fit(tiny_task(), run, resume=True) == "finished"
+    assert_same(run, whole)
+
+
+def test_best_weights_are_kept_by_score(tmp_path):
+    task, run = tiny_task(replace(CONFIG, keep="best")), new_run(tmp_path)
+    scores = iter([0.1, 0.9, 0.3, 0.2])
+    task.evaluate = lambda: {"score": next(scores)}
+    seen = []
+    fit(task, run, on_event=lambda e: e["kind"] == "epoch" and seen.append(weights(run)["model.out.weight"]))
+    best = checkpoint.read(run.path / "best.safetensors")[0]["out.weight"]
+    assert torch.equal(best, seen[1]) and not torch.equal(best, seen[3])
+
+
+def test_generators_of_positions_differ():
+    draws = {
+        torch.rand(1, generator=generator_at(s, e, b)).item() for s in (0, 1) for e in range(5) for b in range(-1, 9)
+    }
+    assert len(draws) == 2 * 5 * 10
+
+
+def test_a_running_status_of_a_dead_process_reads_interrupted(tmp_path):
+    run = new_run(tmp_path)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    run.write_status(state="running")
+    assert run.read_status()["state"] == "running"
+    status = json.loads((run.path / "status.json").read_text()) | {"pid": gone.pid}
+    (run.path / "status.json").write_text(json.dumps(status))
+    assert run.read_status()["state"] == "interrupted"
+    assert os.getpid() != gone.pid
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"epochs": 0}, {"learning_rate": -1.0}, {"kl_zero": 2.0}, {"optimizer": "magic"}, {"invented": 1.0},
+        {"epochs": "3"}, {"no_such_field": 1}, {"kl_max": float("nan")}, {"hidden_size": 10**9},
+    ],
+)  # fmt: skip
+def test_a_bad_config_is_a_sentence(values):
+    with pytest.raises(UserError, match=next(iter(values))):
+        config_from_dict(TenseConfig, values)

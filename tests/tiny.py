@@ -1,0 +1,35 @@
+"""A model and verbs so small that a training takes a second; `python -m tests.tiny RUN_FOLDER` trains to the end."""
+
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from cvae_core.runs import Run
+from cvae_core.tense.data import Verb
+from cvae_core.tense.model import TenseConfig
+from cvae_core.tense.task import TenseTask
+from cvae_core.training import fit
+
+ROWS = (
+    "walk walks walking walked,jump jumps jumping jumped,like likes liking liked,"
+    "stop stops stopping stopped,sing sings singing sang,carry carries carrying carried"
+)
+VERBS = [Verb(tuple((word,) for word in row.split())) for row in ROWS.split(",")]
+SIZES = {"hidden_size": 16, "embedding_size": 8, "latent_size": 4, "condition_size": 4}
+CONFIG = TenseConfig(
+    epochs=4, batch_size=6, train_on="all", invented=0.5, tf_final=0.5, learning_rate=5e-3, **SIZES
+)  # fmt: skip
+
+
+def tiny_task(config: TenseConfig = CONFIG, verbs=tuple(VERBS)) -> TenseTask:
+    return TenseTask(config, verbs, data_name="tiny")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    run = Run(Path(sys.argv[1]))
+    # Slower batches, so that a kill finds every part of an epoch.
+    ended = fit(tiny_task(), run, resume=run.resumable, on_event=lambda event: time.sleep(0.005))
+    print(ended)
