@@ -4,6 +4,7 @@ The file's metadata hold `cvae`, a JSON object: format, system, config, what it 
 the tensors, so that a damaged file is told from a good one.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -84,11 +85,12 @@ def find(name_or_path: str) -> Path:
     named = CHECKPOINTS / f"{name_or_path}.safetensors"
     if NAME.fullmatch(name_or_path) and named.is_file():
         return named
-    path = Path(name_or_path)
-    if path.is_dir():
-        path = path / "best.safetensors"  # a run folder
-    if path.is_file():
-        return path
+    path = Path(name_or_path.replace("\0", ""))
+    with contextlib.suppress(OSError):  # a name too long for the file system is no file
+        if path.is_dir():
+            path = path / "best.safetensors"  # a run folder
+        if path.is_file():
+            return path
     known = ", ".join(available()) or "none"
     raise UserError(f"There is no checkpoint {name_or_path!r}: give a path, or one of the shipped names ({known}).")
 

@@ -7,14 +7,18 @@ from collections.abc import Sequence
 
 import torch
 
-from cvae_core.tense.data import VOWELS, Verb, is_irregular
+from cvae_core.tense.data import PAST, VOWELS, Verb, is_irregular
 
 SHORTEST, LONGEST = 3, 14
 
 
 def regular_verbs(verbs: Sequence[Verb]) -> list[Verb]:
-    """Verbs whose four forms share all but a letter or two of the present: what may give its ending."""
-    return [v for v in verbs if not is_irregular(v) and len(v.lemma) >= SHORTEST and _stem(v.row) > 1]
+    """Verbs whose commonest past is the regular one: what may give its ending."""
+    return [
+        v
+        for v in verbs
+        if len(v.lemma) >= SHORTEST and v.row[PAST].endswith("ed") and not is_irregular(v) and _stem(v.row) > 1
+    ]
 
 
 def _stem(row: Sequence[str]) -> int:

@@ -1,0 +1,79 @@
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from cvae_core import checkpoint, runs
+from cvae_core.errors import UserError
+from cvae_core.tense.inference import load
+from tests.tiny import tiny_task
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    checkpoint.write(path, *tiny_task().checkpoint())
+    return path
+
+
+def test_round_trip(path):
+    task = tiny_task()
+    tense = load(str(path))
+    assert tense.model.config == task.config and tense.verbs == list(task.verbs)
+    assert all(torch.equal(v, task.model.state_dict()[k]) for k, v in tense.model.state_dict().items())
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def flip(data: bytes) -> bytes:
+    return data[:-5] + bytes([data[-5] ^ 1]) + data[-4:]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        flip, lambda d: b"", lambda d: d[:1000], lambda d: d[:-1], lambda d: pickle.dumps({"a": 1}),
+        lambda d: (10**9).to_bytes(8, "little") + b"{}", lambda d: b"x" * 5000,
+    ],
+    ids=["flipped bit", "empty", "cut in the header", "cut at the end", "pickle", "huge header", "noise"],
+)  # fmt: skip
+def test_damage_is_a_sentence(path, damage):
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(UserError, match="tiny.safetensors"):
+        load(str(path))
+
+
+def test_strangers_are_sentences(path, tmp_path):
+    save_file({"a": torch.zeros(2)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(UserError, match="not a checkpoint"):
+        load(str(tmp_path / "foreign.safetensors"))
+    tensors, metadata = tiny_task().checkpoint()
+    cases = {
+        "nan": ({k: v * float("nan") for k, v in tensors.items()}, metadata, "finite"),
+        "short": ({"out.weight": tensors["out.weight"]}, metadata, "do not fit"),
+        "other": (tensors, metadata | {"system": "video"}, "of video"),
+        "field": (tensors, metadata | {"config": {"surprise": 1}}, "surprise"),
+    }
+    for name, (weights, data, says) in cases.items():
+        checkpoint.write(tmp_path / f"{name}.safetensors", weights, data)
+        with pytest.raises(UserError, match=says):
+            load(str(tmp_path / f"{name}.safetensors"))
+
+
+@pytest.mark.parametrize("name", ["nothing", "../nowhere/else", "", "a/b", "tense\0", "x" * 5000])
+def test_an_unknown_name_lists_the_known(name):
+    with pytest.raises(UserError, match="no checkpoint"):
+        checkpoint.find(name)
+
+
+@pytest.mark.parametrize("run_id", ["", "..", "../runs", "a/b", ".hidden", "none"])
+def test_a_run_is_found_by_its_id_alone(run_id, tmp_path):
+    with pytest.raises(UserError, match="no run"):
+        runs.find(run_id, tmp_path)
+
+
+def test_the_shipped_model_is_listed_and_small():
+    assert "tense" in checkpoint.available("tense")
+    assert checkpoint.find("tense").stat().st_size < 12 * 2**20
+    assert not any(Path(checkpoint.CHECKPOINTS).glob(".*tmp"))

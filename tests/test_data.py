@@ -1,0 +1,118 @@
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cvae_core.errors import UserError
+from cvae_core.tense import data
+from cvae_core.tense.invent import invent, regular_verbs
+from cvae_core.training import generator_at
+
+COURSE = Path(__file__).parent.parent.parent / "shared" / "data" / "tense"
+needs_course = pytest.mark.skipif(not COURSE.is_dir(), reason="the course's files are not beside this checkout")
+words = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=32)
+
+
+@given(st.lists(words, min_size=1, max_size=8))
+def test_encode_and_decode_are_inverse(some):
+    ids = data.encode(some)
+    assert data.decode(ids) == some
+    assert ids.max() < data.VOCABULARY_SIZE and all((row == data.EOS).sum() == 1 for row in ids)
+
+
+@given(st.text(max_size=50))
+def test_a_word_is_letters_or_an_error(text):
+    try:
+        word = data.parse_word(text)
+    except UserError:
+        return
+    assert 1 <= len(word) <= 32 and set(word) <= set(data.LETTERS)
+
+
+@pytest.mark.parametrize("name", ["past", "p", "Simple Past", "simple_past"])
+def test_names_of_a_tense(name):
+    assert data.parse_tense(name) == data.PAST
+
+
+def test_lexicon():
+    lexicon = data.load_lexicon()
+    forms = {verb.lemma: verb.forms for verb in lexicon.verbs}
+    assert 6400 < len(forms) < 6500
+    assert forms["burn"] == (("burn",), ("burns",), ("burning",), ("burned", "burnt"))
+    assert {"focused", "focussed"} <= set(forms["focus"][data.PAST])
+    assert forms["torpedo"] == (("torpedo",), ("torpedoes",), ("torpedoing",), ("torpedoed",))
+    assert forms["bestride"][data.PAST] == ("bestrode",)
+    assert "jells" not in forms["gel"][data.THIRD] and "inlayinging" not in forms["inlay"][data.PROGRESSIVE]
+    assert {"torpedo", "gel", "inlay", "bide"} <= set(lexicon.corrected)
+    assert set(lexicon.dropped) & set(forms) == set() and "quid" in lexicon.dropped
+    assert all(word.isalpha() and word.islower() for f in forms.values() for spellings in f for word in spellings)
+
+
+def test_lexicon_loads_in_half_a_second():
+    code = (
+        "import time; from cvae_core.tense.data import load_lexicon as f; t = time.perf_counter(); f();"
+        "print(time.perf_counter() - t)"
+    )
+    seconds = [float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(3)]
+    assert min(seconds) < 0.5
+
+
+def test_split_has_its_shares_and_never_moves():
+    verbs = data.load_lexicon().verbs
+    shares = Counter(data.split_of(verb.lemma) for verb in verbs)
+    assert 0.78 < shares["train"] / len(verbs) < 0.82
+    assert [data.split_of(v) for v in ("abandon", "abet", "flare")] == ["validation", "train", "test"]
+
+
+def test_files(tmp_path):
+    path = tmp_path / "verbs.csv"
+    path.write_text(
+        "present,third-person,progressive,past\nburn,burns,burning,burned/burnt\n\n"
+        "go,goes,going,went\ngo goes going went\n"
+    )
+    file = data.read_verbs(path)
+    assert [v.row for v in file.verbs] == [("burn", "burns", "burning", "burned"), ("go", "goes", "going", "went")]
+    assert file.verbs[0].forms[data.PAST] == ("burned", "burnt") and file.duplicates == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("go goes going went\nrun runs running\n", "line 2: expected four forms"),
+        ("go goes going w3nt\n", "line 1: expected words"),
+        ("\n\n", "no verbs"),
+    ],
+)
+def test_a_bad_line_names_file_and_line(tmp_path, text, says):
+    path = tmp_path / "verbs.txt"
+    path.write_text(text)
+    with pytest.raises(UserError, match=f"verbs.txt.*{says}"):
+        data.read_verbs(path)
+
+
+def test_a_missing_or_binary_file_is_a_sentence(tmp_path):
+    with pytest.raises(UserError, match="Cannot read"):
+        data.read_verbs(tmp_path / "none.txt")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="UTF-8"):
+        data.read_verbs(tmp_path / "binary")
+
+
+@needs_course
+def test_the_course_files():
+    file = data.read_verbs(COURSE / "train.txt")
+    assert (len(file.verbs), file.duplicates) == (1217, 10)
+    assert data.read_pairs(COURSE / "test.txt") == list(data.COURSE_PAIRS)
+
+
+def test_invented_verbs_inflect_as_their_ending_does():
+    verbs = data.load_lexicon().verbs[:800]
+    rows = invent(verbs, regular_verbs(verbs), 200, generator_at(0, 0, 0))
+    assert len(rows) == 200
+    assert rows == invent(verbs, regular_verbs(verbs), 200, generator_at(0, 0, 0))
+    for present, third, progressive, past in rows:
+        assert third.endswith("s") and progressive.endswith("ing") and past.endswith("ed") and present.isalpha()

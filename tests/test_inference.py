@@ -1,0 +1,75 @@
+"""What a trained model promises, whatever it has learned; and what the shipped one has learned."""
+
+import numpy as np
+import pytest
+import torch
+
+from cvae_core.tense.data import PAST, PRESENT
+from cvae_core.tense.inference import Tense, load, lookup
+from cvae_core.tense.metrics import accuracy
+from tests.tiny import VERBS, tiny_task
+
+JOBS = [("abandon", PRESENT, PAST), ("went", PAST, PRESENT), ("blorp", PRESENT, 2), ("x" * 32, PRESENT, 1)]
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return load("tense")
+
+
+def untrained():
+    return Tense(tiny_task().model, VERBS, "untrained")
+
+
+@pytest.mark.parametrize("make", ["shipped", "untrained"])
+@pytest.mark.parametrize("job", JOBS, ids=lambda j: j[0][:8])
+def test_alternatives_hold_the_greedy_answer_best_first(make, job, shipped):
+    tense = shipped if make == "shipped" else untrained()
+    found = tense.alternatives(*job)
+    greedy = tense.convert(*([x] for x in job))[0]
+    assert len(found) <= 5 and len({c.form for c in found}) == len(found)
+    assert greedy.form in {c.form for c in found}
+    probabilities = [c.probability for c in found]
+    assert probabilities == sorted(probabilities, reverse=True) and sum(probabilities) <= 1 + 1e-5
+    match = next(c for c in found if c.form == greedy.form)
+    assert match.probability == pytest.approx(greedy.probability, rel=1e-3)
+
+
+def test_letter_probabilities_are_those_of_the_answer(shipped):
+    letters, probs = shipped.letter_probabilities("walk", PRESENT, PAST)
+    answer = shipped.convert(["walk"], [PRESENT], [PAST])[0]
+    assert "".join(letters) == answer.form + "⏎" and probs.shape == (len(letters), 27)
+    assert np.allclose(probs.sum(1), 1, atol=1e-5)
+    assert probs.max(1).prod() == pytest.approx(answer.probability, rel=1e-3)
+
+
+def test_answers_do_not_depend_on_company(shipped):
+    words = ["walk", "understand", "go"]
+    together = [c.form for c in shipped.convert(words, [PRESENT] * 3, [PAST] * 3)]
+    assert together == [shipped.convert([w], [PRESENT], [PAST])[0].form for w in words]
+
+
+def test_the_dictionary_names_the_tense_of_known_forms_and_the_model_of_others(shipped):
+    assert shipped.infer_tense("walked") == (PAST, "dictionary")
+    assert shipped.infer_tense("put")[0] in {t for _, t in lookup("put")}
+    assert shipped.infer_tense("blorping") == (2, "model")
+    assert lookup("blorping") == []
+
+
+def test_draws_repeat_and_refinement_keeps_the_shape(shipped):
+    z = shipped.draw(5, seed=3)
+    assert torch.equal(z, shipped.draw(5, seed=3)) and not torch.equal(z, shipped.draw(5, seed=4))
+    assert shipped.refine(z, 2).shape == z.shape and torch.equal(shipped.refine(z, 0), z)
+    assert len(shipped.decode_rows(z)) == 5 and all(len(row) == 4 for row in shipped.decode_rows(z))
+    assert all(0 < p <= 1 for row in shipped.row_probabilities(z) for p in row)
+
+
+def test_the_shipped_model_converts_and_shuffled_weights_do_not():
+    tense = load("tense")
+    assert tense.convert(["abandon"], [PRESENT], [PAST])[0].form == "abandoned"
+    assert accuracy(tense, tense.verbs[:50])["accuracy"] > 0.9
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for p in tense.model.parameters():
+            p.copy_(p.flatten()[torch.randperm(p.numel(), generator=generator)].view_as(p))
+    assert accuracy(tense, tense.verbs[:50])["accuracy"] < 0.05

@@ -1,0 +1,35 @@
+import pytest
+
+from cvae_core.tense import metrics
+from cvae_core.tense.data import COURSE_PAIRS, Verb
+from tests.tiny import VERBS
+
+
+def test_bleu4_known_values():
+    assert metrics.bleu4("walked", "walked") == 1.0
+    assert metrics.bleu4("ran", "ran") == pytest.approx(1.0)  # three letters: three weights
+    assert metrics.bleu4("", "walked") == 0
+    copied = sum(metrics.bleu4(word, target) for word, _, target, _ in COURSE_PAIRS) / 10
+    assert copied == pytest.approx(0.607, abs=5e-4)
+
+
+def test_gaussian_score_counts_a_tuple_once_and_any_accepted_spelling():
+    burn = Verb((("burn",), ("burns",), ("burning",), ("burned", "burnt")))
+    rows = [
+        ("burn", "burns", "burning", "burnt"), ("burn", "burns", "burning", "burned"),
+        ("walk", "walks", "walking", "walked"), ("walk", "walks", "walking", "walk"),
+    ]  # fmt: skip
+    assert metrics.gaussian_score(rows, [burn, burn, *VERBS]) == (3 / 4, 2 / 4)
+    assert metrics.gaussian_score(rows[3:], VERBS) == (0, 0)
+
+
+def test_accuracy_is_the_mean_of_twelve_directions_and_takes_any_variant():
+    forms = {word: verb for verb in VERBS for spellings in verb.forms for word in spellings}
+
+    def right_but_never_past(words, sources, targets):
+        return ["?" if t == 3 else forms[w].forms[t][-1] for w, t in zip(words, targets, strict=True)]
+
+    scores = metrics.accuracy_of(right_but_never_past, VERBS)
+    assert scores["accuracy"] == pytest.approx(9 / 12)
+    assert scores["by_direction"]["present>past"] == 0 and scores["by_direction"]["past>present"] == 1
+    assert len(scores["by_direction"]) == 12 and scores["reconstruction"] == 3 / 4

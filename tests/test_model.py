@@ -1,0 +1,110 @@
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from cvae_core.tense.data import EOS, PAD, PAST, SOS, encode
+from cvae_core.tense.model import build
+from cvae_core.training import generator_at
+from tests.tiny import CONFIG, VERBS, tiny_task
+
+VARIANTS = [
+    {}, {"source": "none"}, {"source": "attention"}, {"bidirectional": False}, {"encoder_sos": True},
+    {"condition": "one-hot", "condition_into": "hidden"}, {"latents": "hidden+cell", "state_layers": 1},
+    {"decoder_state": "hidden", "decoder_activation": "relu"}, {"embedding_size": 0}, {"recon": "mean"},
+    {"free_running_loss": "until-eos", "tf_final": 0.0}, {"pairs": "same", "invented": 0.0}, {"length_pool": 2},
+]  # fmt: skip
+each_variant = pytest.mark.parametrize("changes", VARIANTS, ids=lambda c: "-".join(c) or "default")
+
+
+def letters(words):
+    return torch.from_numpy(encode(words)).long()
+
+
+@each_variant
+def test_one_step_changes_every_trained_weight(changes):
+    task = tiny_task(replace(CONFIG, **changes))
+    batch = next(task.batches(0, generator_at(0, 0, -1)))
+    terms = task.loss(batch, 1.0, 0.5, generator_at(0, 0, 0))
+    terms["loss"].backward()
+    trained = {n: p for n, p in task.model.named_parameters() if p.requires_grad}
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in trained.values()), changes
+    assert terms["kl"] >= 0 and terms["loss"].item() == pytest.approx((terms["recon"] + terms["kl"]).item(), rel=1e-5)
+
+
+@each_variant
+@torch.no_grad()
+def test_padding_changes_nothing(changes):
+    model = build(replace(CONFIG, **changes)).eval()
+    tense = torch.tensor([0, PAST])
+    together = model.encode(letters(["go", "understanding"]), tense)
+    alone = model.encode(letters(["go"]), tense[:1])
+    assert torch.allclose(together.mu[:1], alone.mu, atol=1e-6)
+    shown, shown_alone = model.see_source(together.memory), model.see_source(alone.memory)
+    inputs = torch.tensor([[SOS, 5, 6, 7, 8]])
+    a = model(inputs.expand(2, -1), together.mu, tense, shown)[:1]
+    b = model(inputs, alone.mu, tense[:1], shown_alone)
+    assert torch.allclose(a, b, atol=1e-5)
+
+
+@each_variant
+@torch.no_grad()
+def test_free_running_is_teacher_forcing_on_its_own_letters(changes):
+    model = build(replace(CONFIG, **changes)).eval()
+    tense = torch.tensor([0, 1, 2])
+    encoded = model.encode(letters(["walk", "sings", "carrying"]), tense)
+    shown = model.see_source(encoded.memory)
+    own, logprobs = model.greedy(encoded.mu, tense, shown, max_length=12)
+    logits = model(F.pad(own[:, :-1], (1, 0), value=SOS), encoded.mu, tense, shown)
+    logits[..., [PAD, SOS]] = -1e9
+    alive = F.pad((own == EOS).cumsum(1)[:, :-1], (1, 0)) == 0
+    best, arg = torch.log_softmax(logits, -1).max(-1)
+    assert torch.equal(arg[alive], own[alive])
+    assert torch.allclose(best[alive], logprobs[alive], atol=1e-5)
+    assert (own[~alive] == PAD).all()
+
+
+@pytest.mark.parametrize("source", ["aligned", "attention"])
+@torch.no_grad()
+def test_a_hidden_source_word_leaves_no_trace(source):
+    model = build(replace(CONFIG, source=source)).eval()
+    z, tense = torch.randn(2, model.latent_total), torch.tensor([0, 3])
+    inputs = torch.tensor([[SOS, 5, 6]] * 2)
+    memory = model.encode(letters(["walk", "sing"]), tense).memory
+    shown = model.see_source(memory, seen=torch.tensor([False, True]))
+    seen, unseen = model(inputs, z, tense, shown), model(inputs, z, tense, None)
+    assert torch.allclose(seen[0], unseen[0], atol=1e-6)
+    assert not torch.allclose(seen[1], unseen[1], atol=1e-3)
+
+
+def test_one_hot_tenses_stay_one_hot():
+    model = build(replace(CONFIG, condition="one-hot"))
+    assert torch.equal(model.tense_embedding.weight, torch.eye(4)) and not model.tense_embedding.weight.requires_grad
+
+
+def test_weights_come_from_the_seed_and_leave_the_global_generator_alone():
+    state = torch.random.get_rng_state()
+    a, b, c = (build(replace(CONFIG, seed=s)).out.weight for s in (1, 1, 2))
+    assert torch.equal(a, b) and not torch.equal(a, c)
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_a_tiny_batch_is_learned_by_heart():
+    from cvae_core.tense.inference import Tense
+    from cvae_core.tense.metrics import accuracy
+
+    config = replace(CONFIG, hidden_size=64, embedding_size=32, latent_size=8, kl_max=0.0, invented=0.0, tf_final=1.0)
+    task = tiny_task(config)
+    optimizer = torch.optim.Adam(task.model.parameters(), 5e-3)
+    for epoch in range(120):
+        for index, batch in enumerate(task.batches(epoch, generator_at(0, epoch, -1))):
+            optimizer.zero_grad()
+            task.loss(batch, 0.0, 1.0, generator_at(0, epoch, index))["loss"].backward()
+            optimizer.step()
+    assert accuracy(Tense(task.model), VERBS)["accuracy"] == 1.0
+
+
+def test_latents_of_hidden_and_cell_stand_side_by_side():
+    assert build(CONFIG).latent_total == 4
+    assert build(replace(CONFIG, latents="hidden+cell")).latent_total == 8
