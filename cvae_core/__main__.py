@@ -5,8 +5,10 @@ import json
 import os
 import signal
 import sys
-import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
+from typing import NoReturn
 
 from cvae_core.errors import UserError
 
@@ -15,9 +17,9 @@ SYSTEMS = ("tense",)
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; what the user got wrong is one sentence on stderr and exit status 2."""
-    parser = build_parser(sys.argv[1:] if argv is None else argv)
-    args = parser.parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
     try:
+        args = build_parser(argv).parse_args(argv)
         args.run(args)
         sys.stdout.flush()
     except UserError as error:
@@ -25,11 +27,21 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has left: say nothing more
+    except OSError as error:
+        print(f"Cannot use {error.filename or 'a file'}: {error.strerror or error}.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
-def build_parser(argv: list[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m cvae_core", description=__doc__)
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message[:1].upper()}{message[1:]}; {self.prog} --help says more.")
+
+
+def build_parser(argv: list[str]) -> Parser:
+    parser = Parser(prog="python -m cvae_core", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
 
     convert = commands.add_parser("convert", help="put words into another tense")
@@ -42,13 +54,13 @@ def build_parser(argv: list[str]) -> argparse.ArgumentParser:
 
     generate = commands.add_parser("generate", help="decode random z in the four tenses")
     generate.add_argument("-n", type=int, default=10, help="how many draws")
-    generate.add_argument("--seed", type=int, default=0)
+    generate.add_argument("--seed", type=_seed, default=0)
     generate.add_argument("--refine", type=int, default=0, metavar="K", help="rounds of product-of-experts refinement")
     _model_options(generate, run_generate)
 
     interpolate = commands.add_parser("interpolate", help="walk between two verbs or two random z")
     interpolate.add_argument("words", nargs="*", metavar="WORD")
-    interpolate.add_argument("--seed", type=int, nargs=2, metavar=("A", "B"), help="walk between two sampled z")
+    interpolate.add_argument("--seed", type=_seed, nargs=2, metavar=("A", "B"), help="walk between two sampled z")
     interpolate.add_argument("--steps", type=int, default=9)
     interpolate.add_argument("--method", default="lerp", choices=("lerp", "slerp"))
     interpolate.add_argument("--refine", type=int, default=0, metavar="K")
@@ -59,7 +71,7 @@ def build_parser(argv: list[str]) -> argparse.ArgumentParser:
     evaluate.add_argument("--lexicon", help="file of verbs, four forms a line, instead of the built-in lexicon")
     evaluate.add_argument("--pairs", help="file of pairs for BLEU-4 instead of the course's ten")
     evaluate.add_argument("--split", default="test", choices=("train", "validation", "test", "all"))
-    evaluate.add_argument("--seed", type=int, default=0, help="of the draws")
+    evaluate.add_argument("--seed", type=_seed, default=0, help="of the draws")
     evaluate.add_argument("--samples", type=int, default=1000, help="draws for the Gaussian score")
     evaluate.add_argument("--compare", action="store_true", help="add the baselines")
     _model_options(evaluate, run_evaluate)
@@ -98,7 +110,23 @@ def _field_options(parser: argparse.ArgumentParser) -> None:
         if isinstance(f.default, bool):
             group.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
         else:
-            group.add_argument(flag, type=type(f.default), choices=f.metadata["choices"] or None, help=text)
+            kind = _whole if isinstance(f.default, int) else type(f.default)
+            group.add_argument(flag, type=kind, choices=f.metadata["choices"] or None, help=text)
+
+
+def _whole(text: str, low: int = -(2**31), high: int = 2**31 - 1) -> int:
+    """A whole number that every tensor library can hold."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = None
+    if value is None or not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+    return value
+
+
+def _seed(text: str) -> int:
+    return _whole(text, low=0)
 
 
 def _load(args):
@@ -134,6 +162,8 @@ def run_convert(args) -> None:
 
     if args.file:
         return _convert_file(args)
+    if args.out:
+        raise UserError("--out goes with --file: without it, answers go to standard output.")
     if not args.words or not args.target:
         raise UserError("Nothing to convert: give words and --to TENSE, or --file FILE.")
     words = [parse_word(w) for w in args.words]
@@ -162,6 +192,8 @@ def _convert_file(args) -> None:
 
     if args.words or args.source or args.target:
         raise UserError("--file names words and tenses itself: leave out WORD, --from and --to.")
+    if args.out and args.json:
+        raise UserError("--out writes a table: leave out --json.")
     rows = read_table(args.file)
     tense = _load(args)
     with _progress(len(rows), "words") as bar:
@@ -256,21 +288,25 @@ def run_train(args) -> None:
         given.get("preset"), overrides, given.get("data"), given.get("device", "auto"),
         given.get("resume"), given.get("init"), say=lambda text: print(text, file=sys.stderr),
     )  # fmt: skip
-    stop = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: stop.set())
-    with _progress(task.steps_per_epoch() * task.config.epochs, "batches") as bar:
+    print(f"Run {run.id}: {len(task.verbs)} verbs on {task.device}", flush=True)
+    with _stop_signals() as stopped, _progress(task.steps_per_epoch() * task.config.epochs, "batches") as bar:
 
         def show(event: dict) -> None:
             if event["kind"] == "batch":
-                bar.update(event["epoch"] * event["batches"] + event["batch"] - bar.n)
+                done = event["epoch"] * event["batches"] + event["batch"]
+                if not bar.n:
+                    bar.initial = bar.n = done - 1  # what a resumed run has behind it is not speed
+                bar.update(done - bar.n)
                 bar.set_postfix_str(f"loss {event['loss']:.3f}", refresh=False)
             else:
                 bar.write("  ".join(f"{k} {v:.4g}" for k, v in event["row"].items()), file=sys.stdout)
+                sys.stdout.flush()
 
-        ended = train(task, run, resume, stop.is_set, show)
+        ended = train(task, run, resume, stopped, show)
     if ended == "stopped":
-        print(f"Stopped. To go on: python -m cvae_core train {task.system} --resume {run.id}")
+        again = [f"--{name} {given[name]}" for name in ("device", "threads", "out") if name in given]
+        command = " ".join([f"python -m cvae_core train {task.system} --resume {run.id}", *again])
+        print(f"Stopped and saved. To go on: {command}")
         return
     print(f"Finished: run {run.id}")
     if out:
@@ -278,6 +314,27 @@ def run_train(args) -> None:
             checkpoint.CHECKPOINTS / f"{out}.safetensors", (run.path / "best.safetensors").read_bytes()
         )
         print(f"Saved as checkpoint {out}")
+
+
+@contextmanager
+def _stop_signals() -> Iterator[Callable[[], bool]]:
+    """Inside, the first Ctrl+C or SIGTERM only asks to stop; the second acts as ever."""
+    asked = False
+
+    def ask(*_) -> None:
+        nonlocal asked
+        asked = True
+        restore()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        restore()
 
 
 def run_runs(args) -> None:

@@ -37,6 +37,8 @@ class Run:
 
     def read_status(self) -> dict[str, Any]:
         """The status as written, except that a run whose process is gone is `interrupted`, not `running`."""
+        if not (self.path / "status.json").exists():  # killed while its folder was being made
+            return {"state": "interrupted", "epoch": 0}
         status = self._read_json("status.json")
         if status.get("state") == "running" and not _alive(status.get("pid")):
             status["state"] = "interrupted"
