@@ -19,7 +19,7 @@ EXAMPLES = {"walk": "regular", "begin": "irregular", "stop": "doubling", "flared
 MAX_ROWS = 20_000
 
 
-def show_conversion(tense: Tense, word: str, source: int, target: int) -> str:
+def show_conversion(tense: Tense, word: str, source: int, target: int, place: int) -> str:
     """The answer large, the four forms, and where the probability went; returns the answer."""
     made = tense.convert([word] * len(TENSES), [source] * len(TENSES), list(range(len(TENSES))))
     answer = made[target]
@@ -44,7 +44,7 @@ def show_conversion(tense: Tense, word: str, source: int, target: int) -> str:
     letters, probabilities = tense.letter_probabilities(word, source, target)
     st.subheader("Letter by letter")
     st.plotly_chart(
-        figures.letter_heatmap(letters, probabilities), config={"displayModeBar": False}, key=f"heat {tense.name}",
+        figures.letter_heatmap(letters, probabilities), config={"displayModeBar": False}, key=f"letters {place}",
         alt=f"Probability in percent of each letter at each place of {answer.form}",
     )  # fmt: skip
     st.subheader("Best candidates")
@@ -94,9 +94,10 @@ def show_word() -> None:
         st.caption(f"Taken for {TENSES[source]}, by the {how}.")
     else:
         source = TENSES.index(chosen)
-    for column, tense in zip(st.columns(2 if second else 1), filter(None, (first, second)), strict=True):
+    models = [first, second] if second else [first]
+    for place, (column, tense) in enumerate(zip(st.columns(len(models)), models, strict=True)):
         with column:
-            answer = show_conversion(tense, word, source, target)
+            answer = show_conversion(tense, word, source, target, place)
             _remember(word, TENSES[source], TENSES[target], answer, tense.name)
     with st.expander("History of this visit"):
         st.dataframe(pd.DataFrame(st.session_state["history"]), hide_index=True, alt="Conversions of this visit")

@@ -58,6 +58,13 @@ def test_bad_words_get_a_sentence(page, text, says):
     assert says in at.error[0].value
 
 
+def test_two_models_stand_side_by_side():
+    at = open_page("convert")
+    at.selectbox(key="beside").set_value("tense").run()
+    assert not at.exception
+    assert [m.value for m in at.metric] == ["abandoned"] * 2
+
+
 def test_example_button_fills_the_verb():
     at = open_page("convert")
     next(b for b in at.button if b.label.startswith("begin")).click().run()
