@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from itertools import product
 from typing import NoReturn
 
 from cvae_core.errors import UserError
@@ -126,7 +127,7 @@ def _whole(text: str, low: int = -(2**31), high: int = 2**31 - 1) -> int:
 
 
 def _seed(text: str) -> int:
-    return _whole(text, low=0)
+    return _whole(text, 0, 2**63 - 1)
 
 
 def _load(args):
@@ -197,7 +198,12 @@ def _convert_file(args) -> None:
     rows = read_table(args.file)
     tense = _load(args)
     with _progress(len(rows), "words") as bar:
-        done = convert_table(tense, rows, lambda n, total: bar.update(n - bar.n))
+
+        def show(converted: int, total: int) -> None:
+            bar.total = total  # rows with an error are not converted
+            bar.update(converted - bar.n)
+
+        done = convert_table(tense, rows, show)
     if args.json:
         _print_json(done)
     elif args.out:
@@ -217,11 +223,12 @@ def run_generate(args) -> None:
     tense = _load(args)
     z = tense.draw(args.n, args.seed)
     stages = [("one shot", z)] + ([(f"refined {args.refine}", tense.refine(z, args.refine))] if args.refine else [])
+    accepted = {row for verb in tense.verbs for row in product(*verb.forms)}
     results = []
     for name, points in stages:
         rows = tense.decode_rows(points)
         share, distinct = gaussian_score(rows, tense.verbs)
-        known = [gaussian_score([row], tense.verbs)[0] == 1 for row in rows]
+        known = [row in accepted for row in rows]
         results.append({"stage": name, "gaussian": share, "distinct": distinct, "rows": rows, "known": known})
     if args.json:
         return _print_json(results)

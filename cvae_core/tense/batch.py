@@ -23,7 +23,7 @@ def convert_table(tense, rows: list[dict], on_progress: Callable[[int, int], Non
             word, target = parse_word(row["word"] or ""), parse_tense(row["target"] or "")
             source = parse_tense(row["source"]) if (row["source"] or "").strip() else None
             if extra:
-                raise UserError(f"The row has {len(extra)} more cells than the header.")
+                raise UserError("The row has more cells than the header.")
         except UserError as error:
             row |= {"prediction": "", "probability": "", "error": str(error)}
         else:
@@ -93,7 +93,10 @@ def format_table(rows: list[dict], delimiter: str = ",") -> str:
 
 
 def _safe(cell):
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    if not isinstance(cell, str):
+        return cell
+    cell = cell.replace("\r\n", "\n").replace("\r", "\n")  # the writer quotes a line feed, not a lone return
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\n")) else cell
 
 
 def write_table(path: str | Path, rows: list[dict]) -> None:

@@ -67,7 +67,7 @@ def _verbs(data_path: str | None, say: Callable[[str], None]) -> tuple[tuple[Ver
     file = data.read_verbs(data_path)
     if file.duplicates:
         say(f"{data_path}: {file.duplicates} rows stand more than once and are kept once; {len(file.verbs)} verbs.")
-    return file.verbs, Path(data_path).name
+    return file.verbs, f"file {Path(data_path).name}"  # never "lexicon", whatever it is called
 
 
 def _prepare_resume(run_id, overrides, preset_name, data_path, init, device) -> tuple[TenseTask, Run, bool]:

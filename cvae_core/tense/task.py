@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cvae_core.errors import UserError
 from cvae_core.latent import kl_to_standard, reparameterize
 from cvae_core.tense import data, metrics
 from cvae_core.tense.data import EOS, PAD, SOS, TENSES, Verb
@@ -43,6 +44,10 @@ class TenseTask:
         self.config = config
         self.data_name = data_name
         self.verbs = data.select_split(verbs, config.train_on)
+        if not self.verbs:
+            raise UserError(
+                f"The {config.train_on} split of the {data_name} holds no verbs: use train_on all or add some."
+            )
         self.validation = data.select_split(verbs, "validation")[:VALIDATION_VERBS]
         self.model = (model or build(config)).to(device)
         self.device = torch.device(device)

@@ -1,0 +1,328 @@
+"""The command line: what each command prints, what it refuses and how, and a training from end to end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from cvae_core import checkpoint, runs
+from cvae_core.__main__ import main
+from cvae_core.tense.data import DIRECTIONS, TENSES, load_lexicon, select_split
+from tests.tiny import ROWS, SIZES
+
+ROOT = Path(__file__).parent.parent
+SMALL = [text for name, value in SIZES.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+SMALL += ["--train-on", "all", "--batch-size", "6", "--seed", "3"]
+
+
+def command(*args, **options):
+    return [sys.executable, "-m", "cvae_core", *map(str, args)], {"cwd": ROOT, "text": True} | options
+
+
+def call(*args, **options):
+    words, options = command(*args, capture_output=True, timeout=120, **options)
+    return subprocess.run(words, **options)
+
+
+@pytest.fixture
+def cli(capsys):
+    """Run a command that succeeds and return what it printed."""
+
+    def run(*args):
+        status = main([str(a) for a in args])
+        printed = capsys.readouterr()
+        assert status == 0, printed.err
+        return printed.out
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A place of its own for data, runs and checkpoints."""
+    monkeypatch.setattr(runs, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path / "checkpoints")
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "verbs.txt").write_text(ROWS.replace(",", "\n") + "\nwalk walks walking walked\n")
+    return tmp_path
+
+
+# --- convert ----------------------------------------------------------------------------------------------------
+
+
+def test_convert_prints_the_word():
+    done = call("convert", "abandon", "--to", "past")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "abandoned\n", "")
+
+
+def test_convert_json(cli):
+    made = json.loads(cli("convert", " Abandon", "sent", "--to", "sp", "--json"))
+    assert [(m["word"], m["source"], m["target"]) for m in made] == [
+        ("abandon", "present", "present"),
+        ("sent", "past", "present"),
+    ]
+    for m in made:
+        forms = {a["form"]: a["probability"] for a in m["alternatives"]}
+        assert {"word", "source", "target", "prediction", "probability", "alternatives"} <= set(m)
+        assert forms[m["prediction"]] == pytest.approx(m["probability"], rel=1e-3)
+        assert list(forms.values()) == sorted(forms.values(), reverse=True) and len(forms) == 5
+
+
+def test_convert_to_all_and_from(cli):
+    assert cli("convert", "walked", "--to", "all").split() == ["walk", "walks", "walking", "walked"]
+    made = json.loads(cli("convert", "walked", "--from", "present", "--to", "all", "--json"))
+    assert [m["target"] for m in made] == list(TENSES)
+    assert {m["source"] for m in made} == {"present"}  # as told, though the dictionary knows better
+
+
+def test_convert_file(tmp_path, cli):
+    folder = tmp_path
+    (folder / "in.csv").write_text("word,source,target,note\nabandon,present,past,=1\nsent,,tp,\nw4lk,present,past,\n")
+    assert cli("convert", "--file", folder / "in.csv", "--out", folder / "out.csv") == ""
+    lines = (folder / "out.csv").read_text().splitlines()
+    assert lines[0] == "word,source,target,note,prediction,probability,error"
+    assert lines[1].startswith("abandon,present,past,'=1,abandoned,0.") and lines[1].endswith(",")
+    assert lines[2].startswith("sent,,tp,,sends,0.")
+    assert lines[3].startswith("w4lk,present,past,,,,") and "letters a to z" in lines[3]
+    assert cli("convert", "--file", folder / "in.csv").splitlines() == lines
+
+
+# --- latent space -----------------------------------------------------------------------------------------------
+
+
+def test_generate(cli):
+    one, refined = json.loads(cli("generate", "-n", 20, "--seed", 1, "--refine", 2, "--json"))
+    for result in (one, refined):
+        assert len(result["rows"]) == 20 and {len(row) for row in result["rows"]} == {4}
+        assert result["gaussian"] == sum(result["known"]) / 20 >= result["distinct"]
+    assert refined["gaussian"] > one["gaussian"]
+    text = cli("generate", "-n", 20, "--seed", 1)
+    assert len(text.splitlines()) >= 21 and f"{one['gaussian']:.3f}" in text
+    assert text == cli("generate", "-n", 20, "--seed", 1) != cli("generate", "-n", 20, "--seed", 2)
+
+
+def test_interpolate(cli):
+    points = json.loads(cli("interpolate", "walk", "jumped", "--steps", 5, "--json"))
+    assert len(points) == 5 and points[0]["row"][0][0] == "w" and points[-1]["row"][0][0] == "j"
+    seeded = cli("interpolate", "--seed", 1, 2, "--method", "slerp", "--refine", 1).splitlines()
+    assert len(seeded) == 9 and all(len(line.split()) == 4 for line in seeded)
+
+
+# --- evaluate ---------------------------------------------------------------------------------------------------
+
+SCORES = {
+    "bleu4", "accuracy", "by_direction", "reconstruction",
+    "gaussian", "distinct", "gaussian_refined", "distinct_refined",
+}  # fmt: skip
+
+
+@pytest.fixture
+def some_verbs(folder):
+    """60 test verbs as a file, one of them with a variant that counts as right."""
+    verbs = select_split(load_lexicon().verbs, "test")[::11][:60]
+    (folder / "some.txt").write_text("\n".join(" ".join("/".join(f) for f in v.forms) for v in verbs))
+    return folder / "some.txt"
+
+
+def test_evaluate_json(cli, some_verbs, monkeypatch):
+    monkeypatch.setattr(checkpoint, "CHECKPOINTS", ROOT / "checkpoints")
+    options = ("--lexicon", some_verbs, "--samples", 50, "--seed", 4)
+    scores = json.loads(cli("evaluate", "tense", *options, "--compare", "--json"))
+    assert set(scores) == SCORES | {"baselines"}
+    assert set(scores["by_direction"]) == {f"{TENSES[s]}>{TENSES[t]}" for s, t in DIRECTIONS}
+    assert scores["accuracy"] == pytest.approx(sum(scores["by_direction"].values()) / 12)
+    assert scores["accuracy"] > 0.85 and scores["bleu4"] >= 0.95 and scores["gaussian_refined"] > scores["gaussian"]
+    assert len(scores["baselines"]) == 4
+    assert scores["baselines"]["copy"]["accuracy"] < 0.05 < scores["baselines"]["spelling rules"]["accuracy"]
+    table = cli("evaluate", "tense", *options)
+    assert all(name in table for name in SCORES - {"by_direction"})
+    assert f"{scores['accuracy']:.4f}" in table and "past>present" in table
+
+
+def test_evaluate_takes_pairs(cli, some_verbs, monkeypatch):
+    monkeypatch.setattr(checkpoint, "CHECKPOINTS", ROOT / "checkpoints")
+    options = ("--lexicon", some_verbs, "--samples", 1, "--json")
+    wrong = some_verbs.with_name("pairs.txt")
+    wrong.write_text("walk present qqqqq past\n")
+    assert json.loads(cli("evaluate", "tense", *options, "--pairs", wrong))["bleu4"] < 0.1
+
+
+def test_shuffled_weights_know_nothing(cli, some_verbs):
+    """Nothing but the network answers."""
+    tensors, metadata = checkpoint.read(ROOT / "checkpoints" / "tense.safetensors")
+    generator = torch.Generator().manual_seed(0)
+    shuffled = {n: t.flatten()[torch.randperm(t.numel(), generator=generator)].view_as(t) for n, t in tensors.items()}
+    checkpoint.write(checkpoint.CHECKPOINTS / "shuffled.safetensors", shuffled, metadata)
+    options = ("--checkpoint", "shuffled", "--lexicon", some_verbs, "--samples", 50, "--json")
+    scores = json.loads(cli("evaluate", "tense", *options))
+    assert all(scores[name] < 0.05 for name in SCORES - {"by_direction"})
+
+
+# --- errors -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("", "required: command"),
+        ("translate", "invalid choice: 'translate'"),
+        ("convert", "Nothing to convert"),
+        ("convert walk", "--to TENSE"),
+        ("convert walk2 --to past", "letters a to z"),
+        ("convert 走る --to past", "letters a to z"),
+        (f"convert {'a' * 40} --to past", "40 letters"),
+        ("convert walk --to later", "'later' is not a tense"),
+        ("convert walk --from later --to past", "'later' is not a tense"),
+        ("convert walk --to past --checkpoint none", "no checkpoint 'none'"),
+        ("convert walk --to past --out x.csv", "--out goes with --file"),
+        ("convert --file none.csv", "Cannot read none.csv"),
+        ("convert walk --file none.csv", "leave out WORD"),
+        ("convert --file none.csv --out x.csv --json", "leave out --json"),
+        ("generate -n 0", "n is 0"),
+        ("generate -n many", "invalid int value: 'many'"),
+        ("generate --refine -1", "refine is -1"),
+        ("generate --seed -1", "'-1' is not a whole number"),
+        ("interpolate walk", "two words, or --seed A B"),
+        ("interpolate walk talk --seed 1 2", "two words, or --seed A B"),
+        ("interpolate walk talk --steps 1", "steps is 1"),
+        ("interpolate walk talk --method curve", "invalid choice: 'curve'"),
+        ("evaluate digits", "invalid choice: 'digits'"),
+        ("evaluate tense --samples 0", "0 samples"),
+        ("evaluate tense --lexicon none.txt", "Cannot read none.txt"),
+        ("evaluate tense --pairs none.txt", "Cannot read none.txt"),
+        ("train tense --preset none", "no preset 'none'"),
+        ("train tense --epochs 0", "epochs is 0"),
+        ("train tense --epochs 1e9", "'1e9' is not a whole number"),
+        ("train tense --seed 99999999999999999999", "is not a whole number"),
+        ("train tense --learning-rate nan", "finite"),
+        ("train tense --recon median", "invalid choice: 'median'"),
+        ("train tense --out ../tense", "cannot name a checkpoint"),
+        ("train tense --data none.txt", "Cannot read none.txt"),
+        ("train tense --resume none", "no run 'none'"),
+        ("train tense --resume none --epochs 3", "own config"),
+        ("train tense --init none", "no checkpoint 'none'"),
+    ],
+)
+def test_a_mistake_gets_one_sentence(line, says, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(runs, "RUNS", tmp_path / "runs")
+    status = main(line.split())
+    printed = capsys.readouterr()
+    assert (status, printed.out) == (2, "")
+    assert says in printed.err and printed.err.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_mistake_from_the_shell():
+    done = call("convert", "walk 2", "--to", "past")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+
+
+def test_a_reader_that_leaves_is_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    words, options = command("convert", "abandon", "--to", "past", stdout=writing, stderr=subprocess.PIPE)
+    done = subprocess.run(words, **options)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_help_is_quick():
+    code = "import sys; from cvae_core.__main__ import build_parser; build_parser([]); print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout == "False\n"
+    assert "--latent-size" in call("train", "--help").stdout
+
+
+# --- train ------------------------------------------------------------------------------------------------------
+
+
+def test_train_to_a_checkpoint_that_converts(folder, capsys):
+    args = ["train", "tense", "--data", str(folder / "verbs.txt"), "--epochs", "2", *SMALL, "--out", "mine"]
+    assert main(args) == 0
+    printed = capsys.readouterr()
+    assert "1 rows stand more than once" in printed.err
+    epochs = [line for line in printed.out.splitlines() if line.startswith("epoch ")]
+    assert len(epochs) == 2 and "recon" in epochs[0] and "kl" in epochs[0]
+    [run] = runs.list_runs(folder / "runs")
+    assert run.read_config()["config"]["hidden_size"] == SIZES["hidden_size"]
+    assert run.read_status()["state"] == "finished"
+    made = folder / "checkpoints" / "mine.safetensors"
+    assert made.read_bytes() == (run.path / "best.safetensors").read_bytes()
+    assert main(["convert", "walk", "--to", "past", "--checkpoint", "mine", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["word"] == "walk"
+    assert main(["runs", "--json"]) == 0
+    [listed] = json.loads(capsys.readouterr().out)
+    assert (listed["run"], listed["state"], listed["epoch"]) == (run.id, "finished", 2)
+
+
+def test_init_starts_from_the_weights(folder, cli):
+    train = ["train", "tense", "--data", folder / "verbs.txt", "--epochs", 1]
+    cli(*train, *SMALL, "--out", "first")
+    cli(*train, "--init", "first", "--optimizer", "sgd", "--learning-rate", 1e-12, "--out", "second")
+    first, second = (checkpoint.read(checkpoint.CHECKPOINTS / f"{n}.safetensors")[0] for n in ("first", "second"))
+    assert first.keys() == second.keys()
+    assert all(torch.allclose(first[n], second[n], atol=1e-9) for n in first)
+
+
+def test_a_file_called_lexicon_is_not_the_lexicon(folder, cli):
+    (folder / "verbs.txt").rename(folder / "lexicon")
+    cli("train", "tense", "--data", folder / "lexicon", "--epochs", 1, *SMALL, "--out", "mine")
+    assert len(checkpoint.read(checkpoint.CHECKPOINTS / "mine.safetensors")[1]["rows"]) == len(ROWS.split(","))
+
+
+def test_a_file_without_training_verbs_gets_a_sentence(folder, capsys):
+    verb = select_split(load_lexicon().verbs, "test")[0]
+    (folder / "one.txt").write_text(" ".join(verb.row))
+    assert main(["train", "tense", "--data", str(folder / "one.txt")]) == 2
+    assert "train split" in capsys.readouterr().err
+    assert not (folder / "runs").exists()
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory):
+    """The last state of a training that nobody stopped, and its command."""
+    folder = tmp_path_factory.mktemp("untouched")
+    (folder / "verbs.txt").write_text(ROWS.replace(",", "\n"))
+    train = ["train", "tense", "--data", folder / "verbs.txt", "--epochs", 12, *SMALL]
+    assert call(*train, env=os.environ | {"CVAE_RUNS": str(folder / "runs")}).returncode == 0
+    [run] = runs.list_runs(folder / "runs")
+    return train, checkpoint.read(run.path / "last.safetensors")[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=["term", "int", "kill"])
+def test_stopped_or_killed_and_resumed(folder, untouched, capsys, number):
+    """The same weights as of a run that nobody touched; after SIGTERM or Ctrl+C the command to go on is printed."""
+    train, expected = untouched
+    env = os.environ | {"CVAE_RUNS": str(folder / "runs")}
+    words, options = command(*train, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env)
+    with subprocess.Popen(words, **options) as process:
+        lines = [process.stdout.readline() for _ in range(3)]  # the run's name and two epochs
+        process.send_signal(number)
+        rest = process.stdout.read()
+    [run] = runs.list_runs(folder / "runs")
+    assert lines[0].startswith(f"Run {run.id}:") and 2 <= len(run.read_metrics()) < 12
+    if number == signal.SIGKILL:
+        assert process.returncode == -signal.SIGKILL and run.read_status()["state"] == "interrupted"
+    else:
+        assert process.returncode == 0 and run.read_status()["state"] == "stopped"
+        assert f"python -m cvae_core train tense --resume {run.id}" in rest
+    assert main(["train", "tense", "--resume", run.id]) == 0
+    resumed = checkpoint.read(run.path / "last.safetensors")[0]
+    assert resumed.keys() == expected.keys() and all(torch.equal(resumed[n], expected[n]) for n in expected)
+    assert main(["train", "tense", "--resume", run.id]) == 2
+    assert "is finished" in capsys.readouterr().err
+
+
+def test_killed_before_its_first_state_starts_again(folder, cli):
+    cli("train", "tense", "--data", folder / "verbs.txt", "--epochs", 2, *SMALL)
+    [run] = runs.list_runs(folder / "runs")
+    before = (run.path / "best.safetensors").read_bytes()
+    for name in ("last.safetensors", "best.safetensors", "metrics.jsonl", "status.json"):
+        (run.path / name).unlink()
+    cli("train", "tense", "--resume", run.id)
+    assert (run.path / "best.safetensors").read_bytes() == before
