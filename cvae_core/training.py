@@ -216,12 +216,12 @@ def _fit(task, run, resume, stopped, on_event) -> str:
         _load_optimizer(optimizer, tensors)
         position = Position(**saved)
         rows = run.read_metrics()[: position.epoch]
+    run.write_status(state="running", epoch=position.epoch, epochs=config.epochs, error=None)
     run.write_metrics(rows)
 
     steps = task.steps_per_epoch()
     last_save = last_status = time.monotonic()
     began, done_before = time.monotonic(), position.epoch * steps + position.batch
-    run.write_status(state="running", epoch=position.epoch, epochs=config.epochs, error=None)
 
     def save() -> None:
         nonlocal last_save

@@ -1,0 +1,29 @@
+"""The reports' configurations train on the course's own files."""
+
+from dataclasses import replace
+
+import pytest
+
+from cvae_core import runs
+from cvae_core.tense.data import read_verbs
+from cvae_core.tense.presets import preset
+from cvae_core.tense.task import TenseTask
+from cvae_core.training import fit
+from tests.test_data import COURSE, needs_course
+
+
+@needs_course
+@pytest.mark.parametrize("name", ["source-000-cyclical", "source-001", "source-002"])
+def test_a_report_trains_from_end_to_end_on_the_course_files(tmp_path, name):
+    # Its schedules and structure; narrower, in batches and in fewer epochs, for the sake of time.
+    config = replace(preset(name), epochs=10, batch_size=256, hidden_size=32, latent_size=8, evaluate_every=20)
+    task = TenseTask(config, read_verbs(COURSE / "train.txt").verbs, data_name="file train.txt")
+    assert len(task.verbs) == 1217
+    run = runs.create({"system": "tense", "config": vars(config)}, name, tmp_path)
+    assert fit(task, run) == "finished"
+    rows = run.read_metrics()
+    assert rows[-1]["recon"] < rows[0]["recon"]
+    if name == "source-002":
+        assert [row["beta"] for row in rows] == pytest.approx([0, 0, 0.25, 0.5, 0.75] * 2)
+        ratios = [row["teacher_forcing_ratio"] for row in rows]
+        assert ratios == pytest.approx([1, 1, 1, 0.975, 0.95, 0.925, 0.9, 0.875, 0.85, 0.825])
