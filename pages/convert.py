@@ -6,14 +6,14 @@ import ui
 
 ui.frame("convert")
 
-import pandas as pd  # noqa: E402 (after the guard)
+import pandas as pd
 
-from cvae_core import figures  # noqa: E402
-from cvae_core.errors import UserError  # noqa: E402
-from cvae_core.latent import kl_to_standard  # noqa: E402
-from cvae_core.tense.batch import convert_table, format_table, parse_table  # noqa: E402
-from cvae_core.tense.data import TENSES, parse_word  # noqa: E402
-from cvae_core.tense.inference import Tense, lookup  # noqa: E402
+from cvae_core.errors import UserError
+from cvae_core.figures.words import letter_heatmap
+from cvae_core.latent import kl_to_standard
+from cvae_core.tense.batch import convert_table, format_table, parse_table
+from cvae_core.tense.data import TENSES, parse_word
+from cvae_core.tense.inference import Tense, lookup
 
 EXAMPLES = {"walk": "regular", "begin": "irregular", "stop": "doubling", "flared": "unseen", "blorp": "invented"}
 MAX_ROWS = 20_000
@@ -44,7 +44,7 @@ def show_conversion(tense: Tense, word: str, source: int, target: int, place: in
     letters, probabilities = tense.letter_probabilities(word, source, target)
     st.subheader("Letter by letter")
     st.plotly_chart(
-        figures.letter_heatmap(letters, probabilities), config={"displayModeBar": False}, key=f"letters {place}",
+        letter_heatmap(letters, probabilities), config={"displayModeBar": False}, key=f"letters {place}",
         alt=f"Probability in percent of each letter at each place of {answer.form}",
     )  # fmt: skip
     st.subheader("Best candidates")

@@ -6,8 +6,8 @@ import ui
 
 ui.frame("home")
 
-from cvae_core.errors import UserError  # noqa: E402 (after the guard)
-from cvae_core.tense.data import TENSES, parse_word  # noqa: E402
+from cvae_core.errors import UserError
+from cvae_core.tense.data import TENSES, parse_word
 
 st.title("Conditional variational autoencoders")
 st.markdown(

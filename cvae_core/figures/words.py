@@ -1,4 +1,4 @@
-"""Data in, plotly figure out."""
+"""Figures of words: plotly, data in, figure out."""
 
 import numpy as np
 import plotly.graph_objects as go

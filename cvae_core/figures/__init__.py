@@ -1,0 +1,1 @@
+"""Data in, figure out: one module for each page's figures."""
