@@ -279,7 +279,7 @@ def run_evaluate(args) -> None:
 
 def run_train(args) -> None:
     from cvae_core import checkpoint
-    from cvae_core.tense.session import prepare, train
+    from cvae_core.tense.session import prepare, reopen, train
 
     given = vars(args)
     out = given.get("out")
@@ -291,10 +291,13 @@ def run_train(args) -> None:
     from cvae_core.tense.model import TenseConfig
 
     overrides = {f.name: given[f.name] for f in fields(TenseConfig) if f.name in given}
-    task, run, resume = prepare(
-        given.get("preset"), overrides, given.get("data"), given.get("device", "auto"),
-        given.get("resume"), given.get("init"), say=lambda text: print(text, file=sys.stderr),
-    )  # fmt: skip
+    if "resume" in given:
+        if overrides or given.keys() & {"preset", "data", "init"}:
+            raise UserError("--resume goes on with the run's own config and data: leave out other settings.")
+        task, run = reopen(given["resume"], given.get("device"))
+    else:
+        verbs, name = _read_verbs(given["data"]) if "data" in given else (None, "lexicon")
+        task, run = prepare(given.get("preset"), overrides, verbs, name, given.get("device", "auto"), given.get("init"))
     print(f"Run {run.id}: {len(task.verbs)} verbs on {task.device}", flush=True)
     with _stop_signals() as stopped, _progress(task.steps_per_epoch() * task.config.epochs, "batches") as bar:
 
@@ -309,7 +312,7 @@ def run_train(args) -> None:
                 bar.write("  ".join(f"{k} {v:.4g}" for k, v in event["row"].items()), file=sys.stdout)
                 sys.stdout.flush()
 
-        ended = train(task, run, resume, stopped, show)
+        ended = train(task, run, stopped, show)
     if ended == "stopped":
         again = [f"--{name} {given[name]}" for name in ("device", "threads", "out") if name in given]
         command = " ".join([f"python -m cvae_core train {task.system} --resume {run.id}", *again])
@@ -321,6 +324,18 @@ def run_train(args) -> None:
             checkpoint.CHECKPOINTS / f"{out}.safetensors", (run.path / "best.safetensors").read_bytes()
         )
         print(f"Saved as checkpoint {out}")
+
+
+def _read_verbs(path: str):
+    from cvae_core.tense.data import read_verbs
+
+    file = read_verbs(path)
+    if file.duplicates:
+        print(
+            f"{path}: {file.duplicates} rows stand more than once and are kept once; {len(file.verbs)} verbs.",
+            file=sys.stderr,
+        )
+    return file.verbs, f"file {os.path.basename(path)}"  # never "lexicon", whatever it is called
 
 
 @contextmanager

@@ -3,9 +3,14 @@
 config.json          system, preset, config, data
 metrics.jsonl        one JSON object an epoch
 samples.jsonl        what the model made of a few inputs, one object an epoch
-status.json          state, pid, heartbeat, epoch, epochs, eta, error
+progress.jsonl       the losses of the batches of each second, to watch an epoch by
+log.txt              what happened when, for people
+status.json          state, pid, heartbeat, epoch, epochs, batch, batches, per_second, eta, error
 last.safetensors     weights, optimiser and position: what resuming needs
 best.safetensors     a checkpoint as `checkpoint.read` takes it
+init.safetensors     the checkpoint that training started from, if there was one
+
+States: created, queued, running, stopped, interrupted (its process is gone), failed, finished.
 """
 
 import json
@@ -36,11 +41,11 @@ class Run:
         return self._read_json("config.json")
 
     def read_status(self) -> dict[str, Any]:
-        """The status as written, except that a run whose process is gone is `interrupted`, not `running`."""
+        """The status as written, except that a run whose process is gone is `interrupted`."""
         if not (self.path / "status.json").exists():  # killed while its folder was being made
             return {"state": "interrupted", "epoch": 0}
         status = self._read_json("status.json")
-        if status.get("state") == "running" and not _alive(status.get("pid")):
+        if status.get("state") in ("created", "queued", "running") and not _alive(status.get("pid")):
             status["state"] = "interrupted"
         return status
 
@@ -54,16 +59,35 @@ class Run:
         return self._read_lines("metrics.jsonl")
 
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        checkpoint.write_atomic(self.path / "metrics.jsonl", text.encode())
+        self._write_lines("metrics.jsonl", rows)
+
+    def read_progress(self) -> list[dict[str, Any]]:
+        return self._read_lines("progress.jsonl")
+
+    def write_progress(self, rows: list[dict[str, Any]]) -> None:
+        self._write_lines("progress.jsonl", rows)
+
+    def add_progress(self, row: dict[str, Any]) -> None:
+        """Appended, unlike the rest: one short line a second, and a torn last one is skipped when read."""
+        with open(self.path / "progress.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def log(self, text: str) -> None:
+        """Add a line with the time to log.txt."""
+        with open(self.path / "log.txt", "a", encoding="utf-8") as file:
+            file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S}  {text}\n")
+
+    def read_log(self, lines: int) -> str:
+        """The last lines of log.txt."""
+        path = self.path / "log.txt"
+        return "\n".join(path.read_text(encoding="utf-8").splitlines()[-lines:]) if path.exists() else ""
 
     def read_samples(self) -> list[dict[str, Any]]:
         return self._read_lines("samples.jsonl")
 
     def write_samples(self, epoch: int, samples: dict[str, Any]) -> None:
         rows = [row for row in self.read_samples() if row["epoch"] < epoch] + [{"epoch": epoch, **samples}]
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        checkpoint.write_atomic(self.path / "samples.jsonl", text.encode())
+        self._write_lines("samples.jsonl", rows)
 
     def read_last(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and position of the resumable state; a run killed before its first save starts from the beginning."""
@@ -89,10 +113,14 @@ class Run:
             raise UserError(f"Run {self.id} has no readable {name}.")
         return value
 
+    def _write_lines(self, name: str, rows: list[dict[str, Any]]) -> None:
+        checkpoint.write_atomic(self.path / name, "".join(json.dumps(row) + "\n" for row in rows).encode())
+
     def _read_lines(self, name: str) -> list[dict[str, Any]]:
         path = self.path / name
         try:
-            return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+            text = path.read_text() if path.exists() else ""
+            return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
         except ValueError:
             raise UserError(f"Run {self.id} has no readable {name}.") from None
 
@@ -108,6 +136,7 @@ def create(config: dict[str, Any], label: str, root: Path | None = None) -> Run:
             path.mkdir()
         except FileExistsError:
             continue
+        config = config | {"created": datetime.now().astimezone().isoformat(timespec="seconds")}
         checkpoint.write_atomic(path / "config.json", json.dumps(config, indent=2).encode())
         run = Run(path)
         run.write_status(state="created", epoch=0, error=None)

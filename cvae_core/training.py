@@ -8,6 +8,7 @@ position in training is three integers, and a run that was killed goes on bit fo
 import contextlib
 import math
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Protocol
@@ -20,7 +21,7 @@ from cvae_core.errors import UserError
 from cvae_core.runs import Run
 
 SAVE_SECONDS = 60.0  # `last` is also saved inside a long epoch, this often
-STATUS_SECONDS = 1.0
+STATUS_SECONDS = 1.0  # status and progress are written this often
 
 
 def option(default: Any, text: str, choices: tuple = ()) -> Any:
@@ -54,6 +55,7 @@ class TrainConfig:
     tf_knee_ratio: float = option(0.8, "two-slopes: ratio at the knee")
     tf_factor: float = option(0.85, "geometric: factor of each drop")
     tf_every: int = option(3, "geometric: epochs between drops")
+    evaluate_start: bool = option(False, "whether the model is also scored before the first epoch, as epoch 0")
     evaluate_every: int = option(0, "steps between evaluations; 0 evaluates once an epoch, at its end")
     keep: str = option("last", "weights that are kept: the last, or those with the best score", ("last", "best"))
     precision: str = option("float32", "float32, or bfloat16 autocast on a GPU", ("float32", "bfloat16"))
@@ -144,6 +146,11 @@ def teacher_forcing_at(config: TrainConfig, epoch: int) -> float:
     return schedules.geometric_teacher_forcing(epoch, config.tf_factor, config.tf_every)
 
 
+def learning_rate_at(config: TrainConfig, epoch: float) -> float:
+    """Learning rate at a place in training, in epochs."""
+    return schedules.learning_rate(epoch / config.epochs, config.lr_schedule, config.learning_rate)
+
+
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     if config.optimizer == "sgd":
         return torch.optim.SGD(model.parameters(), lr=config.learning_rate)
@@ -198,8 +205,11 @@ def fit(
     try:
         ended = _fit(task, run, resume, stopped, on_event)
     except BaseException as error:
-        run.write_status(state="failed", error=str(error) or type(error).__name__)
+        reason = str(error) or type(error).__name__
+        run.log(f"failed: {reason}" if isinstance(error, UserError) else f"failed: {traceback.format_exc()}")
+        run.write_status(state="failed", error=reason)
         raise
+    run.log(ended)
     run.write_status(state=ended, eta=0.0 if ended == "finished" else None)
     return ended
 
@@ -215,13 +225,16 @@ def _fit(task, run, resume, stopped, on_event) -> str:
         model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
         _load_optimizer(optimizer, tensors)
         position = Position(**saved)
-        rows = run.read_metrics()[: position.epoch]
-    run.write_status(state="running", epoch=position.epoch, epochs=config.epochs, error=None)
-    run.write_metrics(rows)
-
+        rows = [row for row in run.read_metrics() if row["epoch"] <= position.epoch]
     steps = task.steps_per_epoch()
-    last_save = last_status = time.monotonic()
-    began, done_before = time.monotonic(), position.epoch * steps + position.batch
+    done_before = position.epoch * steps + position.batch
+    run.write_status(state="running", epoch=position.epoch, epochs=config.epochs, batches=steps, error=None)
+    run.write_metrics(rows)
+    run.write_progress([row for row in run.read_progress() if row["step"] <= done_before])
+    run.log(f"{'resumed' if resume else 'started'} on {device}, at epoch {position.epoch + 1} of {config.epochs}")
+
+    began = last_save = last_status = time.monotonic()
+    recent: list[tuple[int, dict[str, float]]] = []  # examples and losses of each batch since the last status
 
     def save() -> None:
         nonlocal last_save
@@ -238,6 +251,17 @@ def _fit(task, run, resume, stopped, on_event) -> str:
             run.write_best(*task.checkpoint())
         return scores
 
+    def add_row(row: dict[str, float]) -> None:
+        rows.append(row)
+        run.write_metrics(rows)
+        run.write_samples(row["epoch"], task.samples())
+        run.log("  ".join(f"{name} {value:.4g}" for name, value in row.items()))
+
+    if config.evaluate_start and not rows:
+        row = {"epoch": 0, "step": 0} | score()
+        add_row(row)
+        on_event({"kind": "epoch", "row": row})
+
     while position.epoch < config.epochs:
         epoch, started = position.epoch, time.monotonic()
         before = position.seconds
@@ -250,11 +274,8 @@ def _fit(task, run, resume, stopped, on_event) -> str:
                 position.seconds = before + time.monotonic() - started
                 save()
                 return "stopped"
-            rate = schedules.learning_rate(
-                (epoch * steps + index) / (config.epochs * steps), config.lr_schedule, config.learning_rate
-            )
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = learning_rate_at(config, epoch + index / steps)
             autocast = (
                 torch.autocast(device.type, torch.bfloat16)
                 if config.precision == "bfloat16" and device.type == "cuda"
@@ -272,9 +293,10 @@ def _fit(task, run, resume, stopped, on_event) -> str:
                 )
             optimizer.step()
 
-            count = task.count(batch)
-            for name, value in terms.items():
-                position.totals[name] = position.totals.get(name, 0.0) + value.item() * count
+            count, losses = task.count(batch), {name: value.item() for name, value in terms.items()}
+            recent.append((count, losses))
+            for name, value in losses.items():
+                position.totals[name] = position.totals.get(name, 0.0) + value * count
             position.examples += count
             position.batch = index + 1
             position.seconds = before + time.monotonic() - started
@@ -285,32 +307,39 @@ def _fit(task, run, resume, stopped, on_event) -> str:
             eta = (now - began) / max(done - done_before, 1) * (config.epochs * steps - done)
             on_event({
                 "kind": "batch", "epoch": epoch, "epochs": config.epochs, "batch": index + 1, "batches": steps,
-                "eta": eta, "loss": terms["loss"].item(),
+                "eta": eta, "loss": losses["loss"],
             })  # fmt: skip
             if now - last_status > STATUS_SECONDS:
-                run.write_status(state="running", epoch=epoch, epochs=config.epochs, batch=index + 1, eta=eta)
-                last_status = now
+                per_second = sum(count for count, _ in recent) / (now - last_status)
+                run.write_status(epoch=epoch, batch=index + 1, eta=eta, unit=task.unit, per_second=per_second)
+                run.add_progress({"step": done, "epoch": done / steps} | _means(recent))
+                recent, last_status = [], now
             if now - last_save > SAVE_SECONDS:
                 save()
 
         row = {"epoch": epoch + 1, "step": (epoch + 1) * steps}
         row |= {name: total / position.examples for name, total in position.totals.items()}
-        row |= {"beta": beta, "teacher_forcing_ratio": teacher_forcing, "learning_rate": rate}
+        last_rate = learning_rate_at(config, epoch + (steps - 1) / steps)
+        row |= {"beta": beta, "teacher_forcing_ratio": teacher_forcing, "learning_rate": last_rate}
         row |= {k: v for k, v in score().items() if v is not None}
         row |= {
             "seconds": round(position.seconds, 3),
             f"{task.unit}_per_second": round(position.examples / max(position.seconds, 1e-9), 1),
         }
-        rows.append(row)
-        run.write_metrics(rows)
-        run.write_samples(epoch + 1, task.samples())
+        add_row(row)
         if config.keep == "last":
             run.write_best(*task.checkpoint())
         position = Position(epoch=epoch + 1, best=position.best)
         save()
-        run.write_status(epoch=position.epoch)
+        run.write_status(epoch=position.epoch, batch=0)
         on_event({"kind": "epoch", "row": row})
     return "finished"
+
+
+def _means(losses: list[tuple[int, dict[str, float]]]) -> dict[str, float]:
+    """Mean of each loss over the examples of some batches."""
+    total = sum(count for count, _ in losses)
+    return {name: sum(count * terms[name] for count, terms in losses) / total for name in losses[0][1]}
 
 
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

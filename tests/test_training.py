@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cvae_core import checkpoint, runs
+from cvae_core import checkpoint, runs, training
 from cvae_core.errors import UserError
 from cvae_core.tense.model import TenseConfig
 from cvae_core.training import config_from_dict, fit, generator_at
@@ -149,3 +149,38 @@ def test_a_running_status_of_a_dead_process_reads_interrupted(tmp_path):
 def test_a_bad_config_is_a_sentence(values):
     with pytest.raises(UserError, match=next(iter(values))):
         config_from_dict(TenseConfig, values)
+
+
+def test_a_kill_while_an_epoch_is_scored_repeats_only_the_scoring(whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "SAVE_SECONDS", -1.0)  # saved after every batch, the last of an epoch too
+    task, run = tiny_task(), new_run(tmp_path)
+    task.evaluate = lambda: (_ for _ in ()).throw(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fit(task, run)
+    assert fit(tiny_task(), run, resume=True) == "finished"
+    assert_same(run, whole)
+
+
+def test_scores_before_the_first_epoch_are_epoch_zero_and_survive_a_stop(tmp_path):
+    run, config = new_run(tmp_path), replace(CONFIG, evaluate_start=True)
+    asked = iter(range(10_000))
+    fit(tiny_task(config), run, stopped=lambda: next(asked) >= 2)
+    fit(tiny_task(config), run, resume=True)
+    rows = run.read_metrics()
+    assert [row["epoch"] for row in rows] == [0, 1, 2, 3, 4]
+    assert "bleu4" in rows[0] and "loss" not in rows[0]
+
+
+def test_progress_and_log_tell_what_happened(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "STATUS_SECONDS", -1.0)
+    task, run = tiny_task(), new_run(tmp_path)
+    steps = 4 * task.steps_per_epoch()
+    asked = iter(range(10_000))
+    fit(task, run, stopped=lambda: next(asked) >= 5)
+    assert [row["step"] for row in run.read_progress()] == [1, 2, 3, 4, 5]
+    run.add_progress({"step": 6})  # a batch whose place was lost with the process
+    fit(tiny_task(), run, resume=True)
+    assert [row["step"] for row in run.read_progress()] == list(range(1, steps + 1))
+    assert {"loss", "recon", "kl"} <= run.read_progress()[-1].keys()
+    assert "started" in run.read_log(100) and "resumed" in run.read_log(100)
+    assert run.read_log(1).endswith("finished")

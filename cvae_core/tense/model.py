@@ -57,6 +57,8 @@ class TenseConfig(TrainConfig):
     train_on: str = option("train", "the training split of the verbs, or all of them (reports)", ("train", "all"))
     source_dropout: float = option(0.6, "share of real verbs for which the decoder does not see the source word")
     invented: float = option(0.5, "share of each batch that is invented regular verbs")
+    rehearsal: float = option(0.0, "fine-tuning: share of each batch that is verbs the first checkpoint knew")
+    repeats: int = option(1, "times that each form is shown in an epoch: more than 1 for short lists")
     length_pool: int = option(0, "batches whose words are sorted by length together, to cut padding; 0 does not")
     # Loss
     recon: str = option("sum", "cross entropy summed over letters, or their mean (reports)", ("sum", "mean"))
@@ -72,13 +74,16 @@ class TenseConfig(TrainConfig):
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise UserError(f"{name} is {getattr(self, name)}: expected {low} to {high}.")
+        if self.repeats < 1:
+            raise UserError(f"repeats is {self.repeats}: expected at least 1.")
         if self.length_pool < 0:
             raise UserError(f"length_pool is {self.length_pool}: expected 0 or more.")
-        for name in ("source_dropout", "invented"):
+        for name in ("source_dropout", "invented", "rehearsal"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} is {getattr(self, name)}: expected a share between 0 and 1.")
-        if self.invented == 1:
-            raise UserError("invented is 1: expected less, so that real verbs are left.")
+        if self.invented + self.rehearsal >= 1:
+            share = " + ".join(f"{n} {getattr(self, n)}" for n in ("invented", "rehearsal") if getattr(self, n))
+            raise UserError(f"Of each batch, {share} leaves nothing for the verbs themselves: expected less than 1.")
         if self.latents == "hidden+cell" and self.decoder_state != "hidden+cell":
             raise UserError("latents hidden+cell need decoder_state hidden+cell.")
 

@@ -64,8 +64,24 @@ SOURCE_002 = REPORT | {
     "keep": "best",
 }
 
+# A few new verbs on top of a checkpoint: half of each batch rehearses what it knew, so that it does not forget.
+FINE_TUNE: dict[str, Any] = {
+    "epochs": 4,
+    "repeats": 4,
+    "batch_size": 48,
+    "learning_rate": 1.5e-3,
+    "lr_schedule": "decayed",
+    "kl_schedule": "constant",
+    "train_on": "all",
+    "rehearsal": 0.5,
+    "invented": 0.125,
+    "source_dropout": 0.3,
+    "evaluate_start": True,
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
+    "fine-tune": FINE_TUNE,
     # The KL period is not printed for the monotonic run: half of training, so that weight 1 is held as long.
     "source-000-monotonic": SOURCE_000 | {"kl_schedule": "linear", "kl_ramp": 0.5},
     # Rise for one period, hold for one (the `else` of its listing belongs to the cyclical branch); two such cycles.

@@ -1,16 +1,15 @@
 """A training of verbs from a form or a command line: choose data, config and weights, then `fit` into a run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from cvae_core import runs
+from cvae_core import checkpoint, runs
 from cvae_core.errors import UserError
 from cvae_core.runs import Run
 from cvae_core.tense import data
 from cvae_core.tense.data import Verb
-from cvae_core.tense.inference import load
+from cvae_core.tense.inference import Tense, load
 from cvae_core.tense.model import TenseConfig
 from cvae_core.tense.presets import preset
 from cvae_core.tense.task import TenseTask
@@ -26,21 +25,19 @@ MODEL_FIELDS = (
 def prepare(
     preset_name: str | None,
     overrides: dict[str, Any],
-    data_path: str | None = None,
+    verbs: Sequence[Verb] | None = None,
+    data_name: str = "lexicon",
     device: str = "auto",
-    resume: str | None = None,
     init: str | None = None,
-    say: Callable[[str], None] = lambda text: None,
-) -> tuple[TenseTask, Run, bool]:
-    """A task and its run, new or to be resumed, and whether there is a saved state to resume from.
+) -> tuple[TenseTask, Run]:
+    """A task and its new run, whose folder holds all that resuming needs: config, the user's verbs, first weights.
 
-    The run's config.json holds all that resuming needs, the user's verbs included.
+    `verbs` are the user's own, called `data_name`; None is the built-in lexicon. `init` is a checkpoint to start from.
     """
-    if resume is not None:
-        return _prepare_resume(resume, overrides, preset_name, data_path, init, device)
-    if preset_name is None and init is None:
-        preset_name = "default"
-    if init is not None:
+    start = None
+    if init is None:
+        config = replace(preset(preset_name or "default"), **overrides)
+    else:
         start = load(init)
         own = {name: getattr(start.model.config, name) for name in MODEL_FIELDS}
         clash = next((n for n in MODEL_FIELDS if n in overrides and overrides[n] != own[n]), None)
@@ -48,54 +45,54 @@ def prepare(
             raise UserError(f"{clash} comes from the checkpoint {init} ({own[clash]!r}): leave it out.")
         base = preset(preset_name) if preset_name else start.model.config
         config = replace(base, **(own | overrides))
-    else:
-        config = replace(preset(preset_name), **overrides)
-    where = pick_device(device)
-    verbs, name = _verbs(data_path, say)
-    task = TenseTask(config, verbs, where, name)
-    if init is not None:
-        task.model.load_state_dict(start.model.state_dict())
-    saved = {"system": "tense", "preset": preset_name, "config": vars(config), "data": name, "init": init}
-    if data_path:
+    saved = {
+        "system": "tense", "preset": preset_name or (None if init else "default"), "config": vars(config),
+        "data": data_name, "init": init, "device": device,
+    }  # fmt: skip
+    if verbs is not None:
         saved["verbs"] = [verb.forms for verb in verbs]
-    return task, runs.create(saved, preset_name or "tense"), False
+    task = _task(saved, start)
+    run = runs.create(saved, preset_name or "tense")
+    if init is not None:
+        checkpoint.write_atomic(run.path / "init.safetensors", checkpoint.find(init).read_bytes())
+    return task, run
 
 
-def _verbs(data_path: str | None, say: Callable[[str], None]) -> tuple[tuple[Verb, ...], str]:
-    if data_path is None:
-        return data.load_lexicon().verbs, "lexicon"
-    file = data.read_verbs(data_path)
-    if file.duplicates:
-        say(f"{data_path}: {file.duplicates} rows stand more than once and are kept once; {len(file.verbs)} verbs.")
-    return file.verbs, f"file {Path(data_path).name}"  # never "lexicon", whatever it is called
-
-
-def _prepare_resume(run_id, overrides, preset_name, data_path, init, device) -> tuple[TenseTask, Run, bool]:
-    if overrides or preset_name or data_path or init:
-        raise UserError("--resume goes on with the run's own config and data: leave out other settings.")
+def reopen(run_id: str, device: str | None = None) -> tuple[TenseTask, Run]:
+    """The task of a stopped, interrupted or failed run, on the device that it began on or another."""
     run = runs.find(run_id)
     state = run.read_status().get("state")
-    if state in ("finished", "running"):
+    if state in ("finished", "running", "queued"):
         raise UserError(f"Run {run_id} is {state}: only a stopped, interrupted or failed run can be resumed.")
     saved = run.read_config()
     if saved.get("system") != "tense":
         raise UserError(f"Run {run_id} is of {saved.get('system')}, not of tense.")
-    config = config_from_dict(TenseConfig, saved["config"])
+    start = load(str(run.path / "init.safetensors")) if saved.get("init") else None
+    return _task(saved | ({"device": device} if device else {}), start), run
+
+
+def _task(saved: dict[str, Any], start: Tense | None) -> TenseTask:
+    """The task that a run's config.json describes, with the weights and the old verbs of `start`."""
     if "verbs" in saved:
-        verbs = tuple(Verb(tuple(tuple(spellings) for spellings in forms)) for forms in saved["verbs"])
+        verbs = [Verb(tuple(tuple(spellings) for spellings in forms)) for forms in saved["verbs"]]
     else:
         verbs = data.load_lexicon().verbs
-    task = TenseTask(config, verbs, pick_device(device), saved["data"])
-    if saved.get("init"):
-        task.model.load_state_dict(load(saved["init"]).model.state_dict())
-    return task, run, run.resumable
+    config = config_from_dict(TenseConfig, saved["config"])
+    old = start.verbs if start else ()
+    task = TenseTask(config, verbs, pick_device(saved.get("device", "auto")), saved["data"], old=old)
+    if start:
+        task.model.load_state_dict(start.model.state_dict())
+    return task
 
 
 def train(
-    task: TenseTask, run: Run, resume: bool, stopped: Callable[[], bool], on_event: Callable[[dict], None]
+    task: TenseTask,
+    run: Run,
+    stopped: Callable[[], bool],
+    on_event: Callable[[dict], None] = lambda event: None,
 ) -> str:
-    """`fit`, with an error that names the run."""
+    """`fit` from where the run stands, with an error that names the run."""
     try:
-        return fit(task, run, resume, stopped, on_event)
+        return fit(task, run, run.resumable, stopped, on_event)
     except UserError as error:
         raise UserError(f"{error} (run {run.id})") from None

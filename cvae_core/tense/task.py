@@ -27,6 +27,15 @@ class Batch(NamedTuple):
     real: Tensor  # (B,) bool: not an invented verb
 
 
+class Pairs(NamedTuple):
+    """Rows of the table of words and their tenses, each (n,)."""
+
+    source_row: Tensor
+    source_tense: Tensor
+    target_row: Tensor
+    target_tense: Tensor
+
+
 class TenseTask:
     """See `training.Task`. An epoch shows each of a verb's four forms once as a source."""
 
@@ -40,7 +49,9 @@ class TenseTask:
         device: torch.device | str = "cpu",
         data_name: str = "lexicon",
         model: TenseCVAE | None = None,
+        old: Sequence[Verb] = (),
     ):
+        """`verbs` of the config's split are trained on; `old` are those that a checkpoint to start from knows."""
         self.config = config
         self.data_name = data_name
         self.verbs = data.select_split(verbs, config.train_on)
@@ -48,51 +59,67 @@ class TenseTask:
             raise UserError(
                 f"The {config.train_on} split of the {data_name} holds no verbs: use train_on all or add some."
             )
+        if config.rehearsal and not old:
+            raise UserError("rehearsal needs the verbs of a checkpoint to start from: give one, or set it to 0.")
+        self.old = list(old) if config.rehearsal else []
         self.validation = data.select_split(verbs, "validation")[:VALIDATION_VERBS]
         self.model = (model or build(config)).to(device)
         self.device = torch.device(device)
         self._regular = regular_verbs(self.verbs) if config.invented else []
         # Every spelling of every form, as one table on the device: (spellings, T).
-        words = [w for verb in self.verbs for spellings in verb.forms for w in spellings]
-        counts = torch.tensor([[len(s) for s in verb.forms] for verb in self.verbs])  # (n, 4)
+        verbs = [*self.verbs, *self.old]
+        words = [w for verb in verbs for spellings in verb.forms for w in spellings]
+        counts = torch.tensor([[len(s) for s in verb.forms] for verb in verbs])  # (n, 4)
         self._letters = torch.from_numpy(data.encode(words)).long().to(self.device)
         self._lengths = torch.tensor([len(w) for w in words])
         self._counts = counts
         self._first = (counts.flatten().cumsum(0) - counts.flatten()).view_as(counts)  # row of each first spelling
 
     def steps_per_epoch(self) -> int:
-        real, invented = self._batch_shares()
-        return -(-4 * len(self.verbs) // real)
+        return -(-4 * len(self.verbs) * self.config.repeats // self._batch_shares()[0])
 
-    def _batch_shares(self) -> tuple[int, int]:
-        invented = round(self.config.batch_size * self.config.invented) if self._regular else 0
-        invented = min(invented, self.config.batch_size - 1)
-        return self.config.batch_size - invented, invented
+    def _batch_shares(self) -> tuple[int, int, int]:
+        """How many forms of a batch are of the verbs themselves, of old verbs, and of invented ones."""
+        size, config = self.config.batch_size, self.config
+        invented = round(size * config.invented) if self._regular else 0
+        old = round(size * config.rehearsal)
+        own = max(1, size - invented - old)
+        return own, min(old, size - own), max(0, size - own - old)
 
     def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Batch]:
-        real, invented = self._batch_shares()
-        n = 4 * len(self.verbs)
-        order = torch.randperm(n, generator=generator)
-        verb, source_tense = order // 4, order % 4
-        target_tense = self._targets(source_tense, generator)
-        # The source may be any accepted spelling; the target is the commonest, so that there is one right answer.
-        spelling = (torch.rand(n, generator=generator) * self._counts[verb, source_tense]).long()
-        source_row = self._first[verb, source_tense] + spelling
-        target_row = torch.where(source_tense == target_tense, source_row, self._first[verb, target_tense])
-        starts = torch.arange(0, n, real)
+        own, old, invented = self._batch_shares()
+        forms = 4 * len(self.verbs)
+        order = torch.cat([torch.randperm(forms, generator=generator) for _ in range(self.config.repeats)])
+        n = len(order)
+        pairs = self._pairs(order // 4, order % 4, generator)
+        starts = torch.arange(0, n, own)
         if self.config.length_pool:
             # Each pool of batches sorted by the target's length, then the batches in random order again.
-            pool = torch.arange(n) // (real * self.config.length_pool)
-            by_length = torch.argsort(pool * 64 + self._lengths[target_row], stable=True)
-            source_tense, target_tense = source_tense[by_length], target_tense[by_length]
-            source_row, target_row = source_row[by_length], target_row[by_length]
+            pool = torch.arange(n) // (own * self.config.length_pool)
+            by_length = torch.argsort(pool * 64 + self._lengths[pairs.target_row], stable=True)
+            pairs = Pairs(*(column[by_length] for column in pairs))
             starts = starts[torch.randperm(len(starts), generator=generator)]
         for start in starts.tolist():
-            part = slice(start, start + real)
+            part = Pairs(*(column[start : start + own] for column in pairs))
+            if old:
+                verb = len(self.verbs) + torch.randint(len(self.old), (old,), generator=generator)
+                known = self._pairs(verb, torch.randint(4, (old,), generator=generator), generator)
+                part = Pairs(*(torch.cat(columns) for columns in zip(part, known, strict=True)))
             yield self._batch(
-                self._letters[source_row[part].to(self.device)], source_tense[part],
-                self._letters[target_row[part].to(self.device)], target_tense[part], invented, generator,
+                self._letters[part.source_row.to(self.device)], part.source_tense,
+                self._letters[part.target_row.to(self.device)], part.target_tense, invented, generator,
             )  # fmt: skip
+
+    def _pairs(self, verb: Tensor, source_tense: Tensor, generator: torch.Generator) -> Pairs:
+        """A target tense and the rows of both words for each verb and source tense.
+
+        The source may be any accepted spelling; the target is the commonest, so that there is one right answer.
+        """
+        target_tense = self._targets(source_tense, generator)
+        spelling = (torch.rand(len(verb), generator=generator) * self._counts[verb, source_tense]).long()
+        source_row = self._first[verb, source_tense] + spelling
+        target_row = torch.where(source_tense == target_tense, source_row, self._first[verb, target_tense])
+        return Pairs(source_row, source_tense, target_row, target_tense)
 
     def _targets(self, source_tense: Tensor, generator: torch.Generator) -> Tensor:
         if self.config.pairs == "same":
@@ -149,13 +176,19 @@ class TenseTask:
     def evaluate(self) -> dict[str, float]:
         """Official scores on the course's pairs and 100 fixed draws; accuracy on validation verbs where there are any.
 
-        `score` is what `keep = best` compares: validation accuracy, or, trained on all verbs as the reports do, the
-        sum of BLEU-4 and Gaussian score, the course's own criteria.
+        In fine-tuning, accuracy on the new verbs and on old ones, so that forgetting is seen. `score` is what
+        `keep = best` compares: accuracy, or, trained on all verbs as the reports do, the sum of BLEU-4 and Gaussian
+        score, the course's own criteria.
         """
         tense = Tense(self.model)
         scores = {"bleu4": metrics.bleu4_of_pairs(tense)}
-        scores |= metrics.gaussian_scores(tense, self.verbs, VALIDATION_SAMPLES, seed=self.config.seed)
-        if self.config.train_on == "train" and self.validation:
+        scores |= metrics.gaussian_scores(tense, [*self.verbs, *self.old], VALIDATION_SAMPLES, seed=self.config.seed)
+        if self.old:
+            scores["accuracy_new"] = metrics.accuracy(tense, self.verbs[:VALIDATION_VERBS])["accuracy"]
+            every = -(-len(self.old) // VALIDATION_VERBS)
+            scores["accuracy_old"] = metrics.accuracy(tense, self.old[::every])["accuracy"]
+            scores["score"] = (scores["accuracy_new"] + scores["accuracy_old"]) / 2
+        elif self.config.train_on == "train" and self.validation:
             scores["accuracy"] = metrics.accuracy(tense, self.validation)["accuracy"]
             scores["score"] = scores["accuracy"]
         else:
@@ -178,7 +211,8 @@ class TenseTask:
         }
 
     def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        rows = None if self.data_name == "lexicon" else [[list(f) for f in v.forms] for v in self.verbs]
+        verbs = [*self.verbs, *self.old]
+        rows = None if self.data_name == "lexicon" else [[list(f) for f in v.forms] for v in verbs]
         metadata = {"system": self.system, "config": vars(self.config), "data": self.data_name, "rows": rows}
         return self.model.state_dict(), metadata
 

@@ -1,0 +1,112 @@
+"""Background training for the app: one job at a time and a short queue, for all sessions of one process.
+
+A job is a run and a function that trains it until it is finished or told to stop. What there is to see of a job
+(progress, losses, samples, why it failed) stands in the run's folder, so that a reload, another tab or a new server
+shows the same. Answers are plain strings: after a hot reload a caught class would be another class.
+"""
+
+import atexit
+import contextlib
+import sys
+import threading
+import types
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from cvae_core.runs import Run
+
+MAX_WAITING = 3
+SECONDS_TO_STOP = 10.0  # how long the end of the process waits for a job to save its place
+
+Work = Callable[[Callable[[], bool]], object]  # gets `stopped`, asked before every batch
+
+
+class Job(NamedTuple):
+    run: Run
+    work: Work
+    stop: threading.Event
+
+
+class Jobs:
+    """The queue and the thread that works through it; every method may be called from any thread."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._current: Job | None = None
+        self._waiting: deque[Job] = deque()
+        self._thread: threading.Thread | None = None
+
+    def submit(self, run: Run, work: Work) -> str:
+        """`running`, `queued` behind others, or `full`: then nothing was changed."""
+        job = Job(run, work, threading.Event())
+        with self._lock:
+            if self._current is None:
+                self._current = job
+                # A daemon: the interpreter does not wait for it; `close` does, and for no longer than it says.
+                self._thread = threading.Thread(target=self._loop, name="training", daemon=True)
+                self._thread.start()
+                return "running"
+            if len(self._waiting) == MAX_WAITING:
+                return "full"
+            run.write_status(state="queued")
+            self._waiting.append(job)
+            return "queued"
+
+    def stop(self, run_id: str) -> str:
+        """`stopping` the job that runs, `removed` from the queue (to be resumed later), or `unknown`."""
+        with self._lock:
+            if self._current is not None and self._current.run.id == run_id:
+                self._current.stop.set()
+                return "stopping"
+            for job in self._waiting:
+                if job.run.id == run_id:
+                    self._waiting.remove(job)
+                    job.run.write_status(state="stopped")
+                    return "removed"
+        return "unknown"
+
+    def running(self) -> str | None:
+        """The id of the run in training."""
+        current = self._current
+        return current.run.id if current else None
+
+    def waiting(self) -> list[str]:
+        """The ids of the runs in the queue, next first."""
+        with self._lock:
+            return [job.run.id for job in self._waiting]
+
+    def close(self) -> None:
+        """Stop the running job and wait until it has saved its place; what waits can be resumed from its folder."""
+        with self._lock:
+            self._waiting.clear()
+            if self._current is not None:
+                self._current.stop.set()
+            thread = self._thread
+        if thread is not None:
+            thread.join(SECONDS_TO_STOP)
+
+    def _loop(self) -> None:
+        while (job := self._current) is not None:
+            try:
+                job.work(job.stop.is_set)
+            except BaseException as error:  # noqa: BLE001 (a failed job must not take the queue with it)
+                with contextlib.suppress(Exception):  # a full disk: then the dead job's folder stays as it was
+                    job.run.write_status(state="failed", error=str(error) or type(error).__name__)
+            with self._lock:
+                self._current = self._waiting.popleft() if self._waiting else None
+
+
+def jobs() -> Jobs:
+    """The process's one `Jobs`.
+
+    It lives in `sys.modules`: a module's global is replaced by a hot reload and Streamlit's cache can be cleared, and
+    either would let a second training start beside one that still runs.
+    """
+    name = "_cvae_job_registry"
+    if name not in sys.modules:
+        module = types.ModuleType(name)
+        module.jobs = Jobs()
+        if sys.modules.setdefault(name, module) is module:
+            atexit.register(module.jobs.close)
+    return sys.modules[name].jobs
