@@ -3,8 +3,15 @@
 import streamlit as st
 
 PAGES = {
-    "home": st.Page("pages/home.py", title="Home", url_path="home", default=True),
-    "convert": st.Page("pages/convert.py", title="Convert", url_path="convert"),
+    name: st.Page(f"pages/{name}.py", title=title, url_path=name, default=name == "home")
+    for name, title in {
+        "home": "Home",
+        "convert": "Convert",
+        "latent": "Latent space",
+        "curves": "Curves",
+        "train": "Train",
+        "theory": "Theory",
+    }.items()
 }
 
 st.set_page_config(page_title="Conditional VAE", page_icon="🌀", layout="wide")

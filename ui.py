@@ -3,7 +3,7 @@
 import streamlit as st
 import torch
 
-from cvae_core import checkpoint
+from cvae_core import checkpoint, runs
 from cvae_core.errors import UserError
 from cvae_core.tense import inference
 
@@ -21,8 +21,8 @@ def frame(name: str) -> None:
 
 
 def load_model(name: str) -> inference.Tense:
-    """A model by its name in checkpoints/, loaded once for all sessions and again when its file changes."""
-    path = checkpoint.find(name)
+    """A model by its name or its run's id, loaded once for all sessions and again when its file changes."""
+    path = runs.find_weights(name)
     return _load(str(path), path.stat().st_mtime)
 
 
@@ -31,13 +31,17 @@ def _load(path: str, modified: float) -> inference.Tense:
     return inference.load(path)
 
 
+def model_names() -> list[str]:
+    """The shipped tense models, the best first, then those of finished runs, newest first."""
+    return sorted(checkpoint.available("tense"), key=lambda n: (n != "tense", n)) + runs.finished("tense")
+
+
 def pick_model(label: str, key: str, none: str | None = None) -> inference.Tense | None:
-    """A list of the tense checkpoints; `none` adds a first entry that stands for no model."""
-    names = checkpoint.available("tense")
+    """A list of the tense models; `none` adds a first entry that stands for no model."""
+    names = model_names()
     if not names:
         st.error("There is no model in checkpoints/: train one with `python -m cvae_core train tense --out tense`.")
         st.stop()
-    names.sort(key=lambda n: (n != "tense", n))
     options = ([none] if none else []) + names
     chosen = st.selectbox(label, options, key=key, bind="query-params")
     if chosen == none or chosen not in options:

@@ -98,10 +98,11 @@ def find(name_or_path: str) -> Path:
 def available(system: str | None = None) -> list[str]:
     """Names in `checkpoints/`, of one system or of all, in alphabetical order."""
     paths = sorted(CHECKPOINTS.glob("*.safetensors"))
-    return [p.stem for p in paths if NAME.fullmatch(p.stem) and system in (None, _system(p))]
+    return [p.stem for p in paths if NAME.fullmatch(p.stem) and system in (None, system_of(p))]
 
 
-def _system(path: Path) -> str | None:
+def system_of(path: Path) -> str | None:
+    """The system that a checkpoint file belongs to, read from its header; None for anything else."""
     try:
         with safe_open(path, framework="pt") as file:
             return json.loads((file.metadata() or {})["cvae"])["system"]

@@ -15,6 +15,7 @@ States: created, queued, running, stopped, interrupted (its process is gone), fa
 
 import json
 import os
+import shutil
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,6 +49,14 @@ class Run:
         if status.get("state") in ("created", "queued", "running") and not _alive(status.get("pid")):
             status["state"] = "interrupted"
         return status
+
+    @property
+    def state(self) -> str:
+        """One of the states above, or `unknown` when the status cannot be read."""
+        try:
+            return str(self.read_status().get("state", "unknown"))
+        except UserError:
+            return "unknown"
 
     def write_status(self, **changes: Any) -> None:
         path = self.path / "status.json"
@@ -156,6 +165,28 @@ def list_runs(root: Path | None = None) -> list[Run]:
     root = root or RUNS
     paths = [p for p in root.glob("*") if (p / "config.json").is_file()] if root.is_dir() else []
     return [Run(p) for p in sorted(paths, reverse=True)]
+
+
+def find_weights(name: str) -> Path:
+    """A checkpoint file by a run's id, or as `checkpoint.find` finds it: by a name or a path."""
+    weights = RUNS / name / "best.safetensors" if checkpoint.NAME.fullmatch(name) else None
+    return weights if weights is not None and weights.is_file() else checkpoint.find(name)
+
+
+def finished(system: str) -> list[str]:
+    """Ids of the finished runs of a system, newest first: each has weights that can be used."""
+    return [
+        run.id
+        for run in list_runs()
+        if checkpoint.system_of(run.path / "best.safetensors") == system and run.state == "finished"
+    ]
+
+
+def delete(run: Run) -> None:
+    """Remove a run's folder with everything in it; a run in training is an error."""
+    if run.state in ("running", "queued"):
+        raise UserError(f"Run {run.id} is {run.state}: stop it first.")
+    shutil.rmtree(run.path)
 
 
 def _alive(pid: Any) -> bool:

@@ -7,6 +7,7 @@ position in training is three integers, and a run that was killed goes on bit fo
 
 import contextlib
 import math
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -175,6 +176,14 @@ def pick_device(name: str = "auto") -> torch.device:
     if name not in ("cpu", "cuda"):
         raise UserError(f"{name!r} is not a device: expected auto, cpu or cuda.")
     return torch.device(name)
+
+
+def describe_device(device: torch.device) -> str:
+    """The device's name and memory, for people."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        return f"{torch.cuda.get_device_name(device)}, {total / 2**30:.0f} GiB of memory, {free / 2**30:.0f} GiB free"
+    return f"CPU, {torch.get_num_threads()} of {os.cpu_count()} cores"
 
 
 @dataclass

@@ -308,8 +308,13 @@ def read_pairs(path: str | Path) -> list[tuple[str, int, str, int]]:
 
     Two words a line take the course's ten tense pairs in order; four columns (word, tense, target, tense) name them.
     """
+    return parse_pairs(_read_text(path), str(path))
+
+
+def parse_pairs(text: str, name: str = "the pairs") -> list[tuple[str, int, str, int]]:
+    """`read_pairs` on text at hand; `name` is what errors call it."""
     pairs = []
-    lines = list(_cells(_read_text(path)))
+    lines = list(_cells(text))
     for index, (number, cells) in enumerate(lines):
         if len(cells) == 4:
             word, source, target, tense = cells
@@ -318,15 +323,15 @@ def read_pairs(path: str | Path) -> list[tuple[str, int, str, int]]:
             (word, target), (_, source, _, tense) = cells, COURSE_PAIRS[index]
         else:
             raise UserError(
-                f"{path}, line {number}: expected two words (at most ten lines, in the course's order) or four columns "
+                f"{name}, line {number}: expected two words (at most ten lines, in the course's order) or four columns "
                 f"(word, tense, target, tense), found {len(cells)} in line {index + 1} of the pairs."
             )
         for w in (word, target):
             if not re.fullmatch(r"[a-z]{1,32}", w):
-                raise UserError(f"{path}, line {number}: expected words of 1 to 32 letters a to z, found {w!r}.")
+                raise UserError(f"{name}, line {number}: expected words of 1 to 32 letters a to z, found {w!r}.")
         pairs.append((word, source, target, tense))
     if not pairs:
-        raise UserError(f"{path} holds no pairs: expected two words a line.")
+        raise UserError(f"{name} holds no pairs: expected two words a line.")
     return pairs
 
 

@@ -6,7 +6,6 @@ Every answer is the network's own; the dictionary only names the tense of a know
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 from cvae_core import checkpoint
 from cvae_core.errors import UserError
 from cvae_core.latent import PATHS, kl_to_standard, product_of_experts
+from cvae_core.runs import find_weights
 from cvae_core.tense import data
 from cvae_core.tense.data import EOS, FIRST_LETTER, LETTERS, PAD, SOS, TENSES, Verb
 from cvae_core.tense.model import State, TenseConfig, TenseCVAE, allowed
@@ -211,19 +211,20 @@ def lookup(word: str) -> list[tuple[Verb, int]]:
 
 
 def load(name_or_path: str, device: torch.device | str = "cpu") -> Tense:
-    """A shipped checkpoint by name, or any file of this program by path, ready to use."""
-    path = checkpoint.find(str(name_or_path))
+    """A shipped checkpoint by name, a run's by its id, or any file of this program by path, ready to use."""
+    path = find_weights(str(name_or_path))
+    name = path.parent.name if path.name == "best.safetensors" else path.stem
     tensors, metadata = checkpoint.read(path, device)
     if metadata.get("system") != "tense":
-        raise UserError(f"{Path(path).name} is a checkpoint of {metadata.get('system')}, not of tense.")
+        raise UserError(f"{path.name} is a checkpoint of {metadata.get('system')}, not of tense.")
     config = config_from_dict(TenseConfig, metadata["config"])
     model = TenseCVAE(config).to(device)
     try:
         model.load_state_dict(tensors)
     except RuntimeError:
-        raise UserError(f"{Path(path).name} holds weights that do not fit its config.") from None
+        raise UserError(f"{path.name} holds weights that do not fit its config.") from None
     if metadata["rows"] is None:
         verbs = data.select_split(data.load_lexicon().verbs, config.train_on)
     else:
         verbs = [Verb(tuple(tuple(spellings) for spellings in row)) for row in metadata["rows"]]
-    return Tense(model, verbs, Path(path).stem)
+    return Tense(model, verbs, name)

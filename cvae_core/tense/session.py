@@ -54,16 +54,15 @@ def prepare(
     task = _task(saved, start)
     run = runs.create(saved, preset_name or "tense")
     if init is not None:
-        checkpoint.write_atomic(run.path / "init.safetensors", checkpoint.find(init).read_bytes())
+        checkpoint.write_atomic(run.path / "init.safetensors", runs.find_weights(init).read_bytes())
     return task, run
 
 
 def reopen(run_id: str, device: str | None = None) -> tuple[TenseTask, Run]:
     """The task of a stopped, interrupted or failed run, on the device that it began on or another."""
     run = runs.find(run_id)
-    state = run.read_status().get("state")
-    if state in ("finished", "running", "queued"):
-        raise UserError(f"Run {run_id} is {state}: only a stopped, interrupted or failed run can be resumed.")
+    if run.state in ("finished", "running", "queued"):
+        raise UserError(f"Run {run_id} is {run.state}: only a stopped, interrupted or failed run can be resumed.")
     saved = run.read_config()
     if saved.get("system") != "tense":
         raise UserError(f"Run {run_id} is of {saved.get('system')}, not of tense.")

@@ -1,0 +1,201 @@
+"""Figures of the theory: Gaussians, their KL, noise turned into latents, schedules, and what a run's KL came to."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import torch
+from plotly.subplots import make_subplots
+from torch import Tensor
+
+from cvae_core.latent import kl_to_standard
+from cvae_core.training import TrainConfig, beta_at, learning_rate_at, teacher_forcing_at
+
+COLLAPSED = 0.1  # nats: with less than this, z tells next to nothing about its input
+
+COLOURS = ["#2563eb", "#d97706", "#059669", "#db2777", "#7c3aed", "#0891b2", "#65a30d"]
+GREY, RED = "#808080", "#dc2626"
+
+
+def gaussian_kl(mu_q: float, sigma_q: float, mu_p: float = 0.0, sigma_p: float = 1.0) -> float:
+    """KL(N(mu_q, sigma_q^2) || N(mu_p, sigma_p^2)) in nats.
+
+    KL does not change when both are moved and stretched alike, so p is made standard first.
+    """
+    mu = torch.tensor((mu_q - mu_p) / sigma_p, dtype=torch.double)
+    logvar = torch.tensor(2 * math.log(sigma_q / sigma_p), dtype=torch.double)
+    return kl_to_standard(mu, logvar).item()
+
+
+def log_density(x: np.ndarray, mu: float, sigma: float) -> np.ndarray:
+    """log N(x; mu, sigma^2)."""
+    return -0.5 * math.log(2 * math.pi) - math.log(sigma) - 0.5 * ((x - mu) / sigma) ** 2
+
+
+def kl_figure(mu_q: float, sigma_q: float, mu_p: float, sigma_p: float, forward: bool = False) -> go.Figure:
+    """The two densities above, the integrand of KL(q || p) below; its filled area, signed, is the KL.
+
+    `forward` shows the integrand of KL(p || q).
+    """
+    x = np.linspace(min(mu_q - 5 * sigma_q, mu_p - 5 * sigma_p), max(mu_q + 5 * sigma_q, mu_p + 5 * sigma_p), 801)
+    log_q, log_p = log_density(x, mu_q, sigma_q), log_density(x, mu_p, sigma_p)
+    first, second = (log_p, log_q) if forward else (log_q, log_p)
+    integrand = np.exp(first) * (first - second)
+
+    name = "p log(p/q)" if forward else "q log(q/p)"
+    figure = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.12, subplot_titles=["densities", name])
+    for label, values, colour in (("q", log_q, COLOURS[0]), ("p", log_p, COLOURS[1])):
+        figure.add_scatter(x=x, y=np.exp(values), name=label, line_color=colour, fill="tozeroy", row=1, col=1)
+    for label, values, colour in (
+        ("adds to the KL", integrand.clip(min=0), COLOURS[2]),
+        ("takes away", integrand.clip(max=0), COLOURS[3]),
+    ):
+        figure.add_scatter(x=x, y=values, name=label, line_color=colour, fill="tozeroy", row=2, col=1)
+    figure.update_xaxes(title="z", row=2, col=1)
+    return _finish(figure, 460)
+
+
+def noise_figure(eps: Tensor, z: Tensor, mu: float, sigma: float) -> go.Figure:
+    """Points of eps (n,) above, what they become as z (n,) below, a line for each pair, and both densities."""
+    e, y = eps.tolist(), z.tolist()
+    reach = max(8.0, max(map(abs, [*e, *y])) + 0.5)
+    x = np.linspace(-reach, reach, 601)
+    bell = 0.6 * np.exp(-0.5 * x**2)
+    figure = go.Figure()
+    figure.add_scatter(x=x, y=1 + bell, mode="lines", line_color=GREY, showlegend=False, hoverinfo="skip")
+    low = -0.6 * np.exp(-0.5 * ((x - mu) / sigma) ** 2)
+    figure.add_scatter(x=x, y=low, mode="lines", line_color=COLOURS[0], showlegend=False, hoverinfo="skip")
+    links = [v for a, b in zip(e, y, strict=True) for v in (a, b, None)]
+    figure.add_scatter(
+        x=links, y=[1, 0, None] * len(e), mode="lines", name="the same draw", hoverinfo="skip",
+        line={"color": GREY, "width": 1},
+    )  # fmt: skip
+    for name, values, height, colour in (("ε, drawn once", e, 1, GREY), ("z = μ + σε", y, 0, COLOURS[0])):
+        figure.add_scatter(
+            x=values, y=[height] * len(values), mode="markers", name=name, marker={"color": colour, "size": 9},
+            hovertemplate="%{x:.2f}<extra></extra>",
+        )  # fmt: skip
+    figure.update_xaxes(range=[-reach, reach], zeroline=False)
+    figure.update_yaxes(range=[-0.7, 1.7], tickvals=[0, 1], ticktext=["z", "ε"], showgrid=False, zeroline=False)
+    return _finish(figure, 360)
+
+
+def schedule_values(config: TrainConfig) -> tuple[list[float], list[float], list[float]]:
+    """KL weight, teacher-forcing ratio and learning rate of every epoch, as `fit` takes them at the epoch's start."""
+    epochs = range(config.epochs)
+    return (
+        [beta_at(config, e) for e in epochs],
+        [teacher_forcing_at(config, e) for e in epochs],
+        [learning_rate_at(config, e) for e in epochs],
+    )
+
+
+def schedule_figure(
+    configs: dict[str, TrainConfig], by_share: bool = False, printed: dict[str, list[float]] | None = None
+) -> go.Figure:
+    """One panel a schedule, one line a config, over epochs or over the share of training done.
+
+    `printed` adds teacher-forcing ratios, an epoch each, as red lines.
+    """
+    panels = ["KL weight β", "teacher-forcing ratio", "learning rate (log scale)"]
+    figure = make_subplots(3, 1, shared_xaxes=True, vertical_spacing=0.07, subplot_titles=panels)
+    for place, (name, config) in enumerate(configs.items()):
+        # Lines over one another get thinner, so that all of them show.
+        width = 1.5 + 5 * (len(configs) - 1 - place) / len(configs)
+        line = {"color": COLOURS[place % len(COLOURS)], "width": width, "shape": "hv"}
+        for row, values in enumerate(schedule_values(config), start=1):
+            figure.add_scatter(
+                x=_places(len(values), by_share), y=values, name=name, legendgroup=name, showlegend=row == 1,
+                mode="lines", line=line, row=row, col=1,
+            )  # fmt: skip
+    for place, (name, values) in enumerate((printed or {}).items()):
+        line = {"color": RED, "dash": ("dash", "dot")[place % 2]}
+        figure.add_scatter(x=_places(len(values), by_share), y=values, name=name, mode="lines", line=line, row=2, col=1)
+    figure.update_yaxes(type="log", dtick=1, tickformat="~g", row=3, col=1)
+    figure.update_xaxes(title="share of training" if by_share else "epoch", row=3, col=1)
+    return _finish(figure, 640)
+
+
+def _places(epochs: int, by_share: bool) -> list[float]:
+    return [e / epochs if by_share else e + 1 for e in range(epochs)]
+
+
+def printed_teacher_forcing_000(epoch: int, epochs: int) -> float:
+    """Source 000's listing: falls from 1 to 0 in one step at half of training, then below 0."""
+    return 1.0 if epoch < epochs / 2 else 1 - epoch / (epochs / 2)
+
+
+def printed_teacher_forcing_002(epoch: int, epochs: int, final: float) -> float:
+    """Source 002's listing: the line that begins with `+` is a statement of its own, so the slope is lost."""
+    return 1.0 if epoch < int(0.2 * epochs) else final
+
+
+def collapsed(rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether a run (its metrics, an epoch each, with `kl`) ended with a latent that carries nothing."""
+    return rows[-1]["kl"] < COLLAPSED
+
+
+def describe_end(rows: Sequence[dict[str, Any]]) -> str:
+    """The state a run ended in, from its metrics, in sentences of Markdown."""
+    kl, epochs = rows[-1]["kl"], rows[-1]["epoch"]
+    if collapsed(rows):
+        above = max((i for i, row in enumerate(rows) if row["kl"] >= COLLAPSED), default=-1)
+        since = rows[above + 1]["epoch"]
+        state = (
+            f"This run has **collapsed**. It ended after {epochs} epochs with a KL of {kl:.2g} nats, and it has been "
+            f"below {COLLAPSED} since epoch {since}: q is nearly the prior for every input, so z carries nothing, and "
+            "the decoder has only the condition and what it wrote before to go by."
+        )
+    else:
+        top = max(rows, key=lambda row: row["kl"])
+        state = (
+            f"This run has **not collapsed**. It ended after {epochs} epochs with a KL of {kl:.2f} nats: on average "
+            f"z can tell the decoder at most that much about its input, which is {kl / math.log(2):.1f} yes-or-no "
+            f"answers. The KL was highest, {top['kl']:.1f} nats, in epoch {top['epoch']}."
+        )
+    if "recon" in rows[-1] and "beta" in rows[-1]:
+        state += (
+            f" The reconstruction loss went from {rows[0]['recon']:.2f} to {rows[-1]['recon']:.2f} nats, "
+            f"and the KL weight ended at {rows[-1]['beta']:.2g}."
+        )
+    return state
+
+
+def run_figure(rows: Sequence[dict[str, Any]]) -> go.Figure:
+    """KL, reconstruction loss, KL weight and scores of a run over its epochs, one panel each, those that it has."""
+    wanted = {
+        "KL in nats (log scale)": ["kl"],
+        "reconstruction loss in nats": ["recon"],
+        "KL weight β": ["beta"],
+        "scores": ["bleu4", "gaussian"],
+    }
+    panels = {title: names for title, names in wanted.items() if any(n in row for row in rows for n in names)}
+    figure = make_subplots(
+        len(panels), 1, shared_xaxes=True, vertical_spacing=0.2 / len(panels), subplot_titles=list(panels)
+    )
+    epochs = [row["epoch"] for row in rows]
+    for place, names in enumerate(panels.values(), start=1):
+        for name in names:
+            figure.add_scatter(
+                x=epochs, y=[row.get(name) for row in rows], name=NAMES[name], mode="lines+markers", marker_size=4,
+                line_color=COLOURS[len(figure.data) % len(COLOURS)], showlegend=len(names) > 1, row=place, col=1,
+            )  # fmt: skip
+    figure.add_hline(COLLAPSED, line_dash="dash", line_color=RED, row=1, col=1)
+    figure.update_yaxes(type="log", dtick=1, tickformat="~g", row=1, col=1)
+    figure.update_xaxes(title="epoch", row=len(panels), col=1)
+    return _finish(figure, 120 + 140 * len(panels))
+
+
+NAMES = {"kl": "KL", "recon": "reconstruction", "beta": "β", "bleu4": "BLEU-4", "gaussian": "Gaussian score"}
+
+
+def _finish(figure: go.Figure, height: int) -> go.Figure:
+    figure.update_xaxes(fixedrange=True)
+    figure.update_yaxes(fixedrange=True)
+    figure.update_layout(
+        height=height, margin={"l": 10, "r": 10, "t": 30, "b": 10}, hovermode="closest",
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
+    )  # fmt: skip
+    return figure

@@ -1,0 +1,107 @@
+"""The queue of background trainings: order, stopping, and what a failure or the end of the process leaves."""
+
+import threading
+import time
+
+import pytest
+
+from cvae_core import runs
+from cvae_core.jobs import MAX_WAITING, Jobs, jobs
+
+
+@pytest.fixture
+def new_run(tmp_path):
+    return lambda: runs.create({"system": "tense"}, "test", tmp_path)
+
+
+def wait_until(condition, seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def until_stopped(run):
+    """Work that trains until it is told to stop."""
+
+    def work(stopped):
+        run.write_status(state="running")
+        wait_until(stopped)
+        run.write_status(state="stopped")
+
+    return work
+
+
+def test_one_at_a_time_and_the_next_in_order(new_run):
+    queue, order, go = Jobs(), [], threading.Event()
+    made = [new_run() for _ in range(3)]
+
+    def work(run):
+        def do(stopped):
+            go.wait(20)
+            order.append((run.id, queue.running()))
+
+        return do
+
+    answers = [queue.submit(run, work(run)) for run in made]
+    assert answers == ["running", "queued", "queued"]
+    assert queue.waiting() == [made[1].id, made[2].id]
+    assert made[1].state == "queued"
+    go.set()
+    wait_until(lambda: queue.running() is None)
+    assert order == [(run.id, run.id) for run in made]
+
+
+def test_a_full_queue_changes_nothing(new_run):
+    queue = Jobs()
+    made = [new_run() for _ in range(1 + MAX_WAITING)]
+    for run in made:
+        queue.submit(run, until_stopped(run))
+    more = new_run()
+    assert queue.submit(more, until_stopped(more)) == "full"
+    assert more.id not in queue.waiting() and more.state == "created"
+    for run in reversed(made):
+        queue.stop(run.id)
+    wait_until(lambda: queue.running() is None)
+
+
+def test_stop_ends_the_running_job_and_takes_a_waiting_one_out(new_run):
+    queue = Jobs()
+    first, second = new_run(), new_run()
+    queue.submit(first, until_stopped(first))
+    queue.submit(second, until_stopped(second))
+    assert queue.stop(second.id) == "removed"
+    assert second.state == "stopped"
+    assert queue.stop(first.id) == "stopping"
+    wait_until(lambda: queue.running() is None)
+    assert first.state == "stopped"
+    assert queue.stop(first.id) == "unknown"
+
+
+def test_a_failure_is_written_down_and_the_next_job_runs(new_run):
+    queue, done = Jobs(), threading.Event()
+    first, second = new_run(), new_run()
+    hold = threading.Event()
+
+    def fail(stopped):
+        hold.wait(20)
+        raise MemoryError("no room")
+
+    queue.submit(first, fail)
+    queue.submit(second, lambda stopped: done.set())
+    hold.set()
+    assert done.wait(20)
+    assert first.read_status()["state"] == "failed" and first.read_status()["error"] == "no room"
+
+
+def test_close_stops_what_runs_and_forgets_what_waits(new_run):
+    queue = Jobs()
+    first, second = new_run(), new_run()
+    queue.submit(first, until_stopped(first))
+    queue.submit(second, until_stopped(second))
+    queue.close()
+    assert first.state == "stopped" and queue.waiting() == []
+
+
+def test_the_process_has_one_queue():
+    assert jobs() is jobs()

@@ -1,0 +1,171 @@
+"""The page that trains: form, queue, live run, scorecard, and what bad input gets."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cvae_core import runs
+from cvae_core.jobs import Jobs
+from cvae_core.tense import data
+from cvae_core.tense.session import prepare, train
+from tests.tiny import SIZES, VERBS
+
+PAGE = Path(__file__).parent.parent / "pages" / "train.py"
+TINY = {"epochs": 2, "batch_size": 6, "train_on": "all", **SIZES}
+
+
+@pytest.fixture(autouse=True)
+def runs_here(tmp_path, monkeypatch):
+    """An empty folder for runs and a queue of the test's own."""
+    # A page run by itself knows of no other page; that the links lead on is tested in the browser.
+    monkeypatch.setattr("streamlit.delta_generator.DeltaGenerator.page_link", lambda *args, **options: None)
+    monkeypatch.setattr(runs, "RUNS", tmp_path)
+    queue = Jobs()
+    monkeypatch.setattr("cvae_core.jobs.jobs", lambda: queue)
+    yield queue
+    queue.close()
+
+
+def open_page(**query: str) -> AppTest:
+    at = AppTest.from_file(str(PAGE), default_timeout=120)
+    at.session_state["_framed"] = True
+    at.query_params.update(query)
+    return at.run()
+
+
+def tiny_run(**changes) -> runs.Run:
+    task, run = prepare("default", TINY | changes, VERBS, "6 own verbs", "cpu")
+    train(task, run, stopped=lambda: False)
+    return run
+
+
+def button(at: AppTest, label: str):
+    return next(b for b in at.button if b.label == label)
+
+
+def texts(at: AppTest) -> str:
+    return "\n".join(e.value for e in [*at.markdown, *at.error, *at.info, *at.code])
+
+
+def test_opens_without_runs():
+    at = open_page()
+    assert not at.exception and not at.error
+    assert "There is no run yet" in texts(at)
+    assert button(at, "Start training").disabled  # fine-tuning awaits verbs
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("walk walks", "expected four forms"),
+        ("walk walks walking walk3d", "letters a to z"),
+        ("走る 走る 走る 走る", "letters a to z"),
+    ],
+)
+def test_a_bad_list_gets_a_sentence(typed, says):
+    at = open_page()
+    at.text_area(key="typed").set_value(typed).run()
+    assert not at.exception
+    assert says in at.error[0].value
+
+
+def test_a_list_is_counted():
+    at = open_page()
+    at.text_area(key="typed").set_value("walk walks walking walked\n" * 2 + "zig zigs zigging zigged").run()
+    assert "**2 verbs** in your list, 1 repeated lines left out." in texts(at)
+
+
+def test_trains_on_own_verbs_to_the_end(runs_here):
+    at = open_page()
+    at.selectbox(key="init").set_value("random weights").run()
+    at.segmented_control(key="verbs The built-in dictionary").set_value("My own verbs").run()
+    at.text_area(key="typed").set_value("\n".join(" ".join(v.row) for v in VERBS)).run()
+    at.number_input(key="default epochs").set_value(2)
+    for field, value in SIZES.items():
+        at.number_input(key=f"default {field}").set_value(value)
+    at.selectbox(key="default train_on").set_value("all").run()
+    button(at, "Start training").click().run()
+    assert not at.exception and not at.error
+    run = runs.list_runs()[0]
+    wait_for(run, "finished")
+    assert run.read_config()["config"] | SIZES == run.read_config()["config"]
+    at = open_page(run=run.id)
+    assert "Finished." in texts(at) and not at.error
+    assert run.id in at.selectbox(key="init").options
+
+
+def wait_for(run: runs.Run, state: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while run.state != state:
+        assert time.monotonic() < deadline, f"{run.state}, not {state}"
+        time.sleep(0.05)
+
+
+def test_a_stopped_run_is_resumed(runs_here):
+    task, run = prepare("default", TINY, VERBS, "6 own verbs", "cpu")
+    asked = iter([False, True])
+    train(task, run, stopped=lambda: next(asked))
+    at = open_page(run=run.id)
+    assert "Stopped" in texts(at)
+    button(at, "Resume").click().run()
+    assert not at.exception and not at.error
+    wait_for(run, "finished")
+    assert [row["epoch"] for row in run.read_metrics()] == [1, 2]
+
+
+def test_a_failed_run_says_why():
+    task, run = prepare("default", TINY | {"learning_rate": 1e30, "clip_norm": 0.0}, VERBS, "6 own verbs", "cpu")
+    with pytest.raises(Exception, match="finite"):
+        train(task, run, stopped=lambda: False)
+    at = open_page(run=run.id)
+    assert "no longer a finite number" in at.error[0].value
+
+
+def test_a_run_is_deleted_after_asking():
+    run = tiny_run()
+    at = open_page(run=run.id)
+    button(at, "Yes, delete it").click().run()
+    assert not at.exception
+    assert not run.path.exists() and "There is no run yet" in texts(at)
+
+
+def test_a_full_queue_takes_no_more(runs_here):
+    hold = threading.Event()
+    for _ in range(4):
+        run = runs.create({"system": "tense"}, "test")
+        runs_here.submit(run, lambda stopped: hold.wait(60))
+    at = open_page()
+    at.text_area(key="typed").set_value("zig zigs zigging zigged").run()
+    count = len(runs.list_runs())
+    button(at, "Start training").click().run()
+    assert "wait already" in at.error[0].value
+    assert len(runs.list_runs()) == count
+    hold.set()
+
+
+def test_a_damaged_run_gets_a_sentence():
+    run = tiny_run()
+    (run.path / "metrics.jsonl").write_text("{broken\n")
+    at = open_page(run=run.id)
+    assert not at.exception
+    assert "metrics.jsonl" in at.error[0].value
+
+
+def test_no_training_on_a_public_server(monkeypatch):
+    monkeypatch.setenv("ALLOW_TRAINING", "0")
+    at = open_page()
+    assert not at.exception
+    assert "switched off" in at.info[0].value
+    assert all(b.label != "Start training" for b in at.button)
+    assert at.segmented_control(key="view").options == ["Scorecard"]
+
+
+def test_scorecard_gives_both_scores():
+    at = open_page(view="Scorecard", model="tense")
+    assert not at.exception and not at.error
+    labels = [m.label for m in at.metric]
+    assert labels[0] == "BLEU-4 (passed)" and labels[1].startswith("Gaussian score")
+    assert len(at.dataframe[0].value) == len(data.COURSE_PAIRS)

@@ -1,0 +1,158 @@
+"""The theory page: its numbers are those of the closed forms and of the functions that training calls."""
+
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
+from torch.distributions import Normal, kl_divergence
+
+from cvae_core import checkpoint
+from cvae_core.figures import theory
+from cvae_core.tense.presets import PRESETS, preset
+from cvae_core.training import beta_at, learning_rate_at, teacher_forcing_at
+
+PAGE = Path(__file__).parent.parent / "pages" / "theory.py"
+means, sigmas = st.floats(-4, 4), st.floats(0.1, 3)
+
+
+def run(kl: list[float]) -> list[dict]:
+    return [{"epoch": e, "kl": k, "recon": 2.0, "beta": 0.5} for e, k in enumerate(kl, start=1)]
+
+
+@given(means, sigmas, means, sigmas)
+def test_gaussian_kl_is_that_of_torch_and_never_negative(mu_q, sigma_q, mu_p, sigma_p):
+    expected = kl_divergence(Normal(mu_q, sigma_q), Normal(mu_p, sigma_p)).item()
+    found = theory.gaussian_kl(mu_q, sigma_q, mu_p, sigma_p)
+    assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    assert found >= -1e-9
+
+
+@pytest.mark.parametrize("forward", [False, True])
+@pytest.mark.parametrize("numbers", [(1.0, 0.5, 0.0, 1.0), (-2.0, 1.5, 1.0, 2.0)])
+def test_the_filled_area_is_the_kl(numbers, forward):
+    mu_q, sigma_q, mu_p, sigma_p = numbers
+    figure = theory.kl_figure(*numbers, forward=forward)
+    adds, takes = figure.data[2:]
+    area = np.trapezoid(np.asarray(adds.y) + np.asarray(takes.y), np.asarray(adds.x))
+    both = (mu_p, sigma_p, mu_q, sigma_q) if forward else numbers
+    assert area == pytest.approx(theory.gaussian_kl(*both), abs=1e-3)
+
+
+def test_noise_figure_links_each_draw_with_its_image():
+    eps = torch.tensor([-1.0, 0.5])
+    figure = theory.noise_figure(eps, 2 + 0.1 * eps, 2.0, 0.1)
+    links = figure.data[2].x
+    assert links[:2] == pytest.approx((-1.0, 1.9)) and links[3:5] == pytest.approx((0.5, 2.05))
+    assert links[2] is None
+
+
+@pytest.mark.parametrize("by_share", [False, True])
+def test_schedule_figure_holds_what_training_uses(by_share):
+    configs = {name: preset(name) for name in PRESETS}
+    lines = {(t.name, t.yaxis): t for t in theory.schedule_figure(configs, by_share).data}
+    assert len(lines) == 3 * len(PRESETS)
+    for name, config in configs.items():
+        for axis, at in (("y", beta_at), ("y2", teacher_forcing_at), ("y3", learning_rate_at)):
+            line = lines[name, axis]
+            assert list(line.y) == [at(config, epoch) for epoch in range(config.epochs)]
+            assert line.x[0] == (0 if by_share else 1)
+            assert line.x[-1] == ((config.epochs - 1) / config.epochs if by_share else config.epochs)
+
+
+def test_printed_teacher_forcing_is_what_the_listings_do():
+    assert [theory.printed_teacher_forcing_000(e, 30) for e in (0, 14, 15)] == [1, 1, 0]
+    assert theory.printed_teacher_forcing_000(29, 30) == pytest.approx(-14 / 15)
+    assert [theory.printed_teacher_forcing_002(e, 150, 0.4) for e in (0, 29, 30, 149)] == [1, 1, 0.4, 0.4]
+
+
+@pytest.mark.parametrize(
+    ("kl", "ended"),
+    [([5.0, 0.0], True), ([5.0, 0.0999], True), ([5.0, 0.1], False), ([0.0, 3.0], False), ([0.01], True)],
+)
+def test_collapse_is_decided_by_the_final_kl(kl, ended):
+    assert theory.collapsed(run(kl)) is ended
+    said = theory.describe_end(run(kl))
+    assert ("has **collapsed**" in said) is ended
+    assert ("**not collapsed**" in said) is not ended
+
+
+def test_description_names_when_it_collapsed_and_where_the_kl_was_highest():
+    assert "since epoch 4" in theory.describe_end(run([0.05, 4.0, 0.2, 0.03, 0.02]))
+    assert "since epoch 1" in theory.describe_end(run([0.05, 0.04]))
+    assert "9.0 nats, in epoch 2" in theory.describe_end(run([4.0, 9.0, 3.0]))
+    assert f"{3 / math.log(2):.1f} yes-or-no" in theory.describe_end(run([3.0]))
+
+
+def test_run_figure_draws_what_the_run_has():
+    assert [t.name for t in theory.run_figure(run([3.0, 2.0])).data] == ["KL", "reconstruction", "β"]
+    rows = [{"epoch": 1, "kl": 3.0}, {"epoch": 2, "kl": 2.0, "bleu4": 0.5}]
+    figure = theory.run_figure(rows)
+    assert list(figure.data[0].y) == [3.0, 2.0]
+    assert list(figure.data[1].y) == [None, 0.5]
+
+
+def open_page() -> AppTest:
+    at = AppTest.from_file(str(PAGE), default_timeout=60)
+    at.session_state["_framed"] = True
+    return at.run()
+
+
+def nats(at: AppTest) -> list[float]:
+    return [float(m.value.removesuffix(" nats")) for m in at.metric]
+
+
+def test_page_runs_and_again_within_a_second():
+    at = open_page()
+    assert not at.exception and not at.error
+    assert [t.value for t in at.title] == ["Theory"]
+    began = time.perf_counter()
+    at.run()
+    assert time.perf_counter() - began < 1.0
+
+
+def test_sliders_move_the_kl_and_it_is_the_closed_form():
+    at = open_page()
+    before = nats(at)
+    at.slider(key="mu_q").set_value(2.0)
+    at.slider(key="sigma_q").set_value(0.5).run()
+    assert nats(at) != before
+    reverse = 0.5 * (2.0**2 + 0.5**2 - 1 - math.log(0.5**2))
+    forward = math.log(0.5) + (1 + 2.0**2) / (2 * 0.5**2) - 0.5
+    assert nats(at) == pytest.approx([reverse, forward], abs=1e-4)
+    at.toggle(key="own_p").set_value(True).run()
+    at.slider(key="mu_p").set_value(2.0)
+    at.slider(key="sigma_p").set_value(0.5).run()
+    assert nats(at) == pytest.approx([0, 0], abs=1e-4)
+
+
+@pytest.mark.parametrize("presets", [[], ["source-001"], list(PRESETS)])
+def test_any_choice_of_presets_is_drawn(presets):
+    at = open_page()
+    at.toggle(key="printed").set_value(True)
+    at.pills(key="presets").set_value(presets).run()
+    assert not at.exception
+    assert bool(at.info) == (not presets)
+
+
+def test_no_runs_get_a_sentence(monkeypatch, tmp_path):
+    monkeypatch.setattr(checkpoint, "ROOT", tmp_path)
+    at = open_page()
+    assert not at.exception
+    assert "no run" in at.info[0].value
+
+
+def test_unreadable_run_gets_a_sentence(monkeypatch, tmp_path):
+    folder = tmp_path / "assets" / "runs" / "broken"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    (folder / "metrics.jsonl").write_text("{\n")
+    monkeypatch.setattr(checkpoint, "ROOT", tmp_path)
+    at = open_page()
+    assert not at.exception
+    assert "broken" in at.error[0].value
