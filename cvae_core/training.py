@@ -207,12 +207,14 @@ def fit(
 ) -> str:
     """Train `task` into `run` and return how it ended: `finished` or `stopped`.
 
-    `stopped` is asked before every batch; a stopped run keeps its exact place. `on_event` gets
+    `stopped` is asked before every batch and all through scoring; a stopped run keeps its exact place. `on_event` gets
     `{"kind": "batch", epoch, batch, batches, eta, …}` and `{"kind": "epoch", "row": …}`. A loss or gradient that is
     not finite raises `UserError` and leaves the last good state on disk; every failure is written to the run.
     """
     try:
         ended = _fit(task, run, resume, stopped, on_event)
+    except _Stopped:
+        ended = "stopped"
     except BaseException as error:
         reason = str(error) or type(error).__name__
         run.log(f"failed: {reason}" if isinstance(error, UserError) else f"failed: {traceback.format_exc()}")
@@ -221,6 +223,26 @@ def fit(
     run.log(ended)
     run.write_status(state=ended, eta=0.0 if ended == "finished" else None)
     return ended
+
+
+class _Stopped(Exception):
+    """Scoring was cut short."""
+
+
+@contextlib.contextmanager
+def _interruptible(model: nn.Module, stopped: Callable[[], bool]) -> Iterator[None]:
+    """Within it, every call of one of the model's modules first asks whether to stop."""
+
+    def ask(*_) -> None:
+        if stopped():
+            raise _Stopped
+
+    hooks = [module.register_forward_pre_hook(ask) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _fit(task, run, resume, stopped, on_event) -> str:
@@ -253,7 +275,12 @@ def _fit(task, run, resume, stopped, on_event) -> str:
 
     def score() -> dict[str, float]:
         model.eval()
-        scores = task.evaluate()
+        try:
+            with _interruptible(model, stopped):
+                scores = task.evaluate()
+        except _Stopped:
+            save()  # from here scoring begins anew
+            raise
         model.train()
         if config.keep == "best" and (position.best is None or scores["score"] > position.best):
             position.best = scores["score"]
@@ -266,6 +293,14 @@ def _fit(task, run, resume, stopped, on_event) -> str:
         run.write_samples(row["epoch"], task.samples())
         run.log("  ".join(f"{name} {value:.4g}" for name, value in row.items()))
 
+    def is_scored(step: int) -> bool:
+        return config.evaluate_every > 0 and step > 0 and step % config.evaluate_every == 0
+
+    def eta(step: int) -> float:
+        return (time.monotonic() - began) / max(step - done_before, 1) * (config.epochs * steps - step)
+
+    if is_scored(done_before):
+        score()  # the stop may have come before these scores; a second time they change nothing
     if config.evaluate_start and not rows:
         row = {"epoch": 0, "step": 0} | score()
         add_row(row)
@@ -309,18 +344,17 @@ def _fit(task, run, resume, stopped, on_event) -> str:
             position.examples += count
             position.batch = index + 1
             position.seconds = before + time.monotonic() - started
-            if config.evaluate_every and (epoch * steps + index + 1) % config.evaluate_every == 0:
+            done = epoch * steps + index + 1
+            if is_scored(done):
                 score()
             now = time.monotonic()
-            done = epoch * steps + index + 1
-            eta = (now - began) / max(done - done_before, 1) * (config.epochs * steps - done)
             on_event({
                 "kind": "batch", "epoch": epoch, "epochs": config.epochs, "batch": index + 1, "batches": steps,
-                "eta": eta, "loss": losses["loss"],
+                "eta": eta(done), "loss": losses["loss"],
             })  # fmt: skip
             if now - last_status > STATUS_SECONDS:
                 per_second = sum(count for count, _ in recent) / (now - last_status)
-                run.write_status(epoch=epoch, batch=index + 1, eta=eta, unit=task.unit, per_second=per_second)
+                run.write_status(epoch=epoch, batch=index + 1, eta=eta(done), unit=task.unit, per_second=per_second)
                 run.add_progress({"step": done, "epoch": done / steps} | _means(recent))
                 recent, last_status = [], now
             if now - last_save > SAVE_SECONDS:
@@ -340,7 +374,8 @@ def _fit(task, run, resume, stopped, on_event) -> str:
             run.write_best(*task.checkpoint())
         position = Position(epoch=epoch + 1, best=position.best)
         save()
-        run.write_status(epoch=position.epoch, batch=0)
+        per_second = row[f"{task.unit}_per_second"]
+        run.write_status(epoch=epoch + 1, batch=0, eta=eta((epoch + 1) * steps), unit=task.unit, per_second=per_second)
         on_event({"kind": "epoch", "row": row})
     return "finished"
 

@@ -1,9 +1,13 @@
 """Every page through the router, and what bad input gets."""
 
+import json
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+
+from cvae_core.tense import data, metrics
+from cvae_core.tense.inference import load
 
 ROOT = Path(__file__).parent.parent
 
@@ -18,7 +22,7 @@ def open_page(page: str) -> AppTest:
     return at.run()
 
 
-@pytest.mark.parametrize("page", ["home", "convert"])
+@pytest.mark.parametrize("page", ["home", "convert", "latent", "curves", "theory"])
 def test_page_runs(page):
     at = open_page(page)
     assert not at.exception and not at.error
@@ -86,3 +90,20 @@ def test_batch_upload_without_header_gets_a_sentence():
     at = open_page("convert")
     at.file_uploader[0].upload("words.csv", b"a,b,c\n1,2,3\n", "text/csv").run()
     assert "word is missing" in at.error[0].value
+
+
+def test_home_shows_what_the_shipped_model_scores():
+    """assets/tense.json is `evaluate tense --compare --json`; what takes seconds of it is measured again here.
+
+    Another processor rounds otherwise, and an answer in some hundreds may turn with it: hence the tolerances.
+    """
+    scores = json.loads((ROOT / "assets" / "tense.json").read_text())
+    tense = load("tense")
+    test_verbs = data.select_split(data.load_lexicon().verbs, "test")
+    assert metrics.accuracy(tense, test_verbs)["accuracy"] == pytest.approx(scores["accuracy"], abs=2e-3)
+    assert metrics.bleu4_of_pairs(tense) == pytest.approx(scores["bleu4"])
+    assert metrics.gaussian_scores(tense, tense.verbs, 1000, 0)["gaussian"] == pytest.approx(
+        scores["gaussian"], abs=5e-3
+    )
+    shown = [m.value for m in open_page("home").metric]
+    assert shown[4:6] == [f"{scores['accuracy']:.1%}", f"{scores['bleu4']:.3f}"]

@@ -161,6 +161,19 @@ def test_a_kill_while_an_epoch_is_scored_repeats_only_the_scoring(whole, tmp_pat
     assert_same(run, whole)
 
 
+@pytest.mark.parametrize("asks", [0, 1, 5, 30, 200, 1000])
+def test_a_stop_at_any_moment_even_within_scoring_is_exact(asks, tmp_path):
+    """`stopped` is asked before batches and all through scoring."""
+    config = replace(CONFIG, epochs=2, evaluate_every=2, keep="best")
+    run, other = new_run(tmp_path / "stopped"), new_run(tmp_path / "whole")
+    count = iter(range(1_000_000))
+    ended = fit(tiny_task(config), run, stopped=lambda: next(count) >= asks)
+    assert ended == "stopped"
+    assert fit(tiny_task(config), run, resume=True) == "finished"
+    fit(tiny_task(config), other)
+    assert_same(run, other)
+
+
 def test_scores_before_the_first_epoch_are_epoch_zero_and_survive_a_stop(tmp_path):
     run, config = new_run(tmp_path), replace(CONFIG, evaluate_start=True)
     asked = iter(range(10_000))

@@ -20,13 +20,14 @@ FLAGS = [
 READY = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
-def start_server():
+def start_server(runs: Path):
+    """A server of its own whose runs lie in this folder: process and address."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     process = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.address=127.0.0.1"],
-        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"CVAE_RUNS": str(runs)},
     )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + 60
@@ -63,15 +64,15 @@ def chromium():
 
 
 @pytest.fixture
-def fresh_server():
-    process, url = start_server()
+def fresh_server(tmp_path):
+    process, url = start_server(tmp_path)
     yield url
     stop_server(process)
 
 
 @pytest.fixture(scope="module")
-def server():
-    process, url = start_server()
+def server(tmp_path_factory):
+    process, url = start_server(tmp_path_factory.mktemp("runs"))
     yield url
     stop_server(process)
 

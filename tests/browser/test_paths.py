@@ -1,0 +1,148 @@
+"""What people do on the pages for latent space, curves and training, in a real browser and against a real server."""
+
+import os
+import signal
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from cvae_core import runs
+from tests.tiny import VERBS
+
+from .conftest import settle, start_server, stop_server
+
+pytestmark = pytest.mark.browser
+
+OWN_VERBS = "\n".join(" ".join(verb.row) for verb in VERBS)
+
+
+@pytest.fixture
+def trainer(tmp_path):
+    """A server of its own: process, address, and the folder of its runs."""
+    process, url = start_server(tmp_path)
+    yield process, url, tmp_path
+    stop_server(process)
+
+
+def start_training(page, epochs: int) -> None:
+    """Fine-tune the shipped model on a list that is uploaded."""
+    page.get_by_role("radio", name="My own verbs").wait_for()
+    page.set_input_files(
+        "input[type=file]", {"name": "own.txt", "mimeType": "text/plain", "buffer": OWN_VERBS.encode()}
+    )
+    expect(page.get_by_text("6 verbs in own.txt")).to_be_visible(timeout=20_000)
+    field = page.get_by_role("spinbutton", name="Epochs")
+    field.fill(str(epochs))
+    field.press("Enter")
+    settle(page)
+    page.get_by_role("button", name="Start training").click()
+    expect(page.get_by_text("In training.")).to_be_visible(timeout=30_000)
+
+
+def wait_for(run: runs.Run, state: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while run.state != state:
+        assert time.monotonic() < deadline, f"{run.state}, not {state}"
+        time.sleep(0.05)
+
+
+def test_interpolate_between_two_sampled_z(server, open_page):
+    page = open_page(f"{server}/latent")
+    page.get_by_role("radio", name="Two draws").click()
+    settle(page)
+    seed = page.get_by_role("spinbutton", name="Seed of the first z")
+    before = seed.input_value()
+    page.get_by_role("button", name="Resample").click()
+    settle(page)
+    assert seed.input_value() != before
+    page.get_by_role("radio", name="slerp").click()
+    settle(page)
+    assert "path=slerp" in page.url and f"seed_a={seed.input_value()}" in page.url
+    expect(page.get_by_test_id("stAlert")).to_have_count(0)
+    expect(page.get_by_text("halfway, lerp has")).to_be_visible()
+
+
+def test_compare_two_runs(server, open_page):
+    page = open_page(f"{server}/curves?run=shipped/default&run=shipped/source-001-single")
+    chart = page.locator(".js-plotly-plot").first
+    expect(chart).to_be_visible()
+    expect(chart.locator(".legendtext")).to_have_text(["shipped/default", "shipped/source-001-single"])
+    expect(page.get_by_test_id("stAlert")).to_have_count(0)
+    page.get_by_role("radio", name="Two scores").click()
+    settle(page)
+    expect(page.get_by_text("Each point is an epoch")).to_be_visible()
+
+
+def test_fine_tune_on_an_uploaded_list(trainer, open_page):
+    _, url, folder = trainer
+    page = open_page(f"{url}/train")
+    start_training(page, epochs=1)
+    expect(page.get_by_text("Finished.")).to_be_visible(timeout=60_000)
+    name = runs.list_runs(folder)[0].id
+    expect(page.get_by_role("link", name="Try it in Convert")).to_be_visible(timeout=10_000)
+    page.get_by_role("link", name="Try it in Convert").click()
+    expect(page.get_by_test_id("stMetricLabel").first).to_contain_text(name)
+    with page.expect_download() as download:
+        page.goto(f"{url}/train?run={name}")
+        page.get_by_role("button", name="Download the model").click()
+    assert download.value.suggested_filename == f"{name}.safetensors"
+
+
+def test_start_watch_reload_second_tab_stop_resume(trainer, open_page):
+    _, url, folder = trainer
+    page = open_page(f"{url}/train")
+    start_training(page, epochs=300)
+    run = runs.list_runs(folder)[0]
+    expect(page.get_by_text("words per second")).to_be_visible(timeout=30_000)
+    page.reload()
+    expect(page.get_by_text("In training.")).to_be_visible(timeout=20_000)
+    other = open_page(f"{url}/train")
+    expect(other.get_by_text("In training.")).to_be_visible(timeout=20_000)
+    other.get_by_role("button", name="Stop").last.click()
+    for tab in (page, other):
+        expect(tab.get_by_text("Stopped; it can go on")).to_be_visible(timeout=20_000)
+    assert run.state == "stopped"
+    done = len(run.read_metrics())
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_text("In training.")).to_be_visible(timeout=20_000)
+    deadline = time.monotonic() + 60
+    while len(run.read_metrics()) <= done:
+        assert time.monotonic() < deadline, "the resumed run does not go on"
+        time.sleep(0.2)
+    epochs = [row["epoch"] for row in run.read_metrics()]
+    assert epochs == list(range(len(epochs)))
+
+
+def test_terminated_server_saves_the_run_and_a_killed_one_leaves_it_resumable(trainer, open_page, tmp_path):
+    process, url, folder = trainer
+    page = open_page(f"{url}/train")
+    start_training(page, epochs=300)
+    run = runs.list_runs(folder)[0]
+    wait_for(run, "running")
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    assert time.monotonic() - asked < 3
+    assert run.state == "stopped" and run.resumable
+
+    again, url = start_server(folder)
+    try:
+        page = open_page(f"{url}/train")
+        page.get_by_role("button", name="Resume").click()
+        expect(page.get_by_text("In training.")).to_be_visible(timeout=20_000)
+        wait_for(run, "running")
+    finally:
+        os.kill(again.pid, signal.SIGKILL)
+        again.wait(10)
+    assert run.state == "interrupted"
+
+    last, url = start_server(folder)
+    try:
+        page = open_page(f"{url}/train")
+        expect(page.get_by_text("Interrupted")).to_be_visible()
+        page.get_by_role("button", name="Resume").click()
+        expect(page.get_by_text("In training.")).to_be_visible(timeout=20_000)
+    finally:
+        stop_server(last)
+    assert run.state == "stopped"
