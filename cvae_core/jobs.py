@@ -41,15 +41,15 @@ class Jobs:
         """`running`, `queued` behind others, or `full`: then nothing was changed."""
         job = Job(run, work, threading.Event())
         with self._lock:
+            if self._current is not None and len(self._waiting) == MAX_WAITING:
+                return "full"
+            run.write_status(state="queued", error=None)  # until training itself says that it runs
             if self._current is None:
                 self._current = job
                 # A daemon: the interpreter does not wait for it; `close` does, and for no longer than it says.
                 self._thread = threading.Thread(target=self._loop, name="training", daemon=True)
                 self._thread.start()
                 return "running"
-            if len(self._waiting) == MAX_WAITING:
-                return "full"
-            run.write_status(state="queued")
             self._waiting.append(job)
             return "queued"
 

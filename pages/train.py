@@ -188,7 +188,7 @@ def show_state(run: Run, status: dict) -> None:
     other = "" if ours(run) else f" by another process (PID {status.get('pid')})"
     words = {
         "running": f"In training{other}.",
-        "queued": f"Waiting in the queue{other}.",
+        "queued": "About to begin." if run.id == jobs().running() else f"Waiting in the queue{other}.",
         "created": "Being prepared.",
         "stopped": "Stopped; it can go on from the same batch.",
         "interrupted": "Interrupted: its process is gone. It can go on from its last save, a minute old at most.",
