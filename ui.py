@@ -16,7 +16,7 @@ def frame(name: str) -> None:
     It does so on the first deep link to a fresh server, because the folder is called pages/.
     """
     if not st.session_state.get("_framed"):
-        st.session_state["_bounce"] = (name, st.query_params.to_dict())
+        st.session_state["_bounce"] = (name, {key: st.query_params.get_all(key) for key in st.query_params})
         st.switch_page("app.py")
 
 

@@ -1,0 +1,176 @@
+"""How long people wait for the pages, in a real browser: idle, and beside a training.
+
+    python -m benchmarks.pages
+
+Needs Chromium and requirements-dev.txt. A server of its own shows 30 made-up runs of 500 epochs; the training is the
+default preset on the whole dictionary, in the server's own background thread.
+"""
+
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from playwright.sync_api import Page, sync_playwright
+
+from benchmarks import machine
+from cvae_core import runs
+from tests.browser.conftest import FLAGS, settle, start_server, stop_server
+
+REPEATS = 5
+# What each page must show to be useful.
+CONTENT = {
+    "": "text=abandoned >> nth=0", "convert": "text=abandoned >> nth=0", "latent": "text=halfway, lerp has",
+    "curves": ".js-plotly-plot .legendtext >> nth=0", "train": "text=A new training", "theory": ".katex >> nth=0",
+}  # fmt: skip
+
+
+def make_runs(folder: Path, count: int = 30, epochs: int = 500) -> None:
+    """Runs with the columns of real ones."""
+    for i in range(count):
+        rng, run = np.random.default_rng(i), runs.create({"system": "tense", "config": {"seed": i}}, "made-up", folder)
+        t = np.arange(1, epochs + 1)
+        columns = {
+            "loss": 5 / t**0.4, "recon": 4 / t**0.5, "kl": 9 - 8 / t**0.3, "accuracy": 1 - 0.9 / t**0.4,
+            "bleu4": 1 - 0.8 / t**0.5, "gaussian": 0.4 - 0.4 / t**0.3,
+        }  # fmt: skip
+        noisy = {name: values + 0.02 * rng.standard_normal(epochs) for name, values in columns.items()}
+        noisy |= {"beta": np.minimum(t / 100, 1), "teacher_forcing_ratio": 1 - t / 1000, "learning_rate": 1e-3 / t}
+        rows = [{"epoch": int(e), "step": int(e) * 20, "seconds": 30.0} for e in t]
+        for name, values in noisy.items():
+            for row, value in zip(rows, values, strict=True):
+                row[name] = float(value)
+        run.write_metrics(rows)
+        run.write_status(state="finished", epoch=epochs)
+
+
+def median_ms(do: Callable[[], None], before: Callable[[], None] = lambda: None) -> float:
+    taken = []
+    for _ in range(REPEATS):
+        before()
+        started = time.perf_counter()
+        do()
+        taken.append(1000 * (time.perf_counter() - started))
+    return statistics.median(taken)
+
+
+def first_content(page: Page, url: str, path: str) -> float:
+    def load() -> None:
+        page.goto(f"{url}/{path}")
+        page.wait_for_selector(CONTENT[path], timeout=60_000)
+
+    return median_ms(load, lambda: page.goto("about:blank"))
+
+
+def enter_to_word(page: Page, url: str) -> float:
+    page.goto(f"{url}/convert")
+    settle(page)
+    box = page.get_by_role("textbox", name="Verb")
+    words = iter(["walk", "jump", "smile", "carry", "stop", "bake", "gather"])
+
+    def fill() -> None:
+        fill.word = next(words)
+        box.fill(fill.word)
+
+    def enter() -> None:
+        box.press("Enter")
+        page.get_by_test_id("stMetricLabel").filter(has_text=f"{fill.word} →").wait_for()
+
+    return median_ms(enter, fill)
+
+
+def click_to_forms(page: Page, url: str) -> float:
+    """A click on the map of latent space, until the place's forms stand there."""
+    page.goto(f"{url}/latent?view=Map")
+    page.wait_for_selector(".js-plotly-plot .scatterlayer .point", timeout=60_000)
+    settle(page)
+    plot = page.locator(".js-plotly-plot .nsewdrag").first
+    box = plot.bounding_box()
+    places = iter([(0.3, 0.5), (0.55, 0.4), (0.45, 0.6), (0.6, 0.55), (0.4, 0.45), (0.5, 0.35)])
+    table = page.get_by_text("Nearest words (norm of this z").first
+
+    def click() -> None:
+        before = table.inner_text() if table.count() else ""
+        x, y = next(places)
+        plot.click(position={"x": x * box["width"], "y": y * box["height"]})
+        table.wait_for()
+        while table.inner_text() == before:
+            page.wait_for_timeout(5)
+
+    return median_ms(click, lambda: page.wait_for_timeout(800))
+
+
+def slider_to_curves(page: Page, url: str) -> float:
+    """A step of the smoothing slider with 30 runs, until the curves are drawn again."""
+    chosen = "&".join(f"run={run.id}" for run in runs.list_runs() if run.id.count("made-up"))
+    page.goto(f"{url}/curves?{chosen}")
+    page.wait_for_selector(CONTENT["curves"], timeout=60_000)
+    settle(page)
+    path = ".js-plotly-plot .scatterlayer .trace path.js-line"
+    thumb = page.get_by_role("slider").first
+
+    def step() -> None:
+        page.evaluate(f"window.drawn = document.querySelector('{path}').getAttribute('d')")
+        thumb.press("ArrowRight")
+        page.wait_for_function(
+            f"(document.querySelector('{path}') || {{getAttribute: () => window.drawn}}).getAttribute('d')"
+            " != window.drawn", timeout=30_000,
+        )  # fmt: skip
+
+    return median_ms(step, lambda: page.wait_for_timeout(500))
+
+
+def measure(page: Page, url: str) -> dict[str, float]:
+    found = {f"first content, {path or 'home'}": first_content(page, url, path) for path in CONTENT}
+    return found | {
+        "Enter to word": enter_to_word(page, url),
+        "click on the map to forms": click_to_forms(page, url),
+        "30 runs × 500 epochs redrawn": slider_to_curves(page, url),
+    }
+
+
+def train_in_background(page: Page, url: str) -> None:
+    """Begin the default preset from random weights on the page, as a user does."""
+    page.goto(f"{url}/train?init=random+weights")
+    settle(page)
+    if not page.get_by_role("button", name="Start training").is_visible():
+        page.get_by_text("A new training").click()
+    box = page.get_by_role("combobox", name="Start from")
+    box.fill("random weights")
+    box.press("Enter")
+    settle(page)
+    page.get_by_role("button", name="Start training").click()
+    page.get_by_text("words per second").wait_for(timeout=120_000)
+
+
+def main() -> dict[str, dict[str, float]]:
+    folder = Path(tempfile.mkdtemp())
+    make_runs(folder)
+    runs.RUNS = folder
+    process, url = start_server(folder)
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+            page = browser.new_page(viewport={"width": 1280, "height": 900})
+            for path, content in CONTENT.items():  # the server warms up
+                page.goto(f"{url}/{path}")
+                page.wait_for_selector(content, timeout=60_000)
+            found = {"idle": measure(page, url)}
+            train_in_background(page, url)
+            found["training"] = measure(page, url)
+            browser.close()
+    finally:
+        stop_server(process)
+        shutil.rmtree(folder)
+    print(f"Median of {REPEATS}, in milliseconds. {machine()}")
+    print(f"{'':<34}{'idle':>10}{'training':>10}")
+    for name, idle in found["idle"].items():
+        print(f"{name:<34}{idle:>10.0f}{found['training'][name]:>10.0f}")
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""Figures of runs' histories, as `cvae_core.curves.load` gives them: plotly, data in, figure out."""
+
+from itertools import cycle
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from cvae_core import curves
+
+# Far apart with any colour vision (ΔE of 28 and more); each at least 3:1 against white and Streamlit's dark page.
+COLOURS = ("#0099E5", "#E57300", "#AA00FF", "#8C5B2A", "#B21298", "#8C8C8C")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")  # one after the other, when the colours run out
+
+CURVE_POINTS = 1500  # of one curve
+POINTS = 30_000  # of all curves together
+MARKERS = 3000  # of all paths in the plane of two scores
+MANY_CURVES = 40  # above it only lines and, in the first panel, stars: each trace costs the browser milliseconds
+PANEL, LOW_PANEL, GAP = 190, 80, 34  # heights and the space for a panel's title, in pixels
+LEGEND = {  # under the x axis, in a box that scrolls when there are many runs
+    "orientation": "h", "x": 0, "xanchor": "left", "yref": "container", "y": 0, "yanchor": "bottom",
+    "maxheight": 90, "itemsizing": "constant",
+}  # fmt: skip
+
+
+def is_crowded(frames: dict[str, pd.DataFrame], panels: int) -> bool:
+    """Whether there are too many curves for faint unsmoothed lines, a star in each and one hover box for all."""
+    return len(frames) * panels > MANY_CURVES
+
+
+def metric_figure(
+    frames: dict[str, pd.DataFrame],
+    metrics: list[str],
+    schedules: list[str],
+    x: str = "epoch",
+    smoothing: float = 0.0,
+    log_y: bool = False,
+    clip: bool = False,
+    best: dict[str, int] | None = None,
+) -> go.Figure:
+    """A panel for each metric and, lower ones, for each schedule, one above the other on one x axis.
+
+    x is `epoch`, `step` or `time`; `smoothing` in [0, 1) leaves the line as logged behind it, faint. `log_y` drops
+    values that are not positive, `clip` shows the middle of the values (see `curves.clip_range`); both leave
+    schedules alone. `best` names each run's best epoch, which gets a star.
+    """  # fmt: skip
+    panels = [*metrics, *schedules]
+    crowded = is_crowded(frames, len(panels))
+    budget = min(CURVE_POINTS, max(4, POINTS // max(1, len(frames) * len(panels))))
+    across, x_title = _x_values(frames, x)
+    styles = run_styles(frames)
+    traces, axes = [], _stacked_axes(metrics, schedules, _space_below(len(frames)))
+    for place, metric in enumerate(panels):
+        is_metric, shown = place < len(metrics), []
+        for run, frame in frames.items():
+            raw = _curve(frame, across[run], metric, log_y and is_metric)
+            if raw.empty:
+                continue
+            line = curves.smooth(raw, smoothing) if is_metric else raw
+            shown.append(line.to_numpy())
+            common = {"name": run, "legendgroup": run, "xaxis": "x", "yaxis": _axis("y", place)}
+            if is_metric and smoothing and not crowded:
+                traces.append(
+                    _line(raw, budget, styles[run], opacity=0.3, hoverinfo="skip", showlegend=False, **common)
+                )
+            hover = f"{metric} %{{y:.4g}}<extra>{run}</extra>"
+            traces.append(_line(line, budget, styles[run], hovertemplate=hover, showlegend=False, **common))
+            star = frame["epoch"] == (best or {}).get(run)
+            if is_metric and star.any() and (place == 0 or not crowded):
+                traces += _star(line, across[run][star], styles[run], common)
+        if is_metric:
+            axes[_axis("yaxis", place)] |= _y_range(shown, log_y, clip)
+    traces += [_legend_entry(run, style) for run, style in styles.items()]
+    figure = go.Figure({"data": traces, "layout": axes})
+    figure.update_layout(
+        xaxis={
+            "title": x_title, "anchor": _axis("y", len(panels) - 1), "domain": [0, 1],
+            "unifiedhovertitle": {"text": f"{x_title} %{{x}}"},
+        },
+        hovermode="closest" if crowded else "x unified", hoversubplots="axis",
+    )  # fmt: skip
+    return figure
+
+
+def _space_below(runs: int) -> int:
+    """Pixels for the x axis's title and the legend, which on a phone takes a line for each run."""
+    return 60 + min(22 * runs, LEGEND["maxheight"])
+
+
+def run_styles(runs) -> dict[str, dict]:
+    """A colour for each run, and a dash once the colours are used up."""
+    looks = cycle((colour, dash) for dash in DASHES for colour in COLOURS)
+    return {run: {"color": colour, "dash": dash} for run, (colour, dash) in zip(runs, looks, strict=False)}
+
+
+def _x_values(frames: dict[str, pd.DataFrame], x: str) -> tuple[dict[str, pd.Series], str]:
+    """Where each row of each history stands across, and the axis's title."""
+    if x != "time":
+        return {run: frame.get(x, pd.Series(np.nan, frame.index)) for run, frame in frames.items()}, x
+    hours = {run: frame["hours"] for run, frame in frames.items()}
+    if max((values.max() for values in hours.values() if len(values)), default=0) > 2:
+        return hours, "training time in hours"
+    return {run: 60 * values for run, values in hours.items()}, "training time in minutes"
+
+
+def _curve(frame: pd.DataFrame, across: pd.Series, metric: str, positive: bool) -> pd.Series:
+    """The metric by its place across, without missing values."""
+    if metric not in frame:
+        return pd.Series(dtype=float)
+    curve = pd.Series(frame[metric].to_numpy(), index=across.to_numpy()).dropna()
+    curve = curve[curve.index.notna()]
+    return curve[curve > 0] if positive else curve
+
+
+def _line(curve: pd.Series, budget: int, style: dict, **options) -> dict:
+    kept = curves.thin(curve.to_numpy(), budget)
+    return {
+        "type": "scatter", "mode": "lines", "x": curve.index.to_numpy()[kept], "y": curve.to_numpy()[kept],
+        "line": style | {"width": 1.8}, **options,
+    }  # fmt: skip
+
+
+def _star(curve: pd.Series, places: pd.Series, style: dict, common: dict) -> list[dict]:
+    """A marker on the curve at the best epoch, where the curve has a value there."""
+    at = curve[curve.index.isin(places)].iloc[-1:]
+    marker = {"symbol": "star", "size": 12, "color": style["color"], "line": {"width": 1, "color": "white"}}
+    star = {"type": "scatter", "mode": "markers", "x": at.index.to_numpy(), "y": at.to_numpy(), "marker": marker}
+    return [star | {"hoverinfo": "skip", "showlegend": False} | common] if len(at) else []
+
+
+def _legend_entry(run: str, style: dict) -> dict:
+    """A trace without points: it stands in the legend for all of its run's curves."""
+    return {
+        "type": "scatter", "mode": "lines", "x": [None], "y": [None], "line": style | {"width": 3}, "name": run,
+        "legendgroup": run, "hoverinfo": "skip", "showlegend": True,
+    }  # fmt: skip
+
+
+def _y_range(shown: list[np.ndarray], log_y: bool, clip: bool) -> dict:
+    """Scale of a panel's y axis; plotly takes the range of a logarithmic one as exponents of 10."""
+    scale = {"type": "log", "nticks": 3} if log_y else {}  # with more, the digits between decades run together
+    values = np.concatenate(shown) if shown else np.array([])
+    limits = curves.clip_range(np.log10(values) if log_y else values) if clip else None
+    return scale | ({"range": limits} if limits else {})
+
+
+def _axis(letter: str, place: int) -> str:
+    return f"{letter}{place + 1}" if place else letter
+
+
+def _stacked_axes(metrics: list[str], schedules: list[str], below: int) -> dict:
+    """Layout with a y axis for each panel, from the top down, and the panels' titles."""
+    heights = [PANEL] * len(metrics) + [LOW_PANEL] * len(schedules)
+    inside = sum(heights) + GAP * (len(heights) - 1)
+    margin = {"l": 10, "r": 10, "t": GAP, "b": below}
+    layout = {"height": inside + margin["t"] + margin["b"], "margin": margin, "annotations": []}
+    top = inside
+    for place, (name, height) in enumerate(zip([*metrics, *schedules], heights, strict=True)):
+        domain = [max(0.0, (top - height) / inside), top / inside]
+        layout[_axis("yaxis", place)] = {"domain": domain, "automargin": True, "nticks": 5 if height == PANEL else 3}
+        if place >= len(metrics):
+            layout[_axis("yaxis", place)]["rangemode"] = "tozero"
+        layout["annotations"].append({
+            "text": f"<b>{name}</b>", "x": 0, "y": domain[1], "xref": "paper", "yref": "paper",
+            "xanchor": "left", "yanchor": "bottom", "showarrow": False,
+        })  # fmt: skip
+        top -= height + GAP
+    return layout | {"legend": LEGEND}
+
+
+def score_figure(frames: dict[str, pd.DataFrame], x: str, y: str) -> go.Figure:
+    """One number against another: a path for each run through its epochs, from an open circle to a filled square."""
+    traces, budget = [], max(8, MARKERS // max(1, len(frames)))
+    for run, style in run_styles(frames).items():
+        frame = frames[run]
+        points = frame.dropna(subset=[x, y]) if {x, y} <= set(frame) else frame.head(0)
+        if points.empty:
+            continue
+        kept = np.union1d(*(curves.thin(points[name].to_numpy(), budget // 2) for name in (x, y)))
+        points, between = points.iloc[kept], len(kept) - 2
+        marker = {
+            "color": style["color"],
+            "symbol": ["circle-open", *["circle"] * between, "square"][-len(kept) :],
+            "size": [12, *[5] * between, 12][-len(kept) :],
+            "line": {"width": 2, "color": style["color"]},
+        }
+        traces.append({
+            "type": "scatter", "mode": "lines+markers", "x": points[x], "y": points[y], "name": run,
+            "customdata": points["epoch"], "line": style | {"width": 1.2}, "marker": marker, "showlegend": True,
+            "hovertemplate": f"epoch %{{customdata}}<br>{x} %{{x:.4g}}<br>{y} %{{y:.4g}}<extra>{run}</extra>",
+        })  # fmt: skip
+    figure = go.Figure(traces)
+    figure.update_layout(
+        xaxis_title=x, yaxis_title=y, height=620, hovermode="closest", legend=LEGEND,
+        margin={"l": 10, "r": 10, "t": 20, "b": _space_below(len(frames))},
+    )  # fmt: skip
+    return figure

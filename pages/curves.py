@@ -1,0 +1,202 @@
+"""Curves of training runs: losses, scores and schedules, one run beside another."""
+
+import streamlit as st
+
+import ui
+
+ui.frame("curves")
+
+import contextlib
+import re
+
+import pandas as pd
+
+from cvae_core import checkpoint, curves
+from cvae_core.errors import UserError
+from cvae_core.figures.curves import is_crowded, metric_figure, score_figure
+from cvae_core.runs import Run, list_runs
+
+MAX_RUNS = 30
+FEW_RUNS = 8  # more stand in a box that scrolls
+PRESELECTED = 4
+PNG = {"displaylogo": False, "toImageButtonOptions": {"format": "png", "scale": 2, "filename": "curves"}}
+
+
+def all_runs() -> dict[str, Run]:
+    """Own runs, newest first, then those that came with the project, by the names that the page shows."""
+    shipped = {f"shipped/{run.id}": run for run in list_runs(checkpoint.ROOT / "assets" / "runs")}
+    return {run.id: run for run in list_runs()} | shipped
+
+
+@st.cache_data(max_entries=500, show_spinner="Reading the runs…")
+def _read(path: str, stamp: tuple, _run: Run) -> tuple[dict, pd.DataFrame]:
+    return curves.settings(_run.read_config()), curves.load(_run)
+
+
+def read(run: Run) -> tuple[dict, pd.DataFrame, str]:
+    """Settings, history and state of a run; the files are read again only when they changed."""
+    try:
+        files = [run.path / name for name in ("config.json", "metrics.jsonl")]
+        stats = [file.stat() for file in files if file.exists()]
+        settings, history = _read(str(run.path), tuple((s.st_mtime_ns, s.st_size) for s in stats), run)
+    except OSError:
+        raise UserError(f"Run {run.id} cannot be read.") from None
+    is_shipped = not (run.path / "status.json").exists() and run.path.is_relative_to(checkpoint.ROOT / "assets")
+    return settings, history, "shipped" if is_shipped else str(run.read_status().get("state", "unknown"))
+
+
+def match(runs: dict[str, Run], pattern: str) -> list[str]:
+    """The names that a regular expression finds itself in."""
+    try:
+        return [name for name in runs if re.search(pattern, name)]
+    except (re.error, OverflowError) as error:
+        raise UserError(f"The filter is not a regular expression ({error}): try part of a run's name.") from None
+
+
+def choose_newest(runs: dict[str, Run]) -> None:
+    """After a change of the filter: the newest runs that match it."""
+    with contextlib.suppress(UserError):  # said when the page is drawn
+        st.session_state["run"] = match(runs, st.session_state["filter"])[:PRESELECTED]
+
+
+def pick_runs(runs: dict[str, Run]) -> dict[str, Run]:
+    """The filter and the list of runs that it leaves to choose from."""
+    columns = st.columns([1, 3])
+    pattern = columns[0].text_input(
+        "Filter by name", key="filter", bind="query-params", max_chars=200, placeholder="for example 2026|shipped",
+        on_change=choose_newest, args=(runs,),
+        help="A regular expression: `a|b` means a or b, `^2026` begins with 2026, `.*` stands for anything.",
+    )  # fmt: skip
+    try:
+        matching = match(runs, pattern)
+    except UserError as error:
+        st.error(str(error))
+        st.stop()
+    with columns[1].container(height=150 if len(matching) > FEW_RUNS else "content"):
+        chosen = st.pills(
+            f"Runs ({len(matching)} of {len(runs)} match, at most {MAX_RUNS} are compared)", matching,
+            selection_mode="multi", default=matching[:PRESELECTED], key="run", bind="query-params",
+        )  # fmt: skip
+    if not matching:
+        st.info("No run's name matches the filter.")
+    elif not chosen:
+        st.info("Choose at least one run.")
+    elif len(chosen) > MAX_RUNS:
+        st.info(f"{len(chosen)} runs are chosen: the first {MAX_RUNS} of them are compared.")
+    return {name: runs[name] for name in chosen[:MAX_RUNS]}
+
+
+def show_curves(frames: dict[str, pd.DataFrame]) -> None:
+    """Metrics and schedules over training."""
+    losses, scores = curves.names(frames, "loss"), curves.names(frames, "score")
+    # Pills where a multiselect might stand: its white text cannot be read on the dark theme's primary colour.
+    metrics = st.pills(
+        "Metrics", [*losses, *scores, *curves.names(frames, "speed")], selection_mode="multi",
+        default=losses + scores[:1], key="metric", bind="query-params",
+    )  # fmt: skip
+    scheduled = curves.names(frames, "schedule")
+    schedules = st.pills(
+        "Schedules below them", scheduled, selection_mode="multi", default=scheduled, key="schedule",
+        bind="query-params",
+        help="What training changed by plan: beta is the weight of the KL term, teacher_forcing_ratio the share of "
+        "steps in which the decoder is told the true letter or frame before it.",
+    )  # fmt: skip
+    columns = st.columns([3, 3, 2, 2], vertical_alignment="bottom")
+    x = columns[0].segmented_control(
+        "Across", ["epoch", "step", "time"], default="epoch", required=True, key="x", bind="query-params"
+    )
+    smoothing = columns[1].slider(
+        "Smoothing", 0.0, 0.99, 0.0, 0.01, key="smoothing", bind="query-params",
+        help="Each point becomes an average that leans on the points before it; the line as logged stays, faint.",
+    )  # fmt: skip
+    log_y = columns[2].toggle("Log scale", key="log", bind="query-params", help="Values of 0 and less are left out.")
+    clip = columns[3].toggle(
+        "Clip outliers", key="clip", bind="query-params", help="Shows the middle 96 % of the values."
+    )
+    if not metrics and not schedules:
+        st.info("Choose at least one metric or schedule.")
+        return
+    best = {name: curves.best_epoch(frame) for name, frame in frames.items()}
+    figure = metric_figure(frames, metrics, schedules, x, smoothing, log_y, clip, best)
+    st.plotly_chart(
+        figure, key="curves", config=PNG, alt=f"{', '.join([*metrics, *schedules])} of {len(frames)} runs by {x}"
+    )
+    st.markdown(
+        "The star marks the best epoch: the largest `score`, or the smallest `loss` where no score was logged. "
+        "A click on a run's name hides it; the camera above the chart saves it as PNG."
+    )
+    if is_crowded(frames, len(metrics) + len(schedules)):
+        st.markdown(
+            "With this many curves the faint unsmoothed lines and the shared hover box are left out, and only the "
+            "first panel has stars: choose fewer runs or metrics to see them all."
+        )
+    st.subheader("Last and best values")
+    table = curves.summary(frames, metrics)
+    digits = {column: st.column_config.NumberColumn(format="%.4g") for column in table}
+    st.dataframe(table, column_config=digits, alt="Last and best values of each run")
+
+
+def show_scores(frames: dict[str, pd.DataFrame]) -> None:
+    """One score against another, epoch by epoch."""
+    options = curves.names(frames, "score", "loss")
+    if len(options) < 2:
+        st.info("These runs logged fewer than two scores.")
+        return
+    columns = st.columns(2)
+    across = columns[0].selectbox("Across", options, index=0, key="across", bind="query-params")
+    up = columns[1].selectbox("Up", options, index=1, key="up", bind="query-params")
+    st.markdown("Each point is an epoch. A path begins at the open circle and ends at the square.")
+    st.plotly_chart(score_figure(frames, across, up), key="scores", config=PNG, alt=f"{up} against {across} by epoch")
+
+
+VIEWS = {"Curves": show_curves, "Two scores": show_scores}
+
+
+def show_runs(settings: dict[str, dict], states: dict[str, str]) -> None:
+    """State of each run, and what sets the runs apart."""
+    st.subheader("Settings that differ")
+    table = curves.differing(settings)
+    table.insert(0, "state", [states[name] for name in table.index])
+    st.dataframe(table, alt="State of each run and the settings that differ between the runs")
+    if len(settings) > 1 and table.shape[1] == 1:
+        st.markdown("These runs have the same settings.")
+
+
+def show_downloads(runs: dict[str, Run], frames: dict[str, pd.DataFrame]) -> None:
+    st.subheader("Download")
+    with st.container(horizontal=True):
+        st.download_button(
+            "All numbers (CSV)", lambda: curves.tidy(frames).to_csv(index=False), "curves.csv", "text/csv",
+            on_click="ignore",
+        )  # fmt: skip
+        st.download_button(
+            "TensorBoard files (zip)", lambda: curves.zip_tensorboard(runs), "tensorboard.zip", "application/zip",
+            on_click="ignore", help="Unpack them and start `tensorboard --logdir` on the folder.",
+        )  # fmt: skip
+
+
+st.title("Curves")
+runs = all_runs()
+if not runs:
+    st.info("There is no run yet: make one on the Train page, or with `python -m cvae_core train tense`.")
+    st.stop()
+chosen = pick_runs(runs)
+settings, frames, states = {}, {}, {}
+for name, run in chosen.items():
+    try:
+        settings[name], frames[name], states[name] = read(run)
+    except UserError as error:
+        st.warning(f"{error} It is left out.")
+if not frames:
+    st.stop()
+begun = {name: frame for name, frame in frames.items() if len(frame)}
+view = st.segmented_control(
+    "View", list(VIEWS), default="Curves", required=True, key="view", bind="query-params", label_visibility="collapsed"
+)
+if begun:
+    VIEWS[view](begun)
+else:
+    st.info("None of these runs has finished an epoch yet.")
+show_runs(settings, states)
+if begun:
+    show_downloads({name: chosen[name] for name in begun}, begun)

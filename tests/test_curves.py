@@ -1,0 +1,288 @@
+"""Curves: reading histories, best epochs, smoothing, thinning, comparing runs, TensorBoard, figures."""
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cvae_core import curves
+from cvae_core.errors import UserError
+from cvae_core.figures.curves import COLOURS, CURVE_POINTS, POINTS, metric_figure, run_styles, score_figure
+from cvae_core.runs import Run
+
+ROWS = [
+    {"epoch": 0, "bleu4": 0.1, "score": 0.1},
+    {"epoch": 1, "step": 10, "loss": 4.0, "kl": 0.5, "beta": 0.0, "bleu4": 0.3, "score": 0.3, "seconds": 1800.0},
+    {"epoch": 2, "step": 20, "loss": 2.0, "kl": -0.5, "beta": 0.1, "bleu4": 0.9, "score": 0.9, "seconds": 1800.0},
+    {"epoch": 3, "step": 30, "loss": 3.0, "kl": 1.5, "beta": 0.2, "seconds": 3600.0, "words_per_second": 7.0},
+]
+VALUES = st.lists(st.floats(-1e6, 1e6), max_size=300).map(np.array)
+
+
+def make_run(root, name="20260102-030405-demo", rows=ROWS, **config) -> Run:
+    path = root / name
+    path.mkdir(parents=True)
+    (path / "config.json").write_text(json.dumps({"system": "tense", "config": config}))
+    (path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return Run(path)
+
+
+@pytest.fixture
+def history(tmp_path):
+    return curves.load(make_run(tmp_path))
+
+
+def test_history_has_a_row_an_epoch_and_hours_since_the_start(history):
+    assert history["epoch"].tolist() == [0, 1, 2, 3]
+    assert history["step"].tolist() == [0, 10, 20, 30]
+    assert history["hours"].tolist() == [0, 0.5, 1, 2]
+    assert history["loss"].isna().tolist() == [True, False, False, False]
+
+
+def test_a_later_row_of_an_epoch_counts_and_epochs_are_in_order(tmp_path):
+    rows = [{"epoch": 2, "loss": 1.0}, {"epoch": 1, "loss": 5.0}, {"epoch": 2, "loss": 3.0}]
+    assert curves.load(make_run(tmp_path, rows=rows))["loss"].tolist() == [5.0, 3.0]
+
+
+def test_what_is_no_finite_number_is_left_empty(tmp_path):
+    rows = [{"epoch": 1, "loss": float("nan"), "kl": 2.0, "note": "x"}, {"epoch": 2, "loss": 1.0, "kl": float("inf")}]
+    loaded = curves.load(make_run(tmp_path, rows=rows))
+    assert "note" not in loaded
+    assert loaded["loss"].isna().tolist() == [True, False]
+    assert loaded["kl"].isna().tolist() == [False, True]
+
+
+def test_a_run_without_an_epoch_gives_no_rows(tmp_path):
+    run = make_run(tmp_path, rows=[])
+    assert len(curves.load(run)) == 0
+    (run.path / "metrics.jsonl").unlink()
+    assert len(curves.load(run)) == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["{\n", "[1, 2]\n", "7\n", '{"loss": 1}\n', b"\xff\xfe\n", '{"epoch": 1%s}\n' % ("0" * 400)]
+)
+def test_a_damaged_history_gets_a_sentence(tmp_path, text):
+    run = make_run(tmp_path)
+    (run.path / "metrics.jsonl").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError, match="no readable metrics.jsonl"):
+        curves.load(run)
+
+
+def test_kinds_know_no_system():
+    kinds = {"epoch": "position", "kl": "loss", "beta": "schedule", "frames_per_second": "speed", "psnr": "score"}
+    assert {name: curves.kind(name) for name in kinds} == kinds
+
+
+def test_names_are_those_of_any_run_in_order_of_logging():
+    frames = {"a": pd.DataFrame(columns=["epoch", "bleu4", "loss"]), "b": pd.DataFrame(columns=["kl", "psnr", "bleu4"])}
+    assert curves.names(frames, "loss", "score") == ["loss", "kl", "bleu4", "psnr"]
+
+
+def test_best_epoch_is_by_score_otherwise_by_loss(history):
+    assert curves.best_epoch(history) == 2
+    assert curves.best_epoch(history.drop(columns="score").assign(loss=[9, 3, 2, 1])) == 3
+    assert curves.best_epoch(history[["epoch"]]) is None
+    assert curves.best_epoch(history.head(0)) is None
+
+
+@given(VALUES, st.floats(0, 0.99))
+def test_smoothing_is_the_debiased_average(values, weight):
+    smoothed, last, norm = curves.smooth(pd.Series(values, dtype=float), weight).tolist(), 0.0, 0.0
+    for value, got in zip(values, smoothed, strict=True):
+        last, norm = weight * last + value, weight * norm + 1
+        assert got == pytest.approx(last / norm, rel=1e-6, abs=1e-6)
+
+
+@given(VALUES, st.integers(4, 100))
+def test_thinning_keeps_ends_and_extremes_and_no_more_than_asked(values, count):
+    kept = curves.thin(values, count)
+    assert len(kept) <= count and (np.diff(kept) > 0).all()
+    if len(values):
+        assert kept[0] == 0 and kept[-1] == len(values) - 1
+        assert values[kept].min() == values.min() and values[kept].max() == values.max()
+    if len(values) <= count:
+        assert len(kept) == len(values)
+
+
+def test_thinning_keeps_a_spike_in_each_stretch():
+    values = np.zeros(10_000)
+    values[[1234, 7777]] = 5, -5
+    assert {1234, 7777} <= set(curves.thin(values, 100))
+
+
+@given(VALUES)
+def test_clipping_shows_the_middle_of_the_values(values):
+    limits = curves.clip_range(values)
+    if not len(values):
+        assert limits is None
+    else:
+        low, high = limits
+        assert low < high
+        assert low <= np.percentile(values, 2) and np.percentile(values, 98) <= high
+
+
+def test_clipping_leaves_an_outlier_outside():
+    low, high = curves.clip_range(np.append(np.linspace(0, 1, 1000), 1e6))
+    assert -0.1 < low < 0.05 and 0.95 < high < 1.1
+
+
+def test_only_differing_settings_are_compared():
+    first = {"preset": "a", "data": None, "created": "2026", "verbs": [["walk"]], "config": {"seed": 0, "epochs": 5}}
+    second = {"preset": "b", "created": "2027", "config": {"seed": 0, "epochs": 6, "tags": ["x"]}}
+    table = curves.differing({"one": curves.settings(first), "two": curves.settings(second)})
+    assert table.to_dict("index") == {
+        "one": {"preset": "a", "epochs": "5", "tags": "–"},
+        "two": {"preset": "b", "epochs": "6", "tags": '["x"]'},
+    }
+
+
+def test_summary_gives_last_and_best_values(history):
+    row = curves.summary({"run": history}, ["loss", "bleu4", "psnr"]).loc["run"]
+    assert (row["epochs"], row["hours"], row["best epoch"]) == (3, 2, 2)
+    assert (row["loss, last"], row["loss, best epoch"]) == (3.0, 2.0)
+    assert row["bleu4, last"] == 0.9  # the last one logged
+    assert pd.isna(row["psnr, last"]) and pd.isna(row["psnr, best epoch"])
+
+
+def test_tidy_table_begins_with_run_epoch_step_hours(history):
+    table = curves.tidy({"a": history, "b": history[["epoch", "hours", "loss"]]})
+    assert table.columns[:4].tolist() == ["run", "epoch", "step", "hours"]
+    assert "seconds" not in table and {"loss", "bleu4", "words_per_second"} <= set(table)
+    assert table["run"].tolist() == ["a"] * 4 + ["b"] * 4
+
+
+def test_tensorboard_reads_what_was_exported(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = make_run(tmp_path / "runs", seed=7)
+    curves.export_tensorboard({"shipped/demo": run}, tmp_path / "out")
+    events = EventAccumulator(str(tmp_path / "out" / "shipped" / "demo"))
+    events.Reload()
+    assert set(events.Tags()["scalars"]) == {"loss", "kl", "beta", "bleu4", "score", "words_per_second"}
+    loss = events.Scalars("loss")
+    assert [(e.step, e.value) for e in loss] == [(1, 4.0), (2, 2.0), (3, 3.0)]
+    assert [e.wall_time - curves.started(run) for e in loss] == pytest.approx([1800, 3600, 7200])
+    assert [e.step for e in events.Scalars("bleu4")] == [0, 1, 2]
+    text = events.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
+    assert '"seed": 7' in text
+
+
+def test_zip_holds_a_folder_for_each_run(tmp_path):
+    runs = {name: make_run(tmp_path, name) for name in ("20260102-030405-a", "20260102-030405-b")}
+    names = zipfile.ZipFile(io.BytesIO(curves.zip_tensorboard(runs))).namelist()
+    assert {name.split("/")[0] for name in names} == set(runs)
+    assert sum("tfevents" in name for name in names) == 2
+
+
+def test_start_is_in_the_id_otherwise_the_age_of_the_config(tmp_path):
+    a, b = make_run(tmp_path), make_run(tmp_path, "default")
+    assert curves.started(Run(tmp_path / "20260102-030406-x")) - curves.started(a) == 1
+    assert curves.started(b) == (b.path / "config.json").stat().st_mtime
+
+
+def lines(figure, axis=None):
+    """Traces with points, without stars."""
+    drawn = [t for t in figure.data if t.mode == "lines" and t.x[0] is not None]
+    return [t for t in drawn if axis is None or t.yaxis == axis]
+
+
+def test_panels_stand_one_above_the_other_on_one_axis(history):
+    figure = metric_figure({"a": history, "b": history}, ["loss", "bleu4"], ["beta"], best={"a": 2, "b": 2})
+    assert {t.xaxis for t in lines(figure)} == {"x"}
+    assert figure.layout.hovermode == "x unified" and figure.layout.hoversubplots == "axis"
+    domains = [figure.layout[axis].domain for axis in ("yaxis", "yaxis2", "yaxis3")]
+    assert all(lower[1] < upper[0] for upper, lower in zip(domains, domains[1:], strict=False))
+    assert figure.layout.xaxis.anchor == "y3"
+
+
+def test_a_run_has_one_colour_one_group_and_one_entry_in_the_legend(history):
+    figure = metric_figure({"a": history, "b": history}, ["loss", "bleu4"], ["beta"], smoothing=0.5)
+    for run in ("a", "b"):
+        traces = [t for t in figure.data if t.legendgroup == run]
+        assert len({t.line.color for t in traces if t.mode == "lines"}) == 1
+        assert sum(t.showlegend for t in traces) == 1
+
+
+def test_many_runs_all_look_different():
+    styles = run_styles([str(i) for i in range(30)])
+    assert len({(s["color"], s["dash"]) for s in styles.values()}) == 30
+    assert len(set(COLOURS)) == 6
+
+
+def test_smoothing_keeps_the_line_as_logged_and_leaves_schedules(history):
+    figure = metric_figure({"a": history}, ["loss"], ["beta"], smoothing=0.9)
+    raw, smoothed = sorted(lines(figure, "y"), key=lambda t: t.opacity or 1)
+    assert list(raw.y) == [4.0, 2.0, 3.0] and raw.opacity < 0.5
+    assert list(smoothed.y) != list(raw.y)
+    (beta,) = lines(figure, "y2")
+    assert list(beta.y) == [0.0, 0.1, 0.2]
+
+
+def test_log_scale_drops_what_is_not_positive_but_not_in_schedules(history):
+    figure = metric_figure({"a": history}, ["kl"], ["beta"], log_y=True)
+    assert list(lines(figure, "y")[0].y) == [0.5, 1.5]
+    assert figure.layout.yaxis.type == "log" and figure.layout.yaxis2.type != "log"
+    assert list(lines(figure, "y2")[0].y) == [0.0, 0.1, 0.2]
+
+
+def test_clipping_changes_the_range_and_no_value():
+    frame = pd.DataFrame({"epoch": range(100), "hours": 0.0, "loss": [1e6] + [1.0, 2.0, 3.0] * 33, "beta": 0.1})
+    figure = metric_figure({"a": frame}, ["loss"], ["beta"], clip=True)
+    assert figure.layout.yaxis.range[1] < 4 and figure.layout.yaxis2.range is None
+    assert max(lines(figure, "y")[0].y) == 1e6
+    log = metric_figure({"a": frame}, ["loss"], [], clip=True, log_y=True)
+    assert log.layout.yaxis.range[1] < 1  # in powers of 10
+
+
+def test_x_is_the_epoch_the_step_or_time(history):
+    def across(x, frame):
+        figure = metric_figure({"a": frame}, ["loss"], [], x)
+        return list(lines(figure)[0].x), figure.layout.xaxis.title.text
+
+    assert across("epoch", history) == ([1, 2, 3], "epoch")
+    assert across("step", history) == ([10, 20, 30], "step")
+    assert across("time", history) == ([30, 60, 120], "training time in minutes")
+    longer = history.assign(hours=2 * history["hours"])
+    assert across("time", longer) == ([1, 2, 4], "training time in hours")
+
+
+def test_best_epoch_gets_a_star_in_each_panel_of_metrics(history):
+    figure = metric_figure({"a": history}, ["loss", "bleu4"], ["beta"], best={"a": 2})
+    stars = {t.yaxis: (t.x[0], t.y[0]) for t in figure.data if t.mode == "markers"}
+    assert stars == {"y": (2, 2.0), "y2": (2, 0.9)}
+    assert not [t for t in metric_figure({"a": history}, ["loss"], [], best={"a": None}).data if t.mode == "markers"]
+
+
+def test_a_metric_that_a_run_lacks_leaves_its_panel_to_the_others(history):
+    figure = metric_figure({"a": history, "b": history.drop(columns="loss")}, ["loss"], [], x="step")
+    assert [t.legendgroup for t in lines(figure)] == ["a"]
+
+
+def test_many_long_runs_stay_within_the_points_that_a_browser_draws_fast():
+    long = pd.DataFrame({"epoch": np.arange(5000.0), "hours": 0.0, "loss": np.random.default_rng(0).normal(size=5000)})
+    (line,) = lines(metric_figure({"a": long}, ["loss"], []))
+    assert len(line.x) <= CURVE_POINTS
+    best = {str(i): 100 for i in range(30)}
+    many = metric_figure({str(i): long for i in range(30)}, ["loss", "loss"], [], smoothing=0.5, best=best)
+    assert sum(len(t.x) for t in lines(many)) <= POINTS
+    assert all(t.opacity is None for t in lines(many))  # no faint lines
+    assert {t.yaxis for t in many.data if t.mode == "markers"} == {"y"}
+
+
+def test_two_scores_make_a_path_with_marked_ends(history):
+    frame = history.assign(gaussian=[0.0, 0.1, 0.2, 0.3])
+    (path,) = score_figure({"a": frame, "without": history}, "bleu4", "gaussian").data
+    assert list(path.x) == [0.1, 0.3, 0.9] and list(path.customdata) == [0, 1, 2]
+    assert path.marker.symbol == ("circle-open", "circle", "square")
+    assert path.mode == "lines+markers" and "epoch" in path.hovertemplate
+
+
+def test_a_path_of_one_epoch_is_drawn(history):
+    (path,) = score_figure({"a": history.head(1)}, "bleu4", "score").data
+    assert list(path.x) == [0.1]

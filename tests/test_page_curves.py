@@ -1,0 +1,200 @@
+"""The Curves page: choosing runs, shared links, damaged runs, nothing to show."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cvae_core import checkpoint, runs
+
+PAGE = Path(__file__).parent.parent / "pages" / "curves.py"
+
+
+def make_run(root, name, **metrics):
+    path = root / name
+    path.mkdir(parents=True)
+    (path / "config.json").write_text(json.dumps({"system": "tense", "config": {"seed": len(list(root.iterdir()))}}))
+    (path / "status.json").write_text(json.dumps({"state": "finished", "epoch": 3}))
+    metrics = metrics or {"loss": 2.0, "recon": 1.5, "kl": 0.5, "beta": 0.1, "bleu4": 0.4, "gaussian": 0.3}
+    rows = [{"epoch": e, "step": 10 * e, "seconds": 60.0} | {k: v / e for k, v in metrics.items()} for e in (1, 2, 3)]
+    (path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A folder with three runs, and a run that came with the project."""
+    monkeypatch.setattr(runs, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(checkpoint, "ROOT", tmp_path)
+    (make_run(tmp_path / "assets" / "runs", "default") / "status.json").unlink()
+    for name in ("20260101-000000-one", "20260102-000000-two", "20260103-000000-three"):
+        make_run(tmp_path / "runs", name)
+    return tmp_path / "runs"
+
+
+def open_page(**query) -> AppTest:
+    at = AppTest.from_file(str(PAGE), default_timeout=60)
+    at.session_state["_framed"] = True
+    for name, value in query.items():
+        at.query_params[name] = value
+    at.run()
+    assert not at.exception
+    return at
+
+
+def chart(at) -> dict:
+    return json.loads(at.get("plotly_chart")[0].proto.spec)
+
+
+def drawn(at) -> set[str]:
+    return {trace["name"] for trace in chart(at)["data"]}
+
+
+def titles(at) -> list[str]:
+    return [note["text"].removeprefix("<b>").removesuffix("</b>") for note in chart(at)["layout"]["annotations"]]
+
+
+def test_newest_and_shipped_runs_are_shown_first(root):
+    at = open_page()
+    assert not at.error and not at.warning
+    names = ["20260103-000000-three", "20260102-000000-two", "20260101-000000-one", "shipped/default"]
+    assert at.button_group(key="run").value == names
+    assert drawn(at) == set(names)
+    assert titles(at)[:4] == ["loss", "recon", "kl", "bleu4"]
+    assert "beta" in titles(at)
+    assert "shipped" in at.dataframe[-1].value["state"].tolist()
+
+
+def test_a_shared_link_restores_every_control(root):
+    at = open_page(
+        filter="2026", run=["20260101-000000-one", "20260102-000000-two"], metric=["gaussian", "kl"], schedule="beta",
+        x="time", smoothing="0.6", log="true", clip="true",
+    )  # fmt: skip
+    assert at.text_input(key="filter").value == "2026"
+    assert drawn(at) == {"20260101-000000-one", "20260102-000000-two"}
+    assert titles(at) == ["gaussian", "kl", "beta"]
+    assert at.slider(key="smoothing").value == 0.6
+    assert at.toggle(key="log").value and at.toggle(key="clip").value
+    layout = chart(at)["layout"]
+    assert layout["yaxis"]["type"] == "log" and "range" in layout["yaxis"]
+    assert "minutes" in layout["xaxis"]["title"]["text"]
+    assert any(trace.get("opacity") for trace in chart(at)["data"])  # the faint line behind the smoothed one
+
+
+def test_a_shared_link_restores_the_plane_of_two_scores(root):
+    at = open_page(view="Two scores", across="kl", up="bleu4", run="20260101-000000-one")
+    layout = chart(at)["layout"]
+    assert (layout["xaxis"]["title"]["text"], layout["yaxis"]["title"]["text"]) == ("kl", "bleu4")
+    assert drawn(at) == {"20260101-000000-one"}
+
+
+def test_two_scores_are_the_first_two_logged(root):
+    at = open_page(view="Two scores")
+    assert (at.selectbox(key="across").value, at.selectbox(key="up").value) == ("bleu4", "gaussian")
+
+
+@pytest.mark.parametrize(
+    "query", [{"run": "gone"}, {"metric": "gone"}, {"x": "gone"}, {"smoothing": "7"}, {"view": "?"}]
+)
+def test_a_link_to_what_is_not_there_shows_the_page(root, query):
+    at = open_page(**query)
+    assert not at.error and at.get("plotly_chart")
+
+
+def test_filter_leaves_the_runs_that_match(root):
+    at = open_page()
+    at.text_input(key="filter").set_value("two|three").run()
+    assert at.button_group(key="run").options == ["20260103-000000-three", "20260102-000000-two"]
+    assert drawn(at) == {"20260103-000000-three", "20260102-000000-two"}
+    at.text_input(key="filter").set_value("one$").run()
+    assert drawn(at) == {"20260101-000000-one"}
+    at.text_input(key="filter").set_value("nothing").run()
+    assert not at.exception and "No run's name matches" in at.info[0].value
+
+
+@pytest.mark.parametrize("pattern", ["(", "*", "[a", "a{99999999999999999999}"])
+def test_a_bad_filter_gets_a_sentence(root, pattern):
+    at = open_page(filter=pattern)
+    assert "not a regular expression" in at.error[0].value
+    at.text_input(key="filter").set_value("one").run()
+    assert not at.error and drawn(at) == {"20260101-000000-one"}
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("config.json", "{"),
+        ("config.json", "[]"),
+        ("metrics.jsonl", "{\n"),
+        ("status.json", ""),
+        ("metrics.jsonl", None),
+    ],
+)
+def test_a_damaged_run_is_left_out_with_a_sentence(root, file, text):
+    path = root / "20260102-000000-two" / file
+    if text is None:  # a folder where a file should be
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_text(text)
+    at = open_page()
+    assert "20260102-000000-two" in at.warning[0].value and "left out" in at.warning[0].value
+    assert drawn(at) == {"20260103-000000-three", "20260101-000000-one", "shipped/default"}
+
+
+def test_a_run_that_goes_on_is_read_again(root):
+    at = open_page(run="20260103-000000-three")
+    assert at.dataframe[0].value["epochs"].tolist() == [3]
+    with open(root / "20260103-000000-three" / "metrics.jsonl", "a") as file:
+        file.write('{"epoch": 4, "step": 40, "seconds": 60.0, "loss": 0.1}\n')
+    at.run()
+    assert at.dataframe[0].value["epochs"].tolist() == [4]
+
+
+def test_any_metric_of_any_system_can_be_drawn(root):
+    make_run(root, "20260104-000000-video", loss=3.0, recon=2.0, kl=1.0, psnr=20.0, ssim=0.5, frames_per_second=9.0)
+    at = open_page(run="20260104-000000-video")
+    assert at.button_group(key="metric").options == ["loss", "recon", "kl", "psnr", "ssim", "frames_per_second"]
+    assert titles(at) == ["loss", "recon", "kl", "psnr"]
+
+
+def test_a_run_without_an_epoch_says_so(root):
+    (root / "20260103-000000-three" / "metrics.jsonl").unlink()
+    at = open_page(run="20260103-000000-three")
+    assert "has finished an epoch" in at.info[0].value
+    assert at.dataframe[0].value["state"].tolist() == ["finished"]
+
+
+def test_nothing_chosen_gets_a_sentence(root):
+    at = open_page()
+    at.button_group(key="metric").set_value([])
+    at.button_group(key="schedule").set_value([]).run()
+    assert "at least one metric" in at.info[0].value
+    at.button_group(key="run").set_value([]).run()
+    assert not at.exception and "at least one run" in at.info[0].value
+
+
+def test_without_runs_the_page_says_how_to_make_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(checkpoint, "ROOT", tmp_path)
+    at = open_page()
+    assert "python -m cvae_core train" in at.info[0].value
+    assert not at.error and not at.get("plotly_chart")
+
+
+def test_a_run_that_vanishes_while_the_page_is_open_leaves_it(root):
+    at = open_page()
+    shutil.rmtree(root / "20260103-000000-three")
+    at.run()
+    assert not at.exception and "20260103-000000-three" not in drawn(at)
+
+
+def test_more_runs_than_can_be_compared_are_cut_off_with_a_sentence(root):
+    names = [f"20260104-0000{i:02d}-many" for i in range(31)]
+    for name in names:
+        make_run(root, name, loss=1.0)
+    at = open_page(run=names)
+    assert "31 runs are chosen" in at.info[0].value
+    assert len(drawn(at)) == 30
