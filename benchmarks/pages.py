@@ -3,7 +3,7 @@
     python -m benchmarks.pages
 
 Needs Chromium and requirements-dev.txt. A server of its own shows 30 made-up runs of 500 epochs; the training is the
-default preset on the whole dictionary, in the server's own background thread.
+preset best on the whole dictionary, in the server's own background thread.
 """
 
 import shutil
@@ -133,7 +133,7 @@ def measure(page: Page, url: str) -> dict[str, float]:
 
 
 def train_in_background(page: Page, url: str) -> None:
-    """Begin the default preset from random weights on the page, as a user does."""
+    """Begin the preset best from random weights on the page, as a user does."""
     page.goto(f"{url}/train?init=random+weights")
     settle(page)
     if not page.get_by_role("button", name="Start training").is_visible():

@@ -213,7 +213,7 @@ def fit(
     """
     try:
         ended = _fit(task, run, resume, stopped, on_event)
-    except _Stopped:
+    except Stopped:
         ended = "stopped"
     except BaseException as error:
         reason = str(error) or type(error).__name__
@@ -225,8 +225,8 @@ def fit(
     return ended
 
 
-class _Stopped(Exception):
-    """Scoring was cut short."""
+class Stopped(Exception):
+    """Work was cut short because it was asked to stop."""
 
 
 @contextlib.contextmanager
@@ -235,7 +235,7 @@ def _interruptible(model: nn.Module, stopped: Callable[[], bool]) -> Iterator[No
 
     def ask(*_) -> None:
         if stopped():
-            raise _Stopped
+            raise Stopped
 
     hooks = [module.register_forward_pre_hook(ask) for module in model.modules()]
     try:
@@ -278,7 +278,7 @@ def _fit(task, run, resume, stopped, on_event) -> str:
         try:
             with _interruptible(model, stopped):
                 scores = task.evaluate()
-        except _Stopped:
+        except Stopped:
             save()  # from here scoring begins anew
             raise
         model.train()

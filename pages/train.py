@@ -108,7 +108,7 @@ def show_form() -> None:
     own = pick_verbs(OWN if init else LEXICON)
     named = [name for name in PRESETS if name != "fine-tune"]
     if init:
-        named = ["fine-tune", "default"] if own else ["default", "fine-tune"]
+        named = ["fine-tune", "best"] if own else ["best", "fine-tune"]
     chosen = columns[1].selectbox(
         "Preset", named, key=f"preset {init is None} {own is None}",
         help="The values that the fields below start from. The source presets are those of the three reports.",

@@ -37,7 +37,7 @@ def open_page(**query: str) -> AppTest:
 
 
 def tiny_run(**changes) -> runs.Run:
-    task, run = prepare("default", TINY | changes, VERBS, "6 own verbs", "cpu")
+    task, run = prepare("best", TINY | changes, VERBS, "6 own verbs", "cpu")
     train(task, run, stopped=lambda: False)
     return run
 
@@ -83,10 +83,10 @@ def test_trains_on_own_verbs_to_the_end(runs_here):
     at.selectbox(key="init").set_value("random weights").run()
     at.segmented_control(key="verbs The built-in dictionary").set_value("My own verbs").run()
     at.text_area(key="typed").set_value("\n".join(" ".join(v.row) for v in VERBS)).run()
-    at.number_input(key="default epochs").set_value(2)
+    at.number_input(key="best epochs").set_value(2)
     for field, value in SIZES.items():
-        at.number_input(key=f"default {field}").set_value(value)
-    at.selectbox(key="default train_on").set_value("all").run()
+        at.number_input(key=f"best {field}").set_value(value)
+    at.selectbox(key="best train_on").set_value("all").run()
     button(at, "Start training").click().run()
     assert not at.exception and not at.error
     run = runs.list_runs()[0]
@@ -105,7 +105,7 @@ def wait_for(run: runs.Run, state: str, seconds: float = 60) -> None:
 
 
 def test_a_stopped_run_is_resumed(runs_here):
-    task, run = prepare("default", TINY, VERBS, "6 own verbs", "cpu")
+    task, run = prepare("best", TINY, VERBS, "6 own verbs", "cpu")
     asked = iter([False, True])
     train(task, run, stopped=lambda: next(asked))
     at = open_page(run=run.id)
@@ -117,7 +117,7 @@ def test_a_stopped_run_is_resumed(runs_here):
 
 
 def test_a_failed_run_says_why():
-    task, run = prepare("default", TINY | {"learning_rate": 1e30, "clip_norm": 0.0}, VERBS, "6 own verbs", "cpu")
+    task, run = prepare("best", TINY | {"learning_rate": 1e30, "clip_norm": 0.0}, VERBS, "6 own verbs", "cpu")
     with pytest.raises(Exception, match="finite"):
         train(task, run, stopped=lambda: False)
     at = open_page(run=run.id)

@@ -6,10 +6,29 @@ import pytest
 
 from cvae_core import runs
 from cvae_core.tense.data import read_verbs
-from cvae_core.tense.presets import preset
+from cvae_core.tense.presets import PRESETS, preset
 from cvae_core.tense.task import TenseTask
 from cvae_core.training import fit
 from tests.test_data import COURSE, needs_course
+
+
+def test_every_preset_is_a_valid_config_and_the_reports_share_theirs():
+    for name in PRESETS:
+        config = preset(name)
+        if name.startswith("source-"):
+            assert (config.hidden_size, config.latent_size, config.condition_size) == (256, 32, 8)
+            assert (config.optimizer, config.batch_size, config.source, config.pairs) == ("sgd", 1, "none", "same")
+
+
+def test_a_table_s_rows_differ_in_what_the_report_says():
+    def changes(name, base):
+        return {k: v for k, v in vars(preset(name)).items() if v != getattr(preset(base), k)}
+
+    assert changes("source-001-lr-0.1", "source-001") == {"learning_rate": 0.1}
+    assert changes("source-001-kl-0.5", "source-001") == {"kl_schedule": "constant", "kl_max": 0.5, "tf_factor": 0.5}
+    assert changes("source-002-one-cycle-0.8", "source-002") == {"kl_cycles": 1}
+    assert changes("source-002-two-cycles-0.4", "source-002") == {"tf_final": 0.4}
+    assert changes("source-002-one-cycle-0.4", "source-002") == {"tf_final": 0.4, "kl_cycles": 1}
 
 
 @needs_course
@@ -24,6 +43,6 @@ def test_a_report_trains_from_end_to_end_on_the_course_files(tmp_path, name):
     rows = run.read_metrics()
     assert rows[-1]["recon"] < rows[0]["recon"]
     if name == "source-002":
-        assert [row["beta"] for row in rows] == pytest.approx([0, 0, 0.25, 0.5, 0.75] * 2)
+        assert [row["beta"] for row in rows] == pytest.approx([0, 0, 0.025, 0.05, 0.075] * 2)
         ratios = [row["teacher_forcing_ratio"] for row in rows]
         assert ratios == pytest.approx([1, 1, 1, 0.975, 0.95, 0.925, 0.9, 0.875, 0.85, 0.825])

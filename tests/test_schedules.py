@@ -24,8 +24,8 @@ def test_002_kl_weight_has_two_cycles_with_a_fifth_of_zero_each():
     config = preset("source-002")
     weights = [beta_at(config, epoch) for epoch in range(150)]
     assert weights[:16] == [0.0] * 16 and weights[75:91] == [0.0] * 16
-    assert weights[45] == pytest.approx(0.5) and weights[120] == pytest.approx(0.5)
-    assert weights[74] == pytest.approx(59 / 60)
+    assert weights[45] == pytest.approx(0.05) and weights[120] == pytest.approx(0.05)
+    assert weights[74] == pytest.approx(0.1 * 59 / 60)
     assert weights[:75] == pytest.approx(weights[75:])
 
 

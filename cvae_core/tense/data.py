@@ -113,6 +113,11 @@ class Verb:
         return all(word in spellings for word, spellings in zip(row, self.forms, strict=True))
 
 
+def verbs_from_rows(rows: Sequence) -> list[Verb]:
+    """Verbs from plain JSON: for each its four forms, each a list of spellings."""
+    return [Verb(tuple(tuple(spellings) for spellings in row)) for row in rows]
+
+
 def split_of(lemma: str) -> str:
     """`train`, `validation` or `test` (80/10/10) by a hash of the verb's own spelling: it never moves."""
     bucket = int.from_bytes(hashlib.blake2b(lemma.encode(), digest_size=4).digest(), "big") % 10

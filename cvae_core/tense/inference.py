@@ -226,5 +226,5 @@ def load(name_or_path: str, device: torch.device | str = "cpu") -> Tense:
     if metadata["rows"] is None:
         verbs = data.select_split(data.load_lexicon().verbs, config.train_on)
     else:
-        verbs = [Verb(tuple(tuple(spellings) for spellings in row)) for row in metadata["rows"]]
+        verbs = data.verbs_from_rows(metadata["rows"])
     return Tense(model, verbs, name)

@@ -13,7 +13,7 @@ from cvae_core.tense.inference import Tense, load
 from cvae_core.tense.model import TenseConfig
 from cvae_core.tense.presets import preset
 from cvae_core.tense.task import TenseTask
-from cvae_core.training import config_from_dict, fit, pick_device
+from cvae_core.training import Stopped, config_from_dict, fit, pick_device
 
 # Fields that decide the shapes of the weights: training from a checkpoint takes them from it.
 MODEL_FIELDS = (
@@ -29,14 +29,16 @@ def prepare(
     data_name: str = "lexicon",
     device: str = "auto",
     init: str | None = None,
+    study: str | None = None,
 ) -> tuple[TenseTask, Run]:
     """A task and its new run, whose folder holds all that resuming needs: config, the user's verbs, first weights.
 
-    `verbs` are the user's own, called `data_name`; None is the built-in lexicon. `init` is a checkpoint to start from.
+    `verbs` are the user's own, called `data_name`; None is the built-in lexicon. `init` is a checkpoint to start from,
+    `study` the sweep that the run belongs to.
     """
     start = None
     if init is None:
-        config = replace(preset(preset_name or "default"), **overrides)
+        config = replace(preset(preset_name or "best"), **overrides)
     else:
         start = load(init)
         own = {name: getattr(start.model.config, name) for name in MODEL_FIELDS}
@@ -46,9 +48,11 @@ def prepare(
         base = preset(preset_name) if preset_name else start.model.config
         config = replace(base, **(own | overrides))
     saved = {
-        "system": "tense", "preset": preset_name or (None if init else "default"), "config": vars(config),
+        "system": "tense", "preset": preset_name or (None if init else "best"), "config": vars(config),
         "data": data_name, "init": init, "device": device,
     }  # fmt: skip
+    if study is not None:
+        saved["study"] = study
     if verbs is not None:
         saved["verbs"] = [verb.forms for verb in verbs]
     task = _task(saved, start)
@@ -72,10 +76,7 @@ def reopen(run_id: str, device: str | None = None) -> tuple[TenseTask, Run]:
 
 def _task(saved: dict[str, Any], start: Tense | None) -> TenseTask:
     """The task that a run's config.json describes, with the weights and the old verbs of `start`."""
-    if "verbs" in saved:
-        verbs = [Verb(tuple(tuple(spellings) for spellings in forms)) for forms in saved["verbs"]]
-    else:
-        verbs = data.load_lexicon().verbs
+    verbs = data.verbs_from_rows(saved["verbs"]) if "verbs" in saved else data.load_lexicon().verbs
     config = config_from_dict(TenseConfig, saved["config"])
     old = start.verbs if start else ()
     task = TenseTask(config, verbs, pick_device(saved.get("device", "auto")), saved["data"], old=old)
@@ -95,3 +96,42 @@ def train(
         return fit(task, run, run.resumable, stopped, on_event)
     except UserError as error:
         raise UserError(f"{error} (run {run.id})") from None
+
+
+def train_point(
+    setup: dict[str, Any],
+    values: dict[str, Any],
+    run_id: str | None,
+    started: Callable[[str], None],
+    stopped: Callable[[], bool],
+) -> float:
+    """Train one point of a sweep, as `sweep.work` asks for it: the metric's value after the last epoch.
+
+    `setup` holds preset, overrides, verbs (rows of forms, or None), data, device, study and metric.
+    """
+    run = _find(run_id)
+    if run is None or run.state != "finished":
+        if run is not None and run.resumable:
+            task, run = reopen(run.id)
+        else:
+            verbs = setup["verbs"] and data.verbs_from_rows(setup["verbs"])
+            overrides = setup["overrides"] | values
+            task, run = prepare(
+                setup["preset"], overrides, verbs, setup["data"], setup["device"], study=setup["study"]
+            )  # fmt: skip
+        started(run.id)
+        if train(task, run, stopped) == "stopped":
+            raise Stopped
+    row = run.read_metrics()[-1]
+    if setup["metric"] not in row:
+        raise UserError(f"{setup['metric']!r} is not among what run {run.id} logged: {', '.join(row)}.")
+    return row[setup["metric"]]
+
+
+def _find(run_id: str | None) -> Run | None:
+    """A run of this machine that is not in training; None for another machine's, or one that was deleted."""
+    try:
+        run = runs.find(run_id) if run_id else None
+    except UserError:
+        return None
+    return None if run is None or run.state in ("running", "queued") else run

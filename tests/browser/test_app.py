@@ -19,7 +19,7 @@ def answer(page):
 DEEP_LINKS = {
     "convert?verb=study&target=third-person": "studies",
     "latent?view=Sample&n=7": "one shot",
-    "curves?run=shipped%2Fdefault&run=shipped%2Fsource-001-single&view=Two+scores": "Each point is an epoch",
+    "curves?run=shipped%2Fbest&run=shipped%2Fsource-001-single&view=Two+scores": "Each point is an epoch",
     "train?view=Scorecard": "BLEU-4 (passed)",
     "theory?sigma_q=2.0": "KL(q‖p)",
 }

@@ -64,10 +64,10 @@ def test_interpolate_between_two_sampled_z(server, open_page):
 
 
 def test_compare_two_runs(server, open_page):
-    page = open_page(f"{server}/curves?run=shipped/default&run=shipped/source-001-single")
+    page = open_page(f"{server}/curves?run=shipped/best&run=shipped/source-001-single")
     chart = page.locator(".js-plotly-plot").first
     expect(chart).to_be_visible()
-    expect(chart.locator(".legendtext")).to_have_text(["shipped/default", "shipped/source-001-single"])
+    expect(chart.locator(".legendtext")).to_have_text(["shipped/best", "shipped/source-001-single"])
     expect(page.get_by_test_id("stAlert")).to_have_count(0)
     page.get_by_role("radio", name="Two scores").click()
     settle(page)

@@ -1,0 +1,210 @@
+"""Sweeps: what is parsed, what the queue does with workers that fail, stop and die."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cvae_core import runs, sweep
+from cvae_core.__main__ import main
+from cvae_core.errors import UserError
+from cvae_core.tense.model import TenseConfig
+from cvae_core.training import Stopped
+from tests.tiny import SIZES, VERBS
+
+GRID = {"kl_max": {"values": [0.1, 0.3]}, "source": {"values": ["none", "aligned"]}}
+
+
+@pytest.fixture
+def storage(tmp_path):
+    return sweep.open_storage(f"sqlite:///{tmp_path / 'study.db'}")
+
+
+def new_study(storage, space=GRID, trials=None):
+    return sweep.create("demo", storage, {"system": "tense"}, space, trials)
+
+
+# --- what to sweep --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("kl_max=0.1,0.3", ("kl_max", {"values": [0.1, 0.3]})),
+        ("hidden-size=64,128", ("hidden_size", {"values": [64, 128]})),
+        ("bidirectional=true,false", ("bidirectional", {"values": [True, False]})),
+        ("source=none,aligned", ("source", {"values": ["none", "aligned"]})),
+    ],
+)
+def test_a_grid_is_read_by_the_field_s_type(text, found):
+    assert sweep.parse_grid(text, TenseConfig) == found
+    assert sweep.parse_search(text, TenseConfig) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("kl_max=0.01:1:log", {"low": 0.01, "high": 1.0, "log": True}),
+        ("hidden_size=64:256", {"low": 64, "high": 256, "log": False}),
+    ],
+)
+def test_a_search_is_a_range(text, found):
+    assert sweep.parse_search(text, TenseConfig)[1] == found
+
+
+@pytest.mark.parametrize(
+    "text", ["nothing=1", "kl_max", "kl_max=", "kl_max=a", "kl_max=1:0", "kl_max=0:1:log", "kl_max=1:2:log:3",
+             "source=a:b", "kl_max=0:1:exp", "bidirectional=maybe"],
+)  # fmt: skip
+def test_what_cannot_be_swept_gets_a_sentence(text):
+    with pytest.raises(UserError):
+        sweep.parse_search(text, TenseConfig)
+
+
+@given(st.dictionaries(st.text(min_size=1), st.lists(st.integers(), min_size=1, max_size=4), max_size=4))
+def test_a_grid_has_every_combination_once(values):
+    points = list(sweep.combinations({name: {"values": v} for name, v in values.items()}))
+    wanted = 1
+    for v in values.values():
+        wanted *= len(v)
+    assert len(points) == wanted
+    assert all(point[name] in v for point in points for name, v in values.items())
+
+
+# --- the queue ------------------------------------------------------------------------------------------------------
+
+
+def test_every_point_is_trained_once_and_the_best_comes_first(storage):
+    study, seen = new_study(storage), []
+
+    def train(values, run, started):
+        seen.append(values)
+        started(f"run {len(seen)}")
+        return values["kl_max"] + (values["source"] == "none")
+
+    sweep.work(study, train)
+    assert sorted(map(str, seen)) == sorted(map(str, sweep.combinations(GRID)))
+    rows = sweep.table(study)
+    assert [row["value"] for row in rows] == [1.3, 1.1, 0.3, 0.1]
+    assert rows[0]["source"] == "none" and rows[0]["run"].startswith("run")
+    assert len(sweep.as_text(rows).splitlines()) == 5
+
+
+def test_a_search_has_as_many_points_as_asked_within_the_range(storage):
+    study = new_study(storage, {"kl_max": {"low": 0.01, "high": 1.0, "log": True}}, trials=5)
+    sweep.work(study, lambda values, run, started: -values["kl_max"])
+    rows = sweep.table(study)
+    assert len(rows) == 5 and all(0.01 <= row["kl_max"] <= 1 for row in rows)
+
+
+def test_a_failed_training_says_why_and_the_rest_goes_on(storage):
+    study = new_study(storage)
+
+    def train(values, run, started):
+        if values["kl_max"] == 0.1:
+            raise UserError("too small")
+        return 1.0
+
+    sweep.work(study, train)
+    assert [(row["state"], row["error"]) for row in sweep.table(study)] == [
+        ("complete", None), ("complete", None), ("fail", "too small"), ("fail", "too small"),
+    ]  # fmt: skip
+
+
+def test_a_stopped_worker_puts_its_trial_back_with_the_run(storage):
+    study, asked = new_study(storage), []
+
+    def stop(values, run, started):
+        started("half-way")
+        asked.append(values)
+        raise Stopped
+
+    sweep.work(study, stop, stopped=lambda: bool(asked))
+    assert len(sweep.points(study)) == 4
+    taken = {}
+
+    def train(values, run, started):
+        taken[run] = values
+        return 0.0
+
+    sweep.work(study, train)
+    assert taken["half-way"] == asked[0]
+    assert [t.state.name for t in sweep.points(study)] == ["COMPLETE"] * 4
+
+
+def test_unknown_and_existing_studies_get_a_sentence(storage):
+    new_study(storage)
+    with pytest.raises(UserError, match="known: demo"):
+        sweep.load("other", storage)
+    with pytest.raises(UserError, match="already"):
+        new_study(storage)
+
+
+def test_a_database_that_cannot_be_opened_gets_a_sentence(tmp_path):
+    with pytest.raises(UserError, match="Cannot open"):
+        sweep.open_storage(f"sqlite:///{tmp_path}/no/such/folder/study.db")
+    with pytest.raises(UserError, match="Cannot open"):
+        sweep.open_storage("no url")
+
+
+# --- the command ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def command(tmp_path):
+    """A small sweep's arguments."""
+    verbs = tmp_path / "verbs.txt"
+    verbs.write_text("\n".join(" ".join(verb.row) for verb in VERBS))
+    fields = {"data": verbs, "train-on": "all", "batch-size": 6} | {k.replace("_", "-"): v for k, v in SIZES.items()}
+    return ["sweep", "tense", "--study", "demo", *(str(x) for k, v in fields.items() for x in (f"--{k}", v))]
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ([], "leave out other settings"),
+        (["--grid", "kl_max=1", "--search", "kl_max=1"], "not both"),
+        (["--search", "kl_max=0.1:1"], "--trials"),
+        (["--grid", "kl_max=1", "--trials", "3"], "leave out --trials"),
+        (["--grid", "kl_max=1", "--workers", "0"], "workers is 0"),
+    ],
+)
+def test_mistakes_get_a_sentence(command, more, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "RUNS", tmp_path)
+    assert main([*command, *more]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_killed_worker_loses_nothing(command, tmp_path):
+    """Two worker processes; one is killed within its second epoch, and its run is gone on with."""
+    start = (
+        "import sys; from cvae_core import sweep; sweep.HEARTBEAT, sweep.GRACE = 1, 4\n"
+        "from cvae_core.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    )
+    environment = os.environ | {"CVAE_RUNS": str(tmp_path / "runs")}
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+
+    def worker(*arguments: str) -> subprocess.Popen:
+        line = [sys.executable, "-c", start, *arguments, "--storage", storage, "--worker"]
+        return subprocess.Popen(line, env=environment, stderr=subprocess.DEVNULL)
+
+    first = worker(*command, "--epochs", "60", "--grid", "kl_max=0.1,0.3")
+    deadline = time.monotonic() + 60
+    while not (begun := runs.list_runs(tmp_path / "runs")) or len(begun[0].read_metrics()) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    first.send_signal(signal.SIGKILL)
+    first.wait(10)
+    assert begun[0].state == "interrupted"
+    others = [worker("sweep", "tense", "--study", "demo") for _ in range(2)]
+    assert [process.wait(120) for process in others] == [0, 0]
+    rows = sweep.table(sweep.load("demo", sweep.open_storage(storage)))
+    assert [row["state"] for row in rows] == ["complete"] * 2
+    assert {row["run"] for row in rows} == {run.id for run in runs.list_runs(tmp_path / "runs")}
+    assert begun[0].id in {row["run"] for row in rows}
+    assert "resumed" in begun[0].read_log(1000)
