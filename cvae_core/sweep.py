@@ -5,6 +5,7 @@ after the other, train a run and write its score down. A worker that dies stops 
 into the queue, and whoever takes it goes on with the run where it was last saved.
 """
 
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from typing import Any
 import optuna
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.visualization import plot_parallel_coordinate, plot_param_importances, plot_slice
 
 from cvae_core import runs
 from cvae_core.errors import UserError
@@ -24,9 +26,9 @@ HEARTBEAT = 5  # seconds
 GRACE = 20  # seconds without a heartbeat after which a worker counts as dead
 
 Space = dict[str, dict[str, Any]]  # field -> {"values": […]} or {"low", "high", "log"}
-# Heartbeats are called experimental since 2.9; every trial told at INFO would drown the progress bar.
+# Heartbeats are called experimental since 2.9. A trial's end is told by the progress bar, why it failed by the table.
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-optuna.logging.set_verbosity(optuna.logging.WARNING)
+optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 retry = RetryHeartbeatStaleTrialCallback()
 
@@ -92,7 +94,9 @@ def _suggest(trial: Trial, name: str, values=None, low=None, high=None, log=Fals
 
 
 def default_storage() -> str:
-    """The embedded database beside the runs."""
+    """The database named by CVAE_STUDIES, or the embedded one beside the runs."""
+    if url := os.environ.get("CVAE_STUDIES"):
+        return url
     runs.RUNS.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{runs.RUNS / 'sweeps.db'}"
 
@@ -128,6 +132,12 @@ def load(name: str, storage: RDBStorage) -> optuna.Study:
     except KeyError:
         known = ", ".join(sorted(optuna.get_all_study_names(storage))) or "none"
         raise UserError(f"There is no study {name!r} there (known: {known}): give --grid or --search.") from None
+
+
+def study_names(storage: RDBStorage) -> list[str]:
+    """Every study, the newest first."""
+    summaries = optuna.get_all_study_summaries(storage, include_best_trial=False)
+    return [summary.study_name for summary in sorted(summaries, key=lambda s: -s._study_id)]
 
 
 def points(study: optuna.Study) -> list[FrozenTrial]:
@@ -189,6 +199,13 @@ def table(study: optuna.Study) -> list[dict[str, Any]]:
         for t in points(study)
     ]  # fmt: skip
     return sorted(rows, key=lambda row: -float("inf") if row["value"] is None else row["value"], reverse=True)
+
+
+PLOTS = {
+    "Parallel coordinates": plot_parallel_coordinate,
+    "Importance": plot_param_importances,
+    "Slice": plot_slice,
+}
 
 
 def as_text(rows: list[dict[str, Any]]) -> str:

@@ -7,13 +7,16 @@ import ui
 ui.frame("curves")
 
 import contextlib
+import json
 import re
+from collections.abc import Callable
+from functools import partial
 
 import pandas as pd
 
 from cvae_core import checkpoint, curves
 from cvae_core.errors import UserError
-from cvae_core.figures.curves import is_crowded, metric_figure, score_figure
+from cvae_core.figures.curves import claims_figure, is_crowded, metric_figure, score_figure
 from cvae_core.runs import Run, list_runs
 
 MAX_RUNS = 30
@@ -149,9 +152,6 @@ def show_scores(frames: dict[str, pd.DataFrame]) -> None:
     st.plotly_chart(score_figure(frames, across, up), key="scores", config=PNG, alt=f"{up} against {across} by epoch")
 
 
-VIEWS = {"Curves": show_curves, "Two scores": show_scores}
-
-
 def show_runs(settings: dict[str, dict], states: dict[str, str]) -> None:
     """State of each run, and what sets the runs apart."""
     st.subheader("Settings that differ")
@@ -175,28 +175,125 @@ def show_downloads(runs: dict[str, Run], frames: dict[str, pd.DataFrame]) -> Non
         )  # fmt: skip
 
 
+def compare_runs(show: Callable[[dict[str, pd.DataFrame]], None]) -> None:
+    """Choose runs and see their histories, what sets them apart, and files of it all."""
+    runs = all_runs()
+    if not runs:
+        st.info("There is no run yet: make one on the Train page, or with `python -m cvae_core train tense`.")
+        return
+    chosen = pick_runs(runs)
+    settings, frames, states = {}, {}, {}
+    for name, run in chosen.items():
+        try:
+            settings[name], frames[name], states[name] = read(run)
+        except UserError as error:
+            st.warning(f"{error} It is left out.")
+    if not frames:
+        return
+    begun = {name: frame for name, frame in frames.items() if len(frame)}
+    if begun:
+        show(begun)
+    else:
+        st.info("None of these runs has finished an epoch yet.")
+    show_runs(settings, states)
+    if begun:
+        show_downloads({name: chosen[name] for name in begun}, begun)
+
+
+# --- sweeps ---------------------------------------------------------------------------------------------------------
+
+
+@st.cache_resource(max_entries=4, show_spinner="Opening the database…")
+def open_studies(url: str):
+    from cvae_core import sweep  # Optuna takes a second to import
+
+    return sweep.open_storage(url)
+
+
+def show_sweeps() -> None:
+    """The studies of `python -m cvae_core sweep`: their trials, and Optuna's plots of them."""
+    from cvae_core import sweep
+
+    storage = open_studies(sweep.default_storage())
+    names = sweep.study_names(storage)
+    if not names:
+        st.info(
+            "There is no sweep yet. This trains 6 models, two at a time: `python -m cvae_core sweep tense --study mine "
+            "--grid kl_max=0.1,0.3,1 source=none,aligned --epochs 5 --workers 2`"
+        )
+        return
+    study = sweep.load(st.selectbox("Study", names, key="study", bind="query-params"), storage)
+    rows = sweep.table(study)
+    done = sum(row["state"] == "complete" for row in rows)
+    metric = study.user_attrs["setup"]["metric"]
+    st.markdown(f"{done} of {len(rows)} points are trained; the value is `{metric}` after the last epoch.")
+    st.dataframe(
+        pd.DataFrame(rows).dropna(axis="columns", how="all"), hide_index=True, alt="Trials of the study, the best first"
+    )
+    if done < 2:
+        st.info("Plots need two trained points.")
+        return
+    plot = st.segmented_control(
+        "Plot", list(sweep.PLOTS), default="Parallel coordinates", required=True, key="plot", bind="query-params"
+    )
+    figure = sweep.PLOTS[plot](study, target_name=metric)
+    st.plotly_chart(figure, key=f"sweep {plot}", config=PNG, alt=f"{plot} of the study {study.study_name}")
+    drawn = [row["run"] for row in rows if row["run"] in all_runs()][:MAX_RUNS]
+    if drawn:
+        st.button(
+            "Draw the curves of its runs", on_click=st.session_state.update, args=({"view": "Curves", "run": drawn},)
+        )
+
+
+# --- the reports ----------------------------------------------------------------------------------------------------
+
+
+def show_reports() -> None:
+    """What the three reports claim, beside what their configurations gave here."""
+    results = json.loads((checkpoint.ROOT / "assets" / "reports.json").read_text())
+    st.markdown(
+        "The three course reports on verb tenses, each row trained here with the report's settings, in batches of "
+        "eight words where nothing else is said. BLEU-4 is on the course's ten pairs; the Gaussian score is the mean "
+        "over five sets of 100 draws, with the lowest and the highest. It counts a tuple once, however often its row "
+        "stands in the list. *Distinct* is how many different rows there are among 100 draws, *unseen* how often a "
+        "verb that was not in the list comes out right."
+    )
+    table = pd.DataFrame([
+        {
+            "report": row["report"],
+            "BLEU-4 claimed": row["claimed_bleu4"], "BLEU-4": row["bleu4"],
+            "Gaussian claimed": row["claimed_gaussian"], "Gaussian": row["gaussian"],
+            "five sets": "{:.2f} to {:.2f}".format(*row["gaussian_range"]),
+            "distinct": row["distinct"], "unseen": row["unseen"], "KL in nats": row["kl"], "minutes": row["minutes"],
+        }
+        for row in results["rows"]
+    ])  # fmt: skip
+    digits = {"KL in nats": "%.1f", "minutes": "%.0f"}
+    columns = {name: st.column_config.NumberColumn(format=digits.get(name, "%.3f")) for name in table.columns[1:]}
+    columns.pop("five sets")
+    st.dataframe(table, hide_index=True, column_config=columns, alt="Claimed and measured scores of the reports")
+    st.plotly_chart(
+        claims_figure(results["rows"]), key="claims", config=PNG,
+        alt="Claimed and measured BLEU-4 and Gaussian score of each report's row",
+    )  # fmt: skip
+    st.markdown(f"By `python -m benchmarks.reports --data train.txt`, on {results['machine']}.")
+    drawn = [f"shipped/{row['name']}" for row in results["rows"] if f"shipped/{row['name']}" in all_runs()]
+    choice = {"view": "Curves", "run": drawn}
+    st.button("Draw the curves of these runs", on_click=st.session_state.update, args=(choice,))
+
+
+VIEWS = {
+    "Curves": partial(compare_runs, show_curves),
+    "Two scores": partial(compare_runs, show_scores),
+    "Sweeps": show_sweeps,
+    "Claimed and measured": show_reports,
+}
+
 st.title("Curves")
-runs = all_runs()
-if not runs:
-    st.info("There is no run yet: make one on the Train page, or with `python -m cvae_core train tense`.")
-    st.stop()
-chosen = pick_runs(runs)
-settings, frames, states = {}, {}, {}
-for name, run in chosen.items():
-    try:
-        settings[name], frames[name], states[name] = read(run)
-    except UserError as error:
-        st.warning(f"{error} It is left out.")
-if not frames:
-    st.stop()
-begun = {name: frame for name, frame in frames.items() if len(frame)}
 view = st.segmented_control(
     "View", list(VIEWS), default="Curves", required=True, key="view", bind="query-params", label_visibility="collapsed"
 )
-if begun:
-    VIEWS[view](begun)
-else:
-    st.info("None of these runs has finished an epoch yet.")
-show_runs(settings, states)
-if begun:
-    show_downloads({name: chosen[name] for name in begun}, begun)
+try:
+    VIEWS[view]()
+except UserError as error:
+    st.error(str(error))

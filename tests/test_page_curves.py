@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cvae_core import checkpoint, runs
+from cvae_core import checkpoint, runs, sweep
 
 PAGE = Path(__file__).parent.parent / "pages" / "curves.py"
 
@@ -198,3 +198,29 @@ def test_more_runs_than_can_be_compared_are_cut_off_with_a_sentence(root):
     at = open_page(run=names)
     assert "31 runs are chosen" in at.info[0].value
     assert len(drawn(at)) == 30
+
+
+def test_without_a_sweep_the_page_says_how_to_make_one(root):
+    at = open_page(view="Sweeps")
+    assert "python -m cvae_core sweep tense" in at.info[0].value
+
+
+@pytest.mark.parametrize("plot", ["Parallel coordinates", "Importance", "Slice"])
+def test_a_sweep_shows_its_trials_and_plots(root, plot):
+    space = {"kl_max": {"low": 0.1, "high": 1.0, "log": False}, "source": {"values": ["none", "aligned"]}}
+    storage = sweep.open_storage(sweep.default_storage())
+    study = sweep.create("demo", storage, {"system": "tense", "metric": "score"}, space, trials=4)
+
+    def train(values, run, started):
+        started("20260101-000000-one")
+        return values["kl_max"]
+
+    sweep.work(study, train)
+    at = open_page(view="Sweeps", plot=plot)
+    table = at.dataframe[0].value
+    assert table["value"].is_monotonic_decreasing and len(table) == 4
+    assert "4 of 4 points" in at.markdown[0].value
+    assert chart(at)["data"]
+    at.button[0].click().run()
+    assert not at.exception
+    assert drawn(at) == {"20260101-000000-one"}

@@ -195,3 +195,24 @@ def score_figure(frames: dict[str, pd.DataFrame], x: str, y: str) -> go.Figure:
         margin={"l": 10, "r": 10, "t": 20, "b": _space_below(len(frames))},
     )  # fmt: skip
     return figure
+
+
+def claims_figure(rows: list[dict]) -> go.Figure:
+    """BLEU-4 across, Gaussian score up: an arrow for each row of a report, from what it claims to what was measured."""
+    figure = go.Figure()
+    for row, (name, style) in zip(rows, run_styles([row["report"] for row in rows]).items(), strict=True):
+        claimed = row["claimed_bleu4"] is not None
+        x = [row["claimed_bleu4"], row["bleu4"]] if claimed else [row["bleu4"]]
+        y = [row["claimed_gaussian"], row["gaussian"]] if claimed else [row["gaussian"]]
+        figure.add_scatter(
+            x=x, y=y, name=name, mode="lines+markers", line=style | {"width": 1.2},
+            marker={"symbol": ["circle-open", "square"][-len(x) :], "size": 11, "line": {"width": 2}},
+            hovertemplate="BLEU-4 %{x:.3f}, Gaussian %{y:.3f}<extra>" + name + "</extra>",
+        )  # fmt: skip
+    figure.update_layout(
+        xaxis_title="BLEU-4 (open circle: claimed, square: measured)", yaxis_title="Gaussian score", height=520,
+        hovermode="closest", margin={"l": 10, "r": 10, "t": 20, "b": 10},
+    )  # fmt: skip
+    figure.add_hline(y=0.3, line={"dash": "dot", "width": 1}, annotation_text="full marks")
+    figure.add_vline(x=0.7, line={"dash": "dot", "width": 1})
+    return figure
