@@ -117,6 +117,73 @@ def ship(row: Row, run: Run) -> None:
         checkpoint.write(checkpoint.CHECKPOINTS / f"{row.name[:10]}.safetensors", halves, metadata)
 
 
+# --- what the reports say in words ----------------------------------------------------------------------------------
+
+
+def findings(rows: dict[str, dict]) -> list[dict]:
+    """Each statement with the comparisons that test it: `holds` is how many of them come out as it says."""
+    logs = {name: Run(checkpoint.ROOT / "assets" / "runs" / name).read_metrics() for name in rows}
+
+    def higher(a: str, b: str) -> list[tuple[str, bool]]:
+        """Whether run a has the higher BLEU-4 and Gaussian score than run b."""
+        names = {"bleu4": "BLEU-4", "gaussian": "Gaussian"}
+        return [
+            (f"{text} {rows[a][key]:.3f} ({a}) against {rows[b][key]:.3f} ({b})", rows[a][key] > rows[b][key])
+            for key, text in names.items()
+        ]
+
+    def falls_with_the_weight(name: str, metric: str, wanted: bool) -> tuple[str, bool]:
+        """Whether the metric is lower where the KL weight is high: epochs with over half of the largest, and others."""
+        half = max(row["beta"] for row in logs[name]) / 2
+        low = statistics.mean(row[metric] for row in logs[name] if row["beta"] <= half)
+        high = statistics.mean(row[metric] for row in logs[name] if row["beta"] > half)
+        return f"{metric} {low:.3f} with a small KL weight, {high:.3f} with a large one ({name})", (
+            high < low
+        ) == wanted
+
+    def cycles(name: str, metric: str) -> tuple[str, bool]:
+        """The metric's mean over the last tenth of the first and of the second cycle."""
+        half = len(logs[name]) // 2
+        first, second = (
+            statistics.mean(row[metric] for row in logs[name][end - half // 10 : end]) for end in (half, 2 * half)
+        )
+        return f"{metric} {first:.3f} at the end of cycle one, {second:.3f} of cycle two ({name})", second > first
+
+    two, one = ("source-002", "source-002-two-cycles-0.4"), ("source-002-one-cycle-0.8", "source-002-one-cycle-0.4")
+    tests = {
+        "000: cyclical annealing does better than monotonic": lambda: higher(
+            "source-000-cyclical", "source-000-monotonic"
+        ),
+        "000, 002: a larger KL weight lowers KL and BLEU-4 and raises cross entropy and Gaussian score": (
+            lambda: [
+                falls_with_the_weight(name, metric, wanted)
+                for name in two + one
+                for metric, wanted in {"kl": True, "recon": False, "bleu4": True, "gaussian": False}.items()
+            ]
+        ),
+        "002: both scores become higher from cycle to cycle": lambda: [
+            cycles(name, metric) for name in two for metric in ("bleu4", "gaussian")
+        ],
+        "002: two cycles do better than one": lambda: [
+            result for a, b in zip(two, one, strict=True) for result in higher(a, b)
+        ],
+        "002: a higher final teacher-forcing ratio raises the Gaussian score": lambda: [
+            higher(a, b)[1] for a, b in (two, one)
+        ],
+    }
+    found = []
+    for statement, test in tests.items():
+        try:
+            results = test()
+        except KeyError:  # one of its runs is not measured yet
+            continue
+        holds = sum(holds for _, holds in results)
+        found.append(
+            {"statement": statement, "holds": holds, "of": len(results), "results": [text for text, _ in results]}
+        )
+    return found
+
+
 def table(found: list[dict]) -> str:
     lines = [
         "| report | BLEU-4 claimed | measured | Gaussian claimed | measured (five sets of 100 draws) | distinct | "
@@ -160,10 +227,13 @@ def main(argv: list[str] | None = None) -> list[dict]:
                 ship(row, run)
         results = {
             "machine": machine(), "unseen_verbs": len(unseen),
-            "rows": [measured[row.name] for row in ROWS if row.name in measured],
+            "rows": [measured[row.name] for row in ROWS if row.name in measured], "findings": findings(measured),
         }  # fmt: skip
         RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     print(table(results["rows"]))
+    for finding in results.get("findings", []):
+        print(f"\n{finding['statement']}: {finding['holds']} of {finding['of']} comparisons")
+        print("\n".join(f"  {text}" for text in finding["results"]))
     return results["rows"]
 
 

@@ -276,6 +276,10 @@ def show_reports() -> None:
         claims_figure(results["rows"]), key="claims", config=PNG,
         alt="Claimed and measured BLEU-4 and Gaussian score of each report's row",
     )  # fmt: skip
+    st.subheader("What they say in words")
+    for finding in results["findings"]:
+        with st.expander(f"{finding['statement']}: so in {finding['holds']} of {finding['of']} comparisons"):
+            st.markdown("\n".join(f"- {text}" for text in finding["results"]))
     st.markdown(f"By `python -m benchmarks.reports --data train.txt`, on {results['machine']}.")
     drawn = [f"shipped/{row['name']}" for row in results["rows"] if f"shipped/{row['name']}" in all_runs()]
     choice = {"view": "Curves", "run": drawn}

@@ -36,7 +36,10 @@ class TenseConfig(TrainConfig):
     decoder_state: str = option(
         "hidden+cell", "what z sets: hidden, with a cell of zeros (000), or both (002)", ("hidden", "hidden+cell")
     )
-    state_layers: int = option(2, "layers from z to the decoder's state: 1 (reports), 2 adds a tanh layer", (1, 2))
+    state_layers: int = option(
+        2, "layers from z to the decoder's state: 1 (reports); each more is a tanh layer", (1, 2, 3)
+    )
+    state_width: int = option(0, "width of those tanh layers; 0 means hidden_size")
     decoder_activation: str = option(
         "none", "on the decoder's input letters: relu (000, 002) or none", ("relu", "none")
     )
@@ -60,6 +63,9 @@ class TenseConfig(TrainConfig):
     rehearsal: float = option(0.0, "fine-tuning: share of each batch that is verbs the first checkpoint knew")
     repeats: int = option(1, "times that each form is shown in an epoch: more than 1 for short lists")
     length_pool: int = option(0, "batches whose words are sorted by length together, to cut padding; 0 does not")
+    prior_share: float = option(0.0, "draws from the prior beside each batch, as a share of its size (prior matching)")
+    prior_from: float = option(0.5, "share of training after which prior matching begins")
+    prior_candidates: int = option(4, "most responsible verbs among which the decoder picks a draw's")
     # Loss
     recon: str = option("sum", "cross entropy summed over letters, or their mean (reports)", ("sum", "mean"))
     free_running_loss: str = option(
@@ -71,6 +77,7 @@ class TenseConfig(TrainConfig):
         super().__post_init__()
         for name, low, high in (
             ("hidden_size", 8, 4096), ("embedding_size", 0, 4096), ("latent_size", 1, 1024), ("condition_size", 1, 256),
+            ("state_width", 0, 4096), ("prior_candidates", 1, 1000),
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise UserError(f"{name} is {getattr(self, name)}: expected {low} to {high}.")
@@ -81,6 +88,8 @@ class TenseConfig(TrainConfig):
         for name in ("source_dropout", "invented", "rehearsal"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} is {getattr(self, name)}: expected a share between 0 and 1.")
+        if self.prior_share < 0 or not 0 <= self.prior_from <= 1:
+            raise UserError("prior_share must be 0 or more, and prior_from a share between 0 and 1.")
         if self.invented + self.rehearsal >= 1:
             share = " + ".join(f"{n} {getattr(self, n)}" for n in ("invented", "rehearsal") if getattr(self, n))
             raise UserError(f"Of each batch, {share} leaves nothing for the verbs themselves: expected less than 1.")
@@ -126,7 +135,11 @@ class TenseCVAE(nn.Module):
             z_and_tense = config.latent_size + condition
             if config.state_layers == 1:
                 return nn.Linear(z_and_tense, hidden)
-            return nn.Sequential(nn.Linear(z_and_tense, hidden), nn.Tanh(), nn.Linear(hidden, hidden))
+            width = config.state_width or hidden
+            layers = [nn.Linear(z_and_tense, width), nn.Tanh()]
+            for _ in range(config.state_layers - 2):
+                layers += [nn.Linear(width, width), nn.Tanh()]
+            return nn.Sequential(*layers, nn.Linear(width, hidden))
 
         self.to_hidden = to_state()
         self.to_cell = to_state() if config.decoder_state == "hidden+cell" else None

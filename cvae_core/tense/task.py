@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cvae_core.errors import UserError
 from cvae_core.latent import kl_to_standard, reparameterize
-from cvae_core.tense import data, metrics
+from cvae_core.tense import data, metrics, prior
 from cvae_core.tense.data import EOS, PAD, SOS, TENSES, Verb
 from cvae_core.tense.inference import Tense
 from cvae_core.tense.invent import invent, regular_verbs
@@ -24,12 +24,14 @@ class Batch(NamedTuple):
     source_tense: Tensor  # (B,)
     target: Tensor  # (B, T) letters
     target_tense: Tensor  # (B,)
-    real: Tensor  # (B,) bool: not an invented verb
+    verb: Tensor  # (B,) index of the verb, -1 for an invented one
+    draws: Tensor  # (m, Z) from the prior, beside the words
 
 
 class Pairs(NamedTuple):
-    """Rows of the table of words and their tenses, each (n,)."""
+    """A verb, and the rows of the table of words and the tenses of two of its forms, each (n,)."""
 
+    verb: Tensor
     source_row: Tensor
     source_tense: Tensor
     target_row: Tensor
@@ -65,6 +67,9 @@ class TenseTask:
         self.validation = data.select_split(verbs, "validation")[:VALIDATION_VERBS]
         self.model = (model or build(config)).to(device)
         self.device = torch.device(device)
+        if config.prior_share:
+            prior.add_bank(self.model, len(self.verbs) + len(self.old), self.model.latent_total)
+            self.model.to(device)
         self._regular = regular_verbs(self.verbs) if config.invented else []
         # Every spelling of every form, as one table on the device: (spellings, T).
         verbs = [*self.verbs, *self.old]
@@ -88,6 +93,8 @@ class TenseTask:
 
     def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Batch]:
         own, old, invented = self._batch_shares()
+        matching = epoch >= self.config.prior_from * self.config.epochs
+        draws = round(self.config.prior_share * self.config.batch_size) if matching else 0
         forms = 4 * len(self.verbs)
         order = torch.cat([torch.randperm(forms, generator=generator) for _ in range(self.config.repeats)])
         n = len(order)
@@ -105,10 +112,10 @@ class TenseTask:
                 verb = len(self.verbs) + torch.randint(len(self.old), (old,), generator=generator)
                 known = self._pairs(verb, torch.randint(4, (old,), generator=generator), generator)
                 part = Pairs(*(torch.cat(columns) for columns in zip(part, known, strict=True)))
+            source, target = (self._letters[row.to(self.device)] for row in (part.source_row, part.target_row))
             yield self._batch(
-                self._letters[part.source_row.to(self.device)], part.source_tense,
-                self._letters[part.target_row.to(self.device)], part.target_tense, invented, generator,
-            )  # fmt: skip
+                source, part.source_tense, target, part.target_tense, part.verb, invented, draws, generator
+            )
 
     def _pairs(self, verb: Tensor, source_tense: Tensor, generator: torch.Generator) -> Pairs:
         """A target tense and the rows of both words for each verb and source tense.
@@ -119,17 +126,16 @@ class TenseTask:
         spelling = (torch.rand(len(verb), generator=generator) * self._counts[verb, source_tense]).long()
         source_row = self._first[verb, source_tense] + spelling
         target_row = torch.where(source_tense == target_tense, source_row, self._first[verb, target_tense])
-        return Pairs(source_row, source_tense, target_row, target_tense)
+        return Pairs(verb, source_row, source_tense, target_row, target_tense)
 
     def _targets(self, source_tense: Tensor, generator: torch.Generator) -> Tensor:
         if self.config.pairs == "same":
             return source_tense
         return torch.randint(4, source_tense.shape, generator=generator)
 
-    def _batch(self, source, source_tense, target, target_tense, invented, generator) -> Batch:
-        real = torch.ones(len(source) + invented, dtype=torch.bool)
+    def _batch(self, source, source_tense, target, target_tense, verb, invented, draws, generator) -> Batch:
         if invented:
-            real[len(source) :] = False
+            verb = F.pad(verb, (0, invented), value=-1)
             rows = invent(self.verbs, self._regular, invented, generator)
             tense = torch.randint(4, (invented,), generator=generator)
             other = self._targets(tense, generator)
@@ -138,20 +144,26 @@ class TenseTask:
             letters = torch.from_numpy(data.encode(words)).long().to(self.device)
             source, target = _stack(source, letters[:invented]), _stack(target, letters[invented:])
             source_tense, target_tense = torch.cat([source_tense, tense]), torch.cat([target_tense, other])
+        z = torch.randn(draws, self.model.latent_total, generator=generator)
         return Batch(
-            source, source_tense.to(self.device), _cut(target), target_tense.to(self.device), real.to(self.device)
-        )
+            source, source_tense.to(self.device), _cut(target), target_tense.to(self.device), verb.to(self.device),
+            z.to(self.device),
+        )  # fmt: skip
 
     def count(self, batch: Batch) -> int:
         return len(batch.source)
 
     def loss(self, batch: Batch, beta: float, teacher_forcing: float, generator: torch.Generator) -> dict[str, Tensor]:
-        """Cross entropy of the target's letters and KL(q(z | source) || N(0, I)), in nats, means over the batch."""
+        """Cross entropy of the target's letters and KL(q(z | source) || N(0, I)), in nats, means over the batch.
+
+        With draws from the prior, their mean cross entropy is added as `prior`.
+        """
         config, model = self.config, self.model
+        real = batch.verb >= 0
         encoded = model.encode(batch.source, batch.source_tense)
         z = reparameterize(encoded.mu, encoded.logvar, generator)
         hidden = torch.rand(len(z), generator=generator, device=z.device) < config.source_dropout
-        shown = model.see_source(encoded.memory, seen=~(hidden & batch.real))
+        shown = model.see_source(encoded.memory, seen=~(hidden & real))
         mask = batch.target != PAD
         inputs = F.pad(batch.target[:, :-1], (1, 0), value=SOS)
         free = torch.rand(len(z), generator=generator, device=z.device) >= teacher_forcing
@@ -171,7 +183,35 @@ class TenseTask:
         recon = nll.sum(1) if config.recon == "sum" else nll.sum(1) / mask.sum(1)
         recon = recon.mean()
         kl = kl_to_standard(encoded.mu, encoded.logvar).sum(1).mean()
-        return {"loss": recon + beta * kl, "recon": recon, "kl": kl}
+        terms = {"loss": recon + beta * kl, "recon": recon, "kl": kl}
+        if config.prior_share:
+            prior.remember(model, batch.verb[real], batch.source_tense[real], encoded.mu[real], encoded.logvar[real])
+        if len(batch.draws):
+            terms["prior"] = self._prior_loss(batch.draws, generator)
+            terms["loss"] = terms["loss"] + terms["prior"]
+        return terms
+
+    def _prior_loss(self, z: Tensor, generator: torch.Generator) -> Tensor:
+        """Mean cross entropy of the verbs that draws z (m, Z) stand for, in a random tense each."""
+        tense = torch.randint(4, (len(z),), generator=generator, device=self.device)
+        verbs = prior.candidates(self.model, z, self.config.prior_candidates)  # (m, k)
+        k = verbs.shape[1]
+        if k > 1:  # the one that the decoder is nearest to saying
+            with torch.no_grad():
+                nll = self._nll(z.repeat_interleave(k, 0), verbs.flatten(), tense.repeat_interleave(k))
+            best = nll.view(len(z), k).argmin(1, keepdim=True)
+            chosen = verbs.gather(1, best)[:, 0]
+        else:
+            chosen = verbs[:, 0]
+        prior.balance(self.model, chosen)
+        return self._nll(z, chosen, tense).mean()
+
+    def _nll(self, z: Tensor, verb: Tensor, tense: Tensor) -> Tensor:
+        """Cross entropy of the commonest forms of verbs, written from z alone, summed over letters: (m,)."""
+        target = _cut(self._letters[self._first.to(self.device)[verb, tense]])
+        logits = self.model(F.pad(target[:, :-1], (1, 0), value=SOS), z, tense)
+        nll = F.cross_entropy(logits.float().transpose(1, 2), target, reduction="none")
+        return (nll * (target != PAD)).sum(1)
 
     def evaluate(self) -> dict[str, float]:
         """Official scores on the course's pairs and 100 fixed draws; accuracy on validation verbs where there are any.
@@ -214,7 +254,7 @@ class TenseTask:
         verbs = [*self.verbs, *self.old]
         rows = None if self.data_name == "lexicon" else [[list(f) for f in v.forms] for v in verbs]
         metadata = {"system": self.system, "config": vars(self.config), "data": self.data_name, "rows": rows}
-        return self.model.state_dict(), metadata
+        return prior.without_bank(self.model.state_dict()), metadata
 
 
 def _cut(letters: Tensor) -> Tensor:

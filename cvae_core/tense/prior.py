@@ -1,0 +1,58 @@
+"""Prior matching: teach the decoder that every z ~ N(0, I) is one of the training verbs.
+
+A z drawn from the prior mostly falls between the posteriors of the training verbs, where the decoder has never been.
+Pair it with the verb whose posterior is most responsible for it (the E-step of a mixture with a component a verb), and
+train the decoder to write that verb there. A bias for each verb, raised where it is drawn too seldom, gives all verbs
+equal shares of the prior (the semi-discrete optimal transport of Genevay et al. 2016).
+"""
+
+import torch
+from torch import Tensor, nn
+
+BALANCE = 0.5  # how much a verb's bias, in nats, falls when it is drawn once more than its share
+
+
+def add_bank(model: nn.Module, verbs: int, dimensions: int) -> None:
+    """Give the model the posteriors of all training forms, as last seen (Wu et al. 2018), and the verbs' biases.
+
+    They are buffers, so that a resumed training goes on with them; checkpoints leave them out.
+    """
+    model.register_buffer("bank_mu", torch.zeros(verbs, 4, dimensions))
+    model.register_buffer("bank_logvar", torch.zeros(verbs, 4, dimensions))
+    model.register_buffer("bank_bias", torch.zeros(verbs))
+
+
+def without_bank(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights alone."""
+    return {name: tensor for name, tensor in state.items() if not name.startswith("bank_")}
+
+
+@torch.no_grad()
+def remember(model: nn.Module, verb: Tensor, tense: Tensor, mu: Tensor, logvar: Tensor) -> None:
+    """Write posteriors (B, Z) of forms, named by verb and tense (B,), into the bank."""
+    model.bank_mu[verb, tense] = mu.detach().to(model.bank_mu.dtype)
+    model.bank_logvar[verb, tense] = logvar.detach().to(model.bank_mu.dtype)
+
+
+def log_responsibility(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+    """Sum over the tenses of log q(z | form, tense), but for a constant: (m, Z), (n, 4, Z), (n, 4, Z) -> (m, n)."""
+    precision = torch.exp(-logvar)
+    squares = z.square() @ precision.sum(1).T  # Σ z²/σ²
+    products = z @ (precision * mu).sum(1).T  # Σ zμ/σ²
+    constant = (precision * mu.square() + logvar).sum((1, 2))
+    return products - 0.5 * (squares + constant)
+
+
+@torch.no_grad()
+def candidates(model: nn.Module, z: Tensor, count: int) -> Tensor:
+    """The most responsible verbs for each z, the first of them balanced: (m, Z) -> (m, count)."""
+    scores = log_responsibility(z, model.bank_mu, model.bank_logvar) + model.bank_bias
+    return scores.topk(min(count, scores.shape[1])).indices
+
+
+@torch.no_grad()
+def balance(model: nn.Module, chosen: Tensor) -> None:
+    """Move the biases against the shares of the verbs chosen for some draws: (m,)."""
+    verbs = len(model.bank_bias)
+    drawn = torch.bincount(chosen, minlength=verbs).to(model.bank_bias.dtype)
+    model.bank_bias -= BALANCE * (drawn - len(chosen) / verbs)
