@@ -73,7 +73,9 @@ def build_parser(argv: list[str]) -> Parser:
     evaluate.add_argument("--pairs", help="file of pairs for BLEU-4 instead of the course's ten")
     evaluate.add_argument("--split", default="test", choices=("train", "validation", "test", "all"))
     evaluate.add_argument("--seed", type=_seed, default=0, help="of the draws")
-    evaluate.add_argument("--samples", type=int, default=1000, help="draws for the Gaussian score")
+    evaluate.add_argument("--samples", type=int, default=1000, help="draws a seed for the Gaussian score")
+    evaluate.add_argument("--seeds", type=int, default=5, help="sets of draws, with the seeds that follow --seed")
+    evaluate.add_argument("--own", type=int, help="how many of the verbs trained on are scored (all)")
     evaluate.add_argument("--compare", action="store_true", help="add the baselines")
     _model_options(evaluate, run_evaluate)
 
@@ -294,7 +296,9 @@ def run_evaluate(args) -> None:
 
     lexicon = data.read_verbs(args.lexicon).verbs if args.lexicon else None
     pairs = data.read_pairs(args.pairs) if args.pairs else data.COURSE_PAIRS
-    scores = evaluate(_load(args), lexicon, pairs, args.split, args.seed, args.samples, args.compare)
+    scores = evaluate(
+        _load(args), lexicon, pairs, args.split, args.seed, args.samples, args.compare, args.seeds, args.own
+    )
     _print_json(scores) if args.json else print(as_table(scores))
 
 

@@ -52,7 +52,7 @@ def show_scores() -> None:
     figures = [
         ("Unseen verbs right", scores["accuracy"], f"All 12 ways between the tenses; spelling rules reach {rules:.1%}"),
         ("BLEU-4", scores["bleu4"], "The course's ten pairs; full marks at 0.7"),
-        ("Random z that are verbs", scores["gaussian"], "Of 1,000 draws, one shot; full marks at 0.3"),
+        ("Random z that are verbs", scores["gaussian"], "Of five sets of 1,000 draws, one shot; full marks at 0.3"),
         ("The same, refined", scores["gaussian_refined"], "After three rounds of decoding and reading back"),
     ]
     for column, (name, value, meaning) in zip(st.columns(len(figures)), figures, strict=True):

@@ -117,7 +117,9 @@ def test_interpolate(cli):
 
 SCORES = {
     "bleu4", "accuracy", "by_direction", "reconstruction",
-    "gaussian", "distinct", "gaussian_refined", "distinct_refined",
+    "gaussian", "distinct", "gaussian_refined", "distinct_refined", "distinct_share", "distinct_share_refined",
+    "spread", "from_present", "no_known_stem", "z_alone", "own_z_alone", "own_irregular", "calibration",
+    "junk_auroc", "own_tense",
 }  # fmt: skip
 
 
@@ -131,7 +133,7 @@ def some_verbs(folder):
 
 def test_evaluate_json(cli, some_verbs, monkeypatch):
     monkeypatch.setattr(checkpoint, "CHECKPOINTS", ROOT / "checkpoints")
-    options = ("--lexicon", some_verbs, "--samples", 50, "--seed", 4)
+    options = ("--lexicon", some_verbs, "--samples", 50, "--seed", 4, "--seeds", 2, "--own", 60)
     scores = json.loads(cli("evaluate", "tense", *options, "--compare", "--json"))
     assert set(scores) == SCORES | {"baselines"}
     assert set(scores["by_direction"]) == {f"{TENSES[s]}>{TENSES[t]}" for s, t in DIRECTIONS}
@@ -140,13 +142,13 @@ def test_evaluate_json(cli, some_verbs, monkeypatch):
     assert len(scores["baselines"]) == 4
     assert scores["baselines"]["copy"]["accuracy"] < 0.05 < scores["baselines"]["spelling rules"]["accuracy"]
     table = cli("evaluate", "tense", *options)
-    assert all(name in table for name in SCORES - {"by_direction"})
+    assert all(name in table for name in SCORES - {"by_direction", "spread"})
     assert f"{scores['accuracy']:.4f}" in table and "past>present" in table
 
 
 def test_evaluate_takes_pairs(cli, some_verbs, monkeypatch):
     monkeypatch.setattr(checkpoint, "CHECKPOINTS", ROOT / "checkpoints")
-    options = ("--lexicon", some_verbs, "--samples", 1, "--json")
+    options = ("--lexicon", some_verbs, "--samples", 1, "--seeds", 1, "--own", 20, "--json")
     wrong = some_verbs.with_name("pairs.txt")
     wrong.write_text("walk present qqqqq past\n")
     assert json.loads(cli("evaluate", "tense", *options, "--pairs", wrong))["bleu4"] < 0.1
@@ -158,9 +160,10 @@ def test_shuffled_weights_know_nothing(cli, some_verbs):
     generator = torch.Generator().manual_seed(0)
     shuffled = {n: t.flatten()[torch.randperm(t.numel(), generator=generator)].view_as(t) for n, t in tensors.items()}
     checkpoint.write(checkpoint.CHECKPOINTS / "shuffled.safetensors", shuffled, metadata)
-    options = ("--checkpoint", "shuffled", "--lexicon", some_verbs, "--samples", 50, "--json")
+    options = ("--checkpoint", "shuffled", "--lexicon", some_verbs, "--samples", 50, "--own", 60, "--json")
     scores = json.loads(cli("evaluate", "tense", *options))
-    assert all(scores[name] < 0.05 for name in SCORES - {"by_direction"})
+    told = {"by_direction", "spread", "calibration", "junk_auroc", "own_tense"}  # these are no share of right words
+    assert all(scores[name] < 0.05 for name in SCORES - told)
 
 
 # --- errors -----------------------------------------------------------------------------------------------------

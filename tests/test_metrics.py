@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from cvae_core.tense import metrics
@@ -33,3 +34,17 @@ def test_accuracy_is_the_mean_of_twelve_directions_and_takes_any_variant():
     assert scores["accuracy"] == pytest.approx(9 / 12)
     assert scores["by_direction"]["present>past"] == 0 and scores["by_direction"]["past>present"] == 1
     assert len(scores["by_direction"]) == 12 and scores["reconstruction"] == 3 / 4
+
+
+def test_calibration_is_the_weighted_gap_between_confidence_and_accuracy():
+    error, bins = metrics.calibration([0.9, 0.9, 0.9, 0.9, 0.1, 0.1], [True, True, True, False, False, False])
+    assert error == pytest.approx((4 * 0.15 + 2 * 0.1) / 6)
+    assert [b["count"] for b in bins] == [2, 4]
+    assert metrics.calibration([1.0, 1.0], [True, True])[0] == 0
+
+
+def test_uniform_draws_repeat_themselves():
+    assert metrics.uniform_distinct(10, 1) == pytest.approx(1)
+    drawn = np.random.default_rng(0).integers(0, 100, (2000, 80))
+    measured = np.mean([len(set(row)) / 80 for row in drawn.tolist()])
+    assert metrics.uniform_distinct(100, 80) == pytest.approx(measured, abs=0.005)

@@ -102,8 +102,7 @@ def test_home_shows_what_the_shipped_model_scores():
     test_verbs = data.select_split(data.load_lexicon().verbs, "test")
     assert metrics.accuracy(tense, test_verbs)["accuracy"] == pytest.approx(scores["accuracy"], abs=2e-3)
     assert metrics.bleu4_of_pairs(tense) == pytest.approx(scores["bleu4"])
-    assert metrics.gaussian_scores(tense, tense.verbs, 1000, 0)["gaussian"] == pytest.approx(
-        scores["gaussian"], abs=5e-3
-    )
+    low, high = scores["spread"]["gaussian"]
+    assert low - 5e-3 <= metrics.gaussian_scores(tense, tense.verbs, 1000, 0)["gaussian"] <= high + 5e-3
     shown = [m.value for m in open_page("home").metric]
     assert shown[4:6] == [f"{scores['accuracy']:.1%}", f"{scores['bleu4']:.3f}"]

@@ -1,10 +1,14 @@
 """Every score of a checkpoint, beside the baselines: what `evaluate tense` prints."""
 
+import statistics
 from collections.abc import Sequence
+
+import numpy as np
 
 from cvae_core.errors import UserError
 from cvae_core.tense import data, metrics
 from cvae_core.tense.data import TENSES, Verb
+from cvae_core.tense.inference import lookup
 
 ROUNDS = 3  # of refinement
 MARKS = {"bleu4": 0.7, "gaussian": 0.3}  # what the course gives full marks for
@@ -18,24 +22,105 @@ def evaluate(
     seed: int = 0,
     samples: int = 1000,
     compare: bool = False,
+    seeds: int = 5,
+    own: int | None = None,
 ) -> dict:
-    """BLEU-4 on the pairs and accuracy on a split (z = mu, greedy); Gaussian score and distinct of `samples` draws,
-    one shot and refined, against the rows that the checkpoint was trained on."""
+    """Every score: conversion of a split's verbs, of the verbs trained on, and random z (z = mu and greedy throughout).
+
+    The Gaussian scores are means over `seeds` sets of `samples` draws, with their `spread`. Of the verbs trained on,
+    `own` are scored, evenly spread over the list; None scores all.
+    """
     lexicon = data.load_lexicon().verbs if lexicon is None else lexicon
     verbs = data.select_split(lexicon, split)
     if not verbs:
         raise UserError(f"The {split} split holds no verbs: give a longer list or another split.")
-    if samples < 1:
-        raise UserError(f"{samples} samples: expected at least 1.")
+    if samples < 1 or seeds < 1 or (own is not None and own < 1):
+        raise UserError(f"{samples} samples of {seeds} seeds, {own} own verbs: expected at least 1 of each.")
     scores = {"bleu4": metrics.bleu4_of_pairs(tense, pairs)} | metrics.accuracy(tense, verbs)
-    scores |= metrics.gaussian_scores(tense, tense.verbs, samples, seed)
-    scores |= metrics.gaussian_scores(tense, tense.verbs, samples, seed, ROUNDS)
+    scores |= draws_of(tense, samples, range(seed, seed + seeds))
+    trained = tense.verbs if own is None else tense.verbs[:: -(-len(tense.verbs) // own)]
+    scores |= conversion_of(tense, verbs, trained, scores["by_direction"]) | trust_of(tense, verbs)
     if compare:
         from cvae_core.tense.baselines import BASELINES, suffix_lookup
 
         learned = {"suffix lookup": suffix_lookup(data.select_split(lexicon, "train"))}
         scores["baselines"] = {name: metrics.accuracy_of(f, verbs) for name, f in (BASELINES | learned).items()}
     return scores
+
+
+def draws_of(tense, samples: int, seeds: Sequence[int]) -> dict:
+    """Gaussian score and distinct rows of draws, one shot and refined, against the rows that were trained on.
+
+    `distinct_share` is `distinct` as a share of what uniform draws over those rows would give.
+    """
+    most = metrics.uniform_distinct(len(tense.verbs), samples)
+    scores: dict = {}
+    spread = {}
+    for rounds in (0, ROUNDS):
+        sets = [metrics.gaussian_scores(tense, tense.verbs, samples, seed, rounds) for seed in seeds]
+        for name in sets[0]:
+            values = [one[name] for one in sets]
+            scores[name], spread[name] = statistics.mean(values), [min(values), max(values)]
+        suffix = "_refined" if rounds else ""
+        scores[f"distinct_share{suffix}"] = scores[f"distinct{suffix}"] / most
+    return scores | {"spread": spread}
+
+
+def conversion_of(
+    tense, verbs: Sequence[Verb], own: Sequence[Verb], by_direction: dict[str, float]
+) -> dict[str, float | None]:
+    """Exact match in parts: from the present, verbs without a known stem, from z alone, and of verbs trained on (own).
+
+    A verb has a known stem when it is two letters or more before a verb of three or more that was trained on
+    (over+come). None where there is no such verb.
+    """
+    stems = {verb.lemma for verb in tense.verbs if len(verb.lemma) >= 3}
+    new = [v for v in verbs if not any(v.lemma[i:] in stems for i in range(2, len(v.lemma) - 2))]
+    irregular = [verb for verb in own if data.is_irregular(verb)]
+
+    def share(some: Sequence[Verb], see_source: bool = True) -> float | None:
+        return metrics.accuracy(tense, some, see_source)["accuracy"] if some else None
+
+    return {
+        "from_present": statistics.mean(v for name, v in by_direction.items() if name.startswith(TENSES[0])),
+        "no_known_stem": share(new),
+        "z_alone": share(verbs, see_source=False),
+        "own_z_alone": share(own, see_source=False),
+        "own_irregular": share(irregular),
+    }
+
+
+def trust_of(tense, verbs: Sequence[Verb], seed: int = 0) -> dict:
+    """Whether the model knows what it knows.
+
+    `calibration`: expected error of the shown probabilities, with its bins. `junk_auroc`: how well the probability of
+    the past tells verbs from as many strings of random letters or of consonants, as long as they are. `own_tense`:
+    share of the forms that stand for one tense only whose tense the model's evidence names.
+    """
+    tasks = [(v, s, t) for s, t in data.DIRECTIONS for v in verbs]
+    made = tense.convert([v.row[s] for v, s, _ in tasks], [s for _, s, _ in tasks], [t for *_, t in tasks])
+    right = [c.form in v.forms[t] for c, (v, _, t) in zip(made, tasks, strict=True)]
+    error, bins = metrics.calibration([c.probability for c in made], right)
+    forms = [(form, t) for verb in verbs for t, form in enumerate(verb.row)]
+    forms = [(form, t) for form, t in forms if {tense for _, tense in lookup(form)} <= {t}]
+    evidence = tense.tense_evidence([form for form, _ in forms])
+    named = [int(scores.argmax()) == t for scores, (_, t) in zip(evidence, forms, strict=True)]
+    return {
+        "calibration": {"error": error, "bins": bins},
+        "junk_auroc": _junk_auroc(tense, verbs, seed),
+        "own_tense": sum(named) / len(named) if named else None,
+    }
+
+
+def _junk_auroc(tense, verbs: Sequence[Verb], seed: int) -> float:
+    from sklearn.metrics import roc_auc_score  # slow to import
+
+    rng = np.random.default_rng(seed)
+    lemmas = [verb.lemma for verb in verbs]
+    letters = [list(data.LETTERS), [c for c in data.LETTERS if c not in "aeiouy"]]
+    junk = ["".join(rng.choice(letters[i % 2], len(lemma))) for i, lemma in enumerate(lemmas)]
+    made = tense.convert(lemmas + junk, [data.PRESENT] * 2 * len(lemmas), [data.PAST] * 2 * len(lemmas))
+    return float(roc_auc_score([1] * len(lemmas) + [0] * len(junk), [c.probability for c in made]))
 
 
 def scorecard(
@@ -63,7 +148,13 @@ def scorecard(
 
 def as_table(scores: dict) -> str:
     """The scores as lines of text."""
-    lines = [f"{name:<34}{value:8.4f}" for name, value in scores.items() if isinstance(value, float)]
+    spread = scores["spread"]
+    lines = [
+        f"{name:<34}{value:8.4f}" + ("  ({:.4f} to {:.4f})".format(*spread[name]) if name in spread else "")
+        for name, value in scores.items()
+        if isinstance(value, float)
+    ]
+    lines.append(f"{'calibration error, 15 bins':<34}{scores['calibration']['error']:8.4f}")
     lines += [f"  {name:<32}{value:8.4f}" for name, value in scores["by_direction"].items()]
     for name, baseline in scores.get("baselines", {}).items():
         lines.append(f"baseline accuracy, {name:<15}{baseline['accuracy']:8.4f}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from cvae_core.tense.data import COURSE_PAIRS, DIRECTIONS, TENSES, Verb
@@ -42,9 +43,14 @@ def gaussian_scores(tense, verbs: Sequence[Verb], n: int, seed: int, rounds: int
     return {f"gaussian{suffix}": share, f"distinct{suffix}": distinct}
 
 
-def accuracy(tense, verbs: Sequence[Verb]) -> dict:
-    """`accuracy_of` a model."""
-    return accuracy_of(lambda *args: [c.form for c in tense.convert(*args)], verbs)
+def uniform_distinct(rows: int, n: int) -> float:
+    """The share of n uniform draws over some rows that are different rows: the most that `distinct` can be expected."""
+    return rows * (1 - (1 - 1 / rows) ** n) / n
+
+
+def accuracy(tense, verbs: Sequence[Verb], see_source: bool = True) -> dict:
+    """`accuracy_of` a model; without `see_source` the decoder has z alone."""
+    return accuracy_of(lambda *args: [c.form for c in tense.convert(*args, see_source=see_source)], verbs)
 
 
 def accuracy_of(convert: Callable[[list, list, list], list[str]], verbs: Sequence[Verb]) -> dict:
@@ -63,3 +69,20 @@ def accuracy_of(convert: Callable[[list, list, list], list[str]], verbs: Sequenc
         "by_direction": by_direction,
         "reconstruction": sum(share[t, t] for t in range(len(TENSES))) / len(TENSES),
     }
+
+
+def calibration(confidences: Sequence[float], right: Sequence[bool], bins: int = 15) -> tuple[float, list[dict]]:
+    """Expected calibration error (Guo et al. 2017) and, for each bin that is not empty, what went into it.
+
+    A bin has the answers whose confidence lies in one of equally wide parts of [0, 1]: `count`, mean `confidence`,
+    `accuracy`. The error is the mean gap between the two, weighted by count.
+    """
+    confidence, hit = np.asarray(confidences, float), np.asarray(right, float)
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    filled = [
+        {"count": int(n), "confidence": float(confidence[place == b].mean()), "accuracy": float(hit[place == b].mean())}
+        for b, n in enumerate(np.bincount(place, minlength=bins))
+        if n
+    ]
+    gap = sum(b["count"] * abs(b["confidence"] - b["accuracy"]) for b in filled) / max(len(confidence), 1)
+    return gap, filled
