@@ -1,5 +1,7 @@
 """What the pages share: the frame's guard, cached models, the model picker."""
 
+import json
+
 import streamlit as st
 import torch
 
@@ -29,6 +31,12 @@ def load_model(name: str) -> inference.Tense:
 @st.cache_resource(max_entries=3, show_spinner="Loading the model…")
 def _load(path: str, modified: float) -> inference.Tense:
     return inference.load(path)
+
+
+@st.cache_data
+def read_scores() -> dict:
+    """What `python -m cvae_core evaluate tense --compare --json` printed for the shipped model."""
+    return json.loads((checkpoint.ROOT / "assets" / "tense.json").read_text())
 
 
 def model_names() -> list[str]:

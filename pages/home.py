@@ -6,9 +6,6 @@ import ui
 
 ui.frame("home")
 
-import json
-
-from cvae_core import checkpoint
 from cvae_core.errors import UserError
 from cvae_core.tense.data import TENSES, parse_word
 
@@ -19,12 +16,6 @@ LINKS = {
     "train": "**Train**, or teach the model your own verbs",
     "theory": "**Theory**: where the loss comes from",
 }
-
-
-@st.cache_data
-def read_scores() -> dict:
-    """What `python -m cvae_core evaluate tense --compare --json` printed for the shipped model."""
-    return json.loads((checkpoint.ROOT / "assets" / "tense.json").read_text())
 
 
 def show_conversion() -> None:
@@ -47,7 +38,7 @@ def show_conversion() -> None:
 
 def show_scores() -> None:
     """The shipped model's figures, and what they stand for."""
-    scores = read_scores()
+    scores = ui.read_scores()
     rules = scores["baselines"]["spelling rules"]["accuracy"]
     figures = [
         ("Unseen verbs right", scores["accuracy"], f"All 12 ways between the tenses; spelling rules reach {rules:.1%}"),

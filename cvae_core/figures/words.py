@@ -1,5 +1,7 @@
 """Figures of words: plotly, data in, figure out."""
 
+import math
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -25,4 +27,25 @@ def letter_heatmap(letters: list[str], probabilities: np.ndarray) -> go.Figure:
     figure.update_xaxes(tickvals=list(range(len(letters))), ticktext=letters, side="top", fixedrange=True)
     figure.update_yaxes(fixedrange=True, type="category")
     figure.update_layout(height=60 + 26 * len(rows), margin={"l": 30, "r": 10, "t": 30, "b": 10})
+    return figure
+
+
+def reliability_figure(bins: list[dict]) -> go.Figure:
+    """Accuracy against confidence, as `metrics.calibration` gives them: a point a bin, larger with more answers.
+
+    On the diagonal the shown probability can be taken at its word.
+    """
+    figure = go.Figure()
+    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dot", "width": 1}, hoverinfo="skip")
+    figure.add_scatter(
+        x=[b["confidence"] for b in bins], y=[b["accuracy"] for b in bins], customdata=[b["count"] for b in bins],
+        mode="markers+lines", line={"width": 1.2},
+        marker={"size": [6 + 3 * math.log10(b["count"]) for b in bins], "sizemode": "diameter"},
+        hovertemplate="%{customdata:,} answers: %{x:.0%} sure, %{y:.0%} right<extra></extra>",
+    )  # fmt: skip
+    percent = {"range": [0, 1.03], "tickformat": ".0%", "fixedrange": True}
+    figure.update_layout(
+        xaxis=percent | {"title": "probability that the model shows"}, yaxis=percent | {"title": "share that is right"},
+        height=360, margin={"l": 10, "r": 10, "t": 10, "b": 10}, showlegend=False,
+    )  # fmt: skip
     return figure
