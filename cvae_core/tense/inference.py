@@ -17,7 +17,7 @@ from cvae_core.latent import PATHS, kl_to_standard, product_of_experts
 from cvae_core.runs import find_weights
 from cvae_core.tense import data
 from cvae_core.tense.data import EOS, FIRST_LETTER, LETTERS, PAD, SOS, TENSES, Verb
-from cvae_core.tense.model import State, TenseConfig, TenseCVAE, allowed
+from cvae_core.tense.model import TenseConfig, TenseCVAE, allowed
 from cvae_core.training import config_from_dict
 
 CHUNK = 512  # words decoded at once
@@ -91,7 +91,7 @@ class Tense:
             finished = sorted(finished, reverse=True)[:width]
             if not beam or (len(finished) == width and finished[-1][0] >= beam_scores[0]):
                 break
-            state = State(state.h[:, kept], state.c[:, kept])
+            state = state.of(kept)
             prefixes, scores = beam, torch.tensor(beam_scores, device=self.device)
         found = {data.decode([ids])[0]: float(np.exp(score)) for score, ids in finished}
         greedy = self.convert([word], [source], [target])[0]

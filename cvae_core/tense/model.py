@@ -40,6 +40,10 @@ class TenseConfig(TrainConfig):
         2, "layers from z to the decoder's state: 1 (reports); each more is a tanh layer", (1, 2, 3)
     )
     state_width: int = option(0, "width of those tanh layers; 0 means hidden_size")
+    decoder_condition: str = option(
+        "state", "how the decoder learns the tense: in its first state (reports), or at every letter, so that z alone "
+        "sets the state and one z is the same verb in every tense", ("state", "input"),
+    )  # fmt: skip
     decoder_activation: str = option(
         "none", "on the decoder's input letters: relu (000, 002) or none", ("relu", "none")
     )
@@ -106,8 +110,15 @@ class Encoded(NamedTuple):
 
 
 class State(NamedTuple):
+    """Of the decoder; `tense` is what it adds to every letter, where the tense is not in the first state."""
+
     h: Tensor  # (1, B, H)
     c: Tensor  # (1, B, H)
+    tense: Tensor | None = None  # (B, 1, embedding)
+
+    def of(self, rows: list[int]) -> "State":
+        """The states of some words of the batch."""
+        return State(self.h[:, rows], self.c[:, rows], None if self.tense is None else self.tense[rows])
 
 
 class TenseCVAE(nn.Module):
@@ -132,18 +143,19 @@ class TenseCVAE(nn.Module):
         )
 
         def to_state() -> nn.Module:
-            z_and_tense = config.latent_size + condition
+            inputs = config.latent_size + (condition if config.decoder_condition == "state" else 0)
             if config.state_layers == 1:
-                return nn.Linear(z_and_tense, hidden)
-            width = config.state_width or hidden
-            layers = [nn.Linear(z_and_tense, width), nn.Tanh()]
+                return nn.Linear(inputs, hidden)
+            wide = config.state_width or hidden
+            layers = [nn.Linear(inputs, wide), nn.Tanh()]
             for _ in range(config.state_layers - 2):
-                layers += [nn.Linear(width, width), nn.Tanh()]
-            return nn.Sequential(*layers, nn.Linear(width, hidden))
+                layers += [nn.Linear(wide, wide), nn.Tanh()]
+            return nn.Sequential(*layers, nn.Linear(wide, hidden))
 
         self.to_hidden = to_state()
         self.to_cell = to_state() if config.decoder_state == "hidden+cell" else None
         self.decoder_embedding = nn.Embedding(VOCABULARY_SIZE, width)
+        self.decoder_tense = nn.Embedding(len(TENSES), width) if config.decoder_condition == "input" else None
         seen = directions * hidden if config.source == "aligned" else 0
         self.see = nn.Linear(seen, width) if seen else None  # what the decoder takes in of the source letter
         self.decoder = nn.LSTM(width, hidden, batch_first=True)
@@ -194,11 +206,16 @@ class TenseCVAE(nn.Module):
 
     def initial_state(self, z: Tensor, tense: Tensor) -> State:
         """z (B, Z), tense (B,) -> the decoder's first state."""
-        embedded = self.tense_embedding(tense)
         z_hidden, z_cell = (z, z) if self.latent_count == 1 else z.chunk(2, 1)
-        h = self.to_hidden(torch.cat([z_hidden, embedded], 1))[None]
-        c = torch.zeros_like(h) if self.to_cell is None else self.to_cell(torch.cat([z_cell, embedded], 1))[None]
-        return State(h, c)
+        added = None
+        if self.decoder_tense is not None:
+            added = self.decoder_tense(tense)[:, None]
+        else:
+            embedded = self.tense_embedding(tense)
+            z_hidden, z_cell = torch.cat([z_hidden, embedded], 1), torch.cat([z_cell, embedded], 1)
+        h = self.to_hidden(z_hidden)[None]
+        c = torch.zeros_like(h) if self.to_cell is None else self.to_cell(z_cell)[None]
+        return State(h, c, added)
 
     def see_source(self, memory: Tensor | None, seen: Tensor | None = None) -> Tensor | None:
         """What of the source word reaches the decoder, prepared once a word; `seen` (B,) bool hides it from some."""
@@ -215,13 +232,15 @@ class TenseCVAE(nn.Module):
         x = self.decoder_embedding(inputs)
         if self.config.decoder_activation == "relu":
             x = F.relu(x)
+        if state.tense is not None:
+            x = x + state.tense
         if shown is not None and self.see is not None:
             place = shown[:, at : at + inputs.shape[1]]
             x = x + F.pad(place, (0, 0, 0, inputs.shape[1] - place.shape[1]))
         outputs, (h, c) = self.decoder(x, (state.h, state.c))
         if self.config.source == "attention":
             outputs = self._attend(outputs, shown)
-        return self.out(outputs), State(h, c)
+        return self.out(outputs), State(h, c, state.tense)
 
     def _attend(self, outputs: Tensor, shown: Tensor | None) -> Tensor:
         """Luong attention, general score; a word that is not shown gives a context of zeros."""

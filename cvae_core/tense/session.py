@@ -18,7 +18,8 @@ from cvae_core.training import Stopped, config_from_dict, fit, pick_device
 # Fields that decide the shapes of the weights: training from a checkpoint takes them from it.
 MODEL_FIELDS = (
     "hidden_size", "embedding_size", "latent_size", "condition", "condition_size", "condition_into", "latents",
-    "decoder_state", "state_layers", "decoder_activation", "encoder_sos", "bidirectional", "source",
+    "decoder_state", "state_layers", "state_width", "decoder_condition", "decoder_activation",
+    "encoder_sos", "bidirectional", "source",
 )  # fmt: skip
 
 
