@@ -37,7 +37,7 @@ class TenseConfig(TrainConfig):
         "hidden+cell", "what z sets: hidden, with a cell of zeros (000), or both (002)", ("hidden", "hidden+cell")
     )
     state_layers: int = option(
-        2, "layers from z to the decoder's state: 1 (reports); each more is a tanh layer", (1, 2, 3)
+        2, "layers from z to the decoder's state: 1 (reports); each more is a tanh layer", (1, 2, 3, 4, 5)
     )
     state_width: int = option(0, "width of those tanh layers; 0 means hidden_size")
     decoder_condition: str = option(
