@@ -11,7 +11,7 @@ from cvae_core.tense.inference import load
 from cvae_core.training import fit
 from tests.tiny import CONFIG, VERBS, tiny_task
 
-MATCHING = replace(CONFIG, prior_share=1.0, prior_from=0.25, prior_candidates=2)
+MATCHING = replace(CONFIG, prior_share=1.0, prior_from=0.25)
 
 
 def bank(n: int = 5, dimensions: int = 3, seed: int = 0) -> nn.Module:
@@ -36,7 +36,7 @@ def test_a_verb_s_own_place_is_its_own():
     model = bank()
     model.bank_logvar.fill_(-4)
     model.bank_mu.copy_(model.bank_mu.mean(1, keepdim=True).expand_as(model.bank_mu))
-    assert prior.candidates(model, model.bank_mu[:, 0], 1)[:, 0].tolist() == list(range(5))
+    assert prior.responsible(model, model.bank_mu[:, 0]).tolist() == list(range(5))
 
 
 def test_balance_gives_every_verb_its_share_of_the_prior():
@@ -44,8 +44,8 @@ def test_balance_gives_every_verb_its_share_of_the_prior():
     generator = torch.Generator().manual_seed(1)
     for _ in range(600):
         z = torch.randn(64, 2, generator=generator)
-        prior.balance(model, prior.candidates(model, z, 1)[:, 0])
-    drawn = prior.candidates(model, torch.randn(20_000, 2, generator=generator), 1)[:, 0]
+        prior.balance(model, prior.responsible(model, z))
+    drawn = prior.responsible(model, torch.randn(20_000, 2, generator=generator))
     shares = torch.bincount(drawn, minlength=8) / len(drawn)
     assert shares.min() > 0.06 and shares.max() < 0.25  # an eighth each, give or take the last steps
     assert abs(model.bank_bias.sum().item()) < 1e-2

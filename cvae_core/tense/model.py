@@ -69,7 +69,6 @@ class TenseConfig(TrainConfig):
     length_pool: int = option(0, "batches whose words are sorted by length together, to cut padding; 0 does not")
     prior_share: float = option(0.0, "draws from the prior beside each batch, as a share of its size (prior matching)")
     prior_from: float = option(0.5, "share of training after which prior matching begins")
-    prior_candidates: int = option(4, "most responsible verbs among which the decoder picks a draw's")
     # Loss
     recon: str = option("sum", "cross entropy summed over letters, or their mean (reports)", ("sum", "mean"))
     free_running_loss: str = option(
@@ -81,7 +80,7 @@ class TenseConfig(TrainConfig):
         super().__post_init__()
         for name, low, high in (
             ("hidden_size", 8, 4096), ("embedding_size", 0, 4096), ("latent_size", 1, 1024), ("condition_size", 1, 256),
-            ("state_width", 0, 4096), ("prior_candidates", 1, 1000),
+            ("state_width", 0, 4096),
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise UserError(f"{name} is {getattr(self, name)}: expected {low} to {high}.")

@@ -44,10 +44,10 @@ def log_responsibility(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def candidates(model: nn.Module, z: Tensor, count: int) -> Tensor:
-    """The most responsible verbs for each z, the first of them balanced: (m, Z) -> (m, count)."""
+def responsible(model: nn.Module, z: Tensor) -> Tensor:
+    """The verb that each z stands for, in fair shares: (m, Z) -> (m,)."""
     scores = log_responsibility(z, model.bank_mu, model.bank_logvar) + model.bank_bias
-    return scores.topk(min(count, scores.shape[1])).indices
+    return scores.argmax(1)
 
 
 @torch.no_grad()

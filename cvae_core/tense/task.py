@@ -194,15 +194,7 @@ class TenseTask:
     def _prior_loss(self, z: Tensor, generator: torch.Generator) -> Tensor:
         """Mean cross entropy of the verbs that draws z (m, Z) stand for, in a random tense each."""
         tense = torch.randint(4, (len(z),), generator=generator, device=self.device)
-        verbs = prior.candidates(self.model, z, self.config.prior_candidates)  # (m, k)
-        k = verbs.shape[1]
-        if k > 1:  # the one that the decoder is nearest to saying
-            with torch.no_grad():
-                nll = self._nll(z.repeat_interleave(k, 0), verbs.flatten(), tense.repeat_interleave(k))
-            best = nll.view(len(z), k).argmin(1, keepdim=True)
-            chosen = verbs.gather(1, best)[:, 0]
-        else:
-            chosen = verbs[:, 0]
+        chosen = prior.responsible(self.model, z)
         prior.balance(self.model, chosen)
         return self._nll(z, chosen, tense).mean()
 
