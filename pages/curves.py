@@ -238,7 +238,8 @@ def show_sweeps() -> None:
     )
     figure = sweep.PLOTS[plot](study, target_name=metric)
     st.plotly_chart(figure, key=f"sweep {plot}", config=PNG, alt=f"{plot} of the study {study.study_name}")
-    drawn = [row["run"] for row in rows if row["run"] in all_runs()][:MAX_RUNS]
+    here = all_runs()
+    drawn = [row["run"] for row in rows if row["run"] in here][:MAX_RUNS]
     if drawn:
         st.button(
             "Draw the curves of its runs", on_click=st.session_state.update, args=({"view": "Curves", "run": drawn},)
@@ -281,7 +282,8 @@ def show_reports() -> None:
         with st.expander(f"{finding['statement']}: so in {finding['holds']} of {finding['of']} comparisons"):
             st.markdown("\n".join(f"- {text}" for text in finding["results"]))
     st.markdown(f"By `python -m benchmarks.reports --data train.txt`, on {results['machine']}.")
-    drawn = [f"shipped/{row['name']}" for row in results["rows"] if f"shipped/{row['name']}" in all_runs()]
+    here = all_runs()
+    drawn = [name for row in results["rows"] if (name := f"shipped/{row['name']}") in here]
     choice = {"view": "Curves", "run": drawn}
     st.button("Draw the curves of these runs", on_click=st.session_state.update, args=(choice,))
 

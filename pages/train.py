@@ -71,25 +71,33 @@ def check_limits(values: dict) -> None:
             raise UserError(f"{name} is {value}: this page takes {low:g} to {high:g}.")
 
 
+def uploaded(place, label: str, key: str, parse):
+    """What `parse` makes of an uploaded text file, None without one."""
+    file = place.file_uploader(label, type=["txt", "csv", "tsv"], max_upload_size=5, key=key)
+    if file is None:
+        return None
+    try:
+        return parse(file.getvalue().decode("utf-8-sig"), file.name)
+    except UnicodeDecodeError:
+        raise UserError(f"{file.name} is not UTF-8 text.") from None
+
+
 def pick_verbs(first: str) -> VerbFile | None:
     """The user's own verbs, none of them as long as none are given, or None for the built-in dictionary."""
     if st.segmented_control("Verbs", [LEXICON, OWN], default=first, required=True, key=f"verbs {first}") == LEXICON:
         return None
     columns = st.columns(2)
-    file = columns[0].file_uploader("A text file", type=["txt", "csv", "tsv"], max_upload_size=5, key="verb_file")
+    read = uploaded(columns[0], "A text file", "verb_file", data.parse_verbs)
     typed = columns[1].text_area(
         "Or type them here", key="typed", max_chars=200_000, placeholder="googol googols googoling googoled",
         help=f"One verb a line, its four forms ({', '.join(TENSES)}) apart by spaces, commas or tabs; spellings "
         "that are equally right apart by a slash: burned/burnt.",
     )  # fmt: skip
-    if file is None and not typed.strip():
+    if read is None and not typed.strip():
         st.info("Give your verbs, one a line with four forms: `walk walks walking walked`.")
         return VerbFile((), 0)
-    name = "your list" if file is None else file.name
-    try:
-        read = data.parse_verbs(typed if file is None else file.getvalue().decode("utf-8-sig"), name)
-    except UnicodeDecodeError:
-        raise UserError(f"{name} is not UTF-8 text.") from None
+    name = "your list" if read is None else st.session_state["verb_file"].name
+    read = read or data.parse_verbs(typed, name)
     if len(read.verbs) > MAX_VERBS:
         raise UserError(f"{name} has {len(read.verbs):,} verbs; at most {MAX_VERBS:,} are trained here.")
     twice = f", {read.duplicates:,} repeated lines left out" if read.duplicates else ""
@@ -319,17 +327,6 @@ def show_runs() -> None:
 
 
 # --- the course's scorecard -----------------------------------------------------------------------------------------
-
-
-def uploaded(place, label: str, key: str, parse):
-    """What `parse` makes of an uploaded text file, None without one."""
-    file = place.file_uploader(label, type=["txt", "csv", "tsv"], max_upload_size=5, key=key)
-    if file is None:
-        return None
-    try:
-        return parse(file.getvalue().decode("utf-8-sig"), file.name)
-    except UnicodeDecodeError:
-        raise UserError(f"{file.name} is not UTF-8 text.") from None
 
 
 def show_scorecard() -> None:
