@@ -59,7 +59,10 @@ class TrainConfig:
     evaluate_start: bool = option(False, "whether the model is also scored before the first epoch, as epoch 0")
     evaluate_every: int = option(0, "steps between evaluations; 0 evaluates once an epoch, at its end")
     keep: str = option("last", "weights that are kept: the last, or those with the best score", ("last", "best"))
-    precision: str = option("float32", "float32, or bfloat16 autocast on a GPU", ("float32", "bfloat16"))
+    precision: str = option(
+        "float32", "of the matrix products: float32, bfloat16 autocast, or auto: bfloat16 where the hardware has it",
+        ("float32", "bfloat16", "auto"),
+    )  # fmt: skip
 
     def __post_init__(self):
         for f in fields(self):
@@ -178,6 +181,14 @@ def pick_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 itself; where it does, the verbs train about twice as fast."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}  # not in every 2.x
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
 def describe_device(device: torch.device) -> str:
     """The device's name and memory, for people."""
     if device.type == "cuda":
@@ -249,6 +260,7 @@ def _fit(task, run, resume, stopped, on_event) -> str:
     config, model = task.config, task.model
     device = next(model.parameters()).device
     optimizer = make_optimizer(model, config)
+    bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and multiplies_bfloat16(device))
     position = Position()
     rows: list[dict] = []
     if resume:
@@ -320,12 +332,7 @@ def _fit(task, run, resume, stopped, on_event) -> str:
                 return "stopped"
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate_at(config, epoch + index / steps)
-            autocast = (
-                torch.autocast(device.type, torch.bfloat16)
-                if config.precision == "bfloat16" and device.type == "cuda"
-                else contextlib.nullcontext()
-            )
-            with autocast:
+            with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
                 terms = task.loss(batch, beta, teacher_forcing, generator_at(config.seed, epoch, index, device))
             optimizer.zero_grad(set_to_none=True)
             terms["loss"].backward()

@@ -66,6 +66,18 @@ def _uncertainty(tense: Tense, word: str, source: int, probability: float) -> st
     return (
         f"The encoder places this word **{place}** in latent space (mean standard deviation {spread:.2f}; "
         f"1 would be no idea), spending {kl:.1f} nats on it; the decoder is **{sure}**."
+        + _familiarity(tense, word, source)
+    )
+
+
+def _familiarity(tense: Tense, word: str, source: int) -> str:
+    """Whether the shipped model takes the word for a verb; the floor was measured for no other."""
+    if tense.name != "tense":
+        return ""
+    cost, most = -tense.familiarity([word], source)[0], -ui.read_scores()["familiarity_floor"]
+    verdict = "it looks like a verb" if cost <= most else "it looks **like no verb**, whatever the answer says"
+    return (
+        f" Its spelling costs {cost:.1f} nats a letter, where 99 of 100 unseen verbs stay below {most:.1f}: {verdict}."
     )
 
 

@@ -119,7 +119,7 @@ SCORES = {
     "bleu4", "accuracy", "by_direction", "reconstruction",
     "gaussian", "distinct", "gaussian_refined", "distinct_refined", "distinct_share", "distinct_share_refined",
     "spread", "from_present", "no_known_stem", "z_alone", "own_z_alone", "own_irregular", "calibration",
-    "junk_auroc", "own_tense",
+    "junk_auroc", "familiarity_floor", "own_tense",
 }  # fmt: skip
 
 
@@ -162,7 +162,14 @@ def test_shuffled_weights_know_nothing(cli, some_verbs):
     checkpoint.write(checkpoint.CHECKPOINTS / "shuffled.safetensors", shuffled, metadata)
     options = ("--checkpoint", "shuffled", "--lexicon", some_verbs, "--samples", 50, "--own", 60, "--json")
     scores = json.loads(cli("evaluate", "tense", *options))
-    told = {"by_direction", "spread", "calibration", "junk_auroc", "own_tense"}  # these are no share of right words
+    told = {
+        "by_direction",
+        "spread",
+        "calibration",
+        "junk_auroc",
+        "familiarity_floor",
+        "own_tense",
+    }  # these are no share of right words
     assert all(scores[name] < 0.05 for name in SCORES - told)
 
 

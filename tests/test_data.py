@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cvae_core.errors import UserError
 from cvae_core.tense import data
-from cvae_core.tense.invent import invent, regular_verbs
+from cvae_core.tense.invent import PREFIXES, invent, irregular_verbs, prefixed, regular_verbs
 from cvae_core.training import generator_at
 
 COURSE = Path(__file__).parent.parent.parent / "shared" / "data" / "tense"
@@ -116,3 +116,11 @@ def test_invented_verbs_inflect_as_their_ending_does():
     assert rows == invent(verbs, regular_verbs(verbs), 200, generator_at(0, 0, 0))
     for present, third, progressive, past in rows:
         assert third.endswith("s") and progressive.endswith("ing") and past.endswith("ed") and present.isalpha()
+
+
+def test_a_prefix_leaves_an_irregular_verb_as_it_was():
+    irregular = irregular_verbs(data.load_lexicon().verbs)
+    assert {"take", "go", "put"} <= {verb.lemma for verb in irregular} and "walk" not in {v.lemma for v in irregular}
+    for row in prefixed(irregular, 200, generator_at(0, 0, 0)):
+        heads = [p for p in PREFIXES if row[0].startswith(p) and row[0].removeprefix(p) in {v.lemma for v in irregular}]
+        assert any(tuple(w.removeprefix(p) for w in row) in {v.row for v in irregular} for p in heads)

@@ -73,3 +73,10 @@ def test_the_shipped_model_converts_and_shuffled_weights_do_not():
         for p in tense.model.parameters():
             p.copy_(p.flatten()[torch.randperm(p.numel(), generator=generator)].view_as(p))
     assert accuracy(tense, tense.verbs[:50])["accuracy"] < 0.05
+
+
+def test_familiarity_tells_verbs_from_junk(shipped):
+    verbs = shipped.familiarity(["untangle", "regroup", "swindle"], 0)
+    junk = shipped.familiarity(["xkqzvbtg", "aeqoizwx", "pppjjjww"], 0)
+    assert verbs.min() > junk.max()
+    assert verbs[0] == pytest.approx(shipped.tense_evidence(["untangle"])[0, 0] / 9, rel=1e-5)

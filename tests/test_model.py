@@ -109,3 +109,28 @@ def test_a_tiny_batch_is_learned_by_heart():
 def test_latents_of_hidden_and_cell_stand_side_by_side():
     assert build(CONFIG).latent_total == 4
     assert build(replace(CONFIG, latents="hidden+cell")).latent_total == 8
+
+
+def test_both_ways_of_reading_a_word_agree():
+    """Packed, for a latent of the cell, and not packed, they reach the same hidden state."""
+    model = build(replace(CONFIG, latents="hidden+cell"))
+    words = letters(["go", "understand", "walk"])
+    h0 = torch.randn(1, 3, CONFIG.hidden_size)
+    lengths = (words != PAD).sum(1)
+    packed = model._read(model.encoder, words, lengths, h0, h0)
+    model.latent_count = 1
+    padded = model._read(model.encoder, words, lengths, h0, h0)
+    torch.testing.assert_close(packed[1], padded[1])
+    for row, length in enumerate(lengths):
+        torch.testing.assert_close(packed[0][row, :length], padded[0][row, :length])
+
+
+def test_both_directions_end_at_the_word_s_own_letters():
+    """A bidirectional encoder reads a palindrome alike both ways when both directions share their weights."""
+    model = build(CONFIG)
+    model.encoder_back.load_state_dict(model.encoder.state_dict())
+    words = letters(["noon", "understand"])[:, :-1]
+    words = torch.where(words == EOS, PAD, words)  # without the end, which would break the palindrome
+    memory = model.encode(words, torch.tensor([0, 0])).memory[0, :4]
+    forward, back = memory.chunk(2, 1)
+    torch.testing.assert_close(forward, back.flip(0))

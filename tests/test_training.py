@@ -197,3 +197,25 @@ def test_progress_and_log_tell_what_happened(tmp_path, monkeypatch):
     assert {"loss", "recon", "kl"} <= run.read_progress()[-1].keys()
     assert "started" in run.read_log(100) and "resumed" in run.read_log(100)
     assert run.read_log(1).endswith("finished")
+
+
+def test_bfloat16_trains_with_weights_in_float32(tmp_path):
+    task, run = tiny_task(replace(CONFIG, precision="bfloat16")), new_run(tmp_path)
+    assert fit(task, run) == "finished"
+    losses = [row["loss"] for row in run.read_metrics()]
+    assert losses[-1] < losses[0]
+    assert all(p.dtype == torch.float32 for p in task.model.parameters())
+
+
+def test_auto_precision_follows_the_hardware(tmp_path, monkeypatch):
+    """Where the hardware has bfloat16, auto makes the losses of bfloat16; elsewhere those of float32."""
+
+    def first_loss(precision: str, name: str) -> float:
+        run = new_run(tmp_path / name)
+        fit(tiny_task(replace(CONFIG, epochs=1, precision=precision)), run)
+        return run.read_metrics()[0]["loss"]
+
+    for has, same in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr(training, "multiplies_bfloat16", lambda device, has=has: has)
+        assert first_loss("auto", f"auto {has}") == first_loss(same, same)
+    assert first_loss("float32", "a") != first_loss("bfloat16", "b")

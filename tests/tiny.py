@@ -17,7 +17,9 @@ ROWS = (
     "stop stops stopping stopped,sing sings singing sang,carry carries carrying carried"
 )
 VERBS = [Verb(tuple((word,) for word in row.split())) for row in ROWS.split(",")]
-SIZES = {"hidden_size": 16, "embedding_size": 8, "latent_size": 4, "condition_size": 4}
+SIZES = {
+    "hidden_size": 16, "embedding_size": 8, "latent_size": 4, "condition_size": 4, "state_width": 16,
+}  # fmt: skip
 CONFIG = TenseConfig(
     epochs=4, batch_size=6, train_on="all", invented=0.5, tf_final=0.5, learning_rate=5e-3, **SIZES
 )  # fmt: skip

@@ -137,6 +137,15 @@ class Tense:
             evidence.append(recon - kl_to_standard(encoded.mu, encoded.logvar).sum(1))
         return torch.stack(evidence, 1).cpu().numpy()
 
+    def familiarity(self, words: Sequence[str], tense: int) -> np.ndarray:
+        """The evidence for words of one tense, in nats a letter (the end counts as one): (n,).
+
+        Unlike the probability of an answer, which a decoder that copies is sure of for any letters, it tells verbs
+        from junk.
+        """
+        lengths = np.array([len(word) + 1 for word in words])
+        return self.tense_evidence(words)[:, tense] / lengths
+
     def infer_tense(self, word: str) -> tuple[int, str]:
         """`infer_tenses` of one word."""
         return self.infer_tenses([word])[0]

@@ -1,6 +1,8 @@
-"""Invented regular verbs: the start of one verb joined to the stem end of another that inflects regularly.
+"""Invented verbs: the start of one joined to the stem end of another that inflects regularly, or a prefix before an
+irregular one.
 
-Training on them teaches spelling rather than vocabulary ("data hallucination", Anastasopoulos and Neubig 2019).
+Training on them teaches spelling rather than vocabulary ("data hallucination", Anastasopoulos and Neubig 2019), and
+that a prefix leaves the verb behind it as it was: overtook, because took.
 """
 
 from collections.abc import Sequence
@@ -10,6 +12,7 @@ import torch
 from cvae_core.tense.data import PAST, VOWELS, Verb, is_irregular
 
 SHORTEST, LONGEST = 3, 14
+PREFIXES = ("re", "un", "over", "under", "out", "mis", "fore", "inter", "up", "in", "back", "down", "counter", "pre")
 
 
 def regular_verbs(verbs: Sequence[Verb]) -> list[Verb]:
@@ -19,6 +22,18 @@ def regular_verbs(verbs: Sequence[Verb]) -> list[Verb]:
         for v in verbs
         if len(v.lemma) >= SHORTEST and v.row[PAST].endswith("ed") and not is_irregular(v) and _stem(v.row) > 1
     ]
+
+
+def irregular_verbs(verbs: Sequence[Verb]) -> list[Verb]:
+    """Verbs that a prefix may stand before."""
+    return [v for v in verbs if is_irregular(v) and len(v.lemma) <= LONGEST]
+
+
+def prefixed(irregular: Sequence[Verb], count: int, generator: torch.Generator) -> list[tuple]:
+    """`count` rows of four forms, each a prefix and an irregular verb."""
+    which = torch.randint(len(irregular), (count,), generator=generator).tolist()
+    prefix = torch.randint(len(PREFIXES), (count,), generator=generator).tolist()
+    return [tuple(PREFIXES[p] + word for word in irregular[v].row) for v, p in zip(which, prefix, strict=True)]
 
 
 def _stem(row: Sequence[str]) -> int:

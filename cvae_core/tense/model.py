@@ -55,7 +55,7 @@ class TenseConfig(TrainConfig):
         "aligned (the encoder's output at the letter's own place: English inflects at the end)",
         ("none", "attention", "aligned"),
     )
-    # Training: what the shipped model uses
+    # Training
     epochs: int = option(20, "passes over the data")
     kl_max: float = option(0.3, "largest KL weight")
     kl_ramp: float = option(0.2, "share of each cycle in which the weight rises; it holds for the rest")
@@ -63,7 +63,10 @@ class TenseConfig(TrainConfig):
     pairs: str = option("all", "decode the same tense (reports), or any tense of the verb", ("same", "all"))
     train_on: str = option("train", "the training split of the verbs, or all of them (reports)", ("train", "all"))
     source_dropout: float = option(0.6, "share of real verbs for which the decoder does not see the source word")
-    invented: float = option(0.5, "share of each batch that is invented regular verbs")
+    invented: float = option(0.5, "share of each batch that is invented verbs")
+    prefixed: float = option(
+        0.2, "share of the invented verbs that are a prefix and an irregular verb; the rest are regular"
+    )
     rehearsal: float = option(0.0, "fine-tuning: share of each batch that is verbs the first checkpoint knew")
     repeats: int = option(1, "times that each form is shown in an epoch: more than 1 for short lists")
     length_pool: int = option(0, "batches whose words are sorted by length together, to cut padding; 0 does not")
@@ -88,7 +91,7 @@ class TenseConfig(TrainConfig):
             raise UserError(f"repeats is {self.repeats}: expected at least 1.")
         if self.length_pool < 0:
             raise UserError(f"length_pool is {self.length_pool}: expected 0 or more.")
-        for name in ("source_dropout", "invented", "rehearsal"):
+        for name in ("source_dropout", "invented", "prefixed", "rehearsal"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} is {getattr(self, name)}: expected a share between 0 and 1.")
         if self.prior_share < 0 or not 0 <= self.prior_from <= 1:
@@ -134,7 +137,8 @@ class TenseCVAE(nn.Module):
         if one_hot:
             self.tense_embedding.weight = nn.Parameter(torch.eye(len(TENSES)), requires_grad=False)
         self.encoder_embedding = nn.Embedding(VOCABULARY_SIZE, width)
-        self.encoder = nn.LSTM(width, hidden, batch_first=True, bidirectional=config.bidirectional)
+        self.encoder = nn.LSTM(width, hidden, batch_first=True)
+        self.encoder_back = nn.LSTM(width, hidden, batch_first=True) if config.bidirectional else None
         self.latent_count = 2 if config.latents == "hidden+cell" else 1  # one z, or one each for hidden and cell
         self.to_mu = nn.ModuleList(nn.Linear(directions * hidden, config.latent_size) for _ in range(self.latent_count))
         self.to_logvar = nn.ModuleList(
@@ -180,26 +184,41 @@ class TenseCVAE(nn.Module):
             lengths = lengths + 1
         h0 = self._condition_state(tense)
         c0 = h0 if config.condition_into == "hidden+cell" else torch.zeros_like(h0)
-        packed = pack_padded_sequence(
-            self.encoder_embedding(letters), lengths.cpu(), batch_first=True, enforce_sorted=False
-        )
-        outputs, (h, c) = self.encoder(packed, (h0, c0))
-        h, c = (s.transpose(0, 1).flatten(1) for s in (h, c))  # (B, directions * H)
+        outputs, h, c = self._read(self.encoder, letters, lengths, h0, c0)
+        if self.encoder_back is not None:
+            places = torch.arange(letters.shape[1], device=letters.device)
+            backwards = (lengths[:, None] - 1 - places) % letters.shape[1]  # of a word's letters; padding stays behind
+            read = self._read(self.encoder_back, letters.gather(1, backwards), lengths, h0, c0)
+            h, c = torch.cat([h, read[1]], 1), torch.cat([c, read[2]], 1)
+            if config.source != "none":
+                aligned = read[0].gather(1, backwards[..., None].expand_as(read[0]))
+                outputs = torch.cat([outputs, aligned], 2)
         read = (h, c)[: self.latent_count]
         mu = torch.cat([layer(s) for layer, s in zip(self.to_mu, read, strict=True)], 1)
         logvar = torch.cat([layer(s) for layer, s in zip(self.to_logvar, read, strict=True)], 1)
         memory = None
         if config.source != "none":
-            memory, _ = pad_packed_sequence(outputs, batch_first=True)
+            memory = outputs * (letters != PAD)[..., None]
             if config.encoder_sos:
                 memory = memory[:, 1:]  # back in step with the letters
         return Encoded(mu, logvar, memory)
 
+    def _read(self, lstm: nn.LSTM, letters: Tensor, lengths: Tensor, h0: Tensor, c0: Tensor):
+        """One direction: outputs (B, T, H), and hidden and cell state (B, H) after each word's last letter."""
+        x = self.encoder_embedding(letters)
+        if self.latent_count == 1:
+            # Nobody reads the cell, and the hidden state is the output at the last letter. Not packing the words
+            # trains twice as fast: on a CPU a packed LSTM's backward clears a whole gradient for every letter.
+            outputs, (_, c) = lstm(x, (h0, c0))
+            return outputs, outputs[torch.arange(len(x), device=x.device), lengths - 1], c[0]
+        packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        outputs, (h, c) = lstm(packed, (h0, c0))
+        return pad_packed_sequence(outputs, batch_first=True)[0], h[0], c[0]
+
     def _condition_state(self, tense: Tensor) -> Tensor:
-        """Initial encoder state: zeros, then the tense in the last places (000, 002). (directions, B, H)"""
+        """Initial state of both encoders: zeros, then the tense in the last places (000, 002). (1, B, H)"""
         embedded = self.tense_embedding(tense)
-        state = F.pad(embedded, (self.config.hidden_size - embedded.shape[1], 0))
-        return state.expand(2 if self.config.bidirectional else 1, -1, -1).contiguous()
+        return F.pad(embedded, (self.config.hidden_size - embedded.shape[1], 0))[None]
 
     # --- decoder ------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from cvae_core.latent import kl_to_standard, reparameterize
 from cvae_core.tense import data, metrics, prior
 from cvae_core.tense.data import EOS, PAD, SOS, TENSES, Verb
 from cvae_core.tense.inference import Tense
-from cvae_core.tense.invent import invent, regular_verbs
+from cvae_core.tense.invent import invent, irregular_verbs, prefixed, regular_verbs
 from cvae_core.tense.model import TenseConfig, TenseCVAE, build
 
 VALIDATION_VERBS = 200  # scored at each epoch's end
@@ -71,6 +71,7 @@ class TenseTask:
             prior.add_bank(self.model, len(self.verbs) + len(self.old), self.model.latent_total)
             self.model.to(device)
         self._regular = regular_verbs(self.verbs) if config.invented else []
+        self._irregular = irregular_verbs(self.verbs) if config.invented and config.prefixed else []
         # Every spelling of every form, as one table on the device: (spellings, T).
         verbs = [*self.verbs, *self.old]
         words = [w for verb in verbs for spellings in verb.forms for w in spellings]
@@ -136,7 +137,9 @@ class TenseTask:
     def _batch(self, source, source_tense, target, target_tense, verb, invented, draws, generator) -> Batch:
         if invented:
             verb = F.pad(verb, (0, invented), value=-1)
-            rows = invent(self.verbs, self._regular, invented, generator)
+            irregular = round(invented * self.config.prefixed) if self._irregular else 0
+            rows = invent(self.verbs, self._regular, invented - irregular, generator)
+            rows += prefixed(self._irregular, irregular, generator)
             tense = torch.randint(4, (invented,), generator=generator)
             other = self._targets(tense, generator)
             words = [row[s] for row, s in zip(rows, tense.tolist(), strict=True)]
