@@ -1,14 +1,16 @@
 """Benchmarks: both sides train the same loss, the arithmetic is counted right, the promised ratios hold."""
 
 import os
+from dataclasses import replace
 
 import pytest
 import torch
 
-from benchmarks import train_speed
+from benchmarks import ablation, time_to_mark, train_speed
 from cvae_core.tense.data import PAD, Verb
 from cvae_core.tense.model import build
 from cvae_core.tense.task import Batch, TenseTask
+from tests.tiny import CONFIG, ROWS, VERBS
 
 WALK = Verb((("walk",), ("walks",), ("walking",), ("walked",)))
 
@@ -55,3 +57,25 @@ def test_batches_train_at_least_thirty_times_as_fast():
         torch.set_num_threads(threads)
     assert found["ratio"] >= 30
     assert 0.1 < found["share"] < 1
+
+
+@pytest.mark.parametrize(("mark", "said", "epochs"), [(0.0, "reached in", 1), (2.0, "not reached in", 3)])
+def test_training_to_the_mark_stops_there_or_says_that_it_did_not(monkeypatch, tmp_path, capsys, mark, said, epochs):
+    monkeypatch.setattr(time_to_mark, "GAUSSIAN", mark)
+    monkeypatch.setattr(time_to_mark, "BLEU4", 0.0)
+    monkeypatch.setattr(time_to_mark, "preset", lambda name: replace(CONFIG, epochs=3, invented=0.0))
+    monkeypatch.setattr(torch, "set_num_threads", lambda n: None)
+    (tmp_path / "verbs.txt").write_text(ROWS.replace(",", "\n") + "\n")
+    found = time_to_mark.main(["--data", str(tmp_path / "verbs.txt"), "--device", "cpu"])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[-1].startswith(said) and sum(line.startswith("bleu4") for line in printed) == epochs
+    assert 0 <= found["confirmed"] <= 1 and found["seconds"] > 0
+
+
+def test_an_ablation_row_scores_what_was_held_out_only_where_it_was():
+    config = replace(CONFIG, epochs=1, prior_share=1.0)
+    held_out = ablation.measure(replace(config, train_on="train"), [*VERBS * 20], "cpu")
+    all_seen = ablation.measure(config, VERBS, "cpu")
+    assert set(held_out) - set(all_seen) == {"accuracy"}
+    assert "| – |" in ablation.line("row", all_seen)
+    assert ablation.line("row", held_out).count("|") == len(ablation.COLUMNS) + 2
