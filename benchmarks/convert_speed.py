@@ -11,14 +11,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
 from benchmarks import machine, table
 from cvae_core.checkpoint import ROOT
+from cvae_core.tense.batch import GROUP
 from cvae_core.tense.data import DIRECTIONS, TENSES, load_lexicon, select_split
 from cvae_core.tense.inference import Tense, load
+from cvae_core.tense.model import TenseCVAE
 
 REPEATS = 200
 
@@ -51,6 +55,59 @@ def convert_rate(tense: Tense, rows: int) -> float:
     return rows / (time.perf_counter() - began)
 
 
+def product_share(tense: Tense, rows: int, turns: int = 3) -> float:
+    """The time of the matrix products that a file's conversions need, as a share of the model's time for them.
+
+    Groups of words of like length, as `convert --file` makes them; both sides take turns on each group. Only what the
+    words need is counted: their own letters, not the padding.
+    """
+    jobs = sorted(tasks(rows), key=lambda job: len(job[0]))
+    model_time = product_time = 0.0
+    for start in range(0, rows, GROUP):
+        words, sources, targets = zip(*jobs[start : start + GROUP], strict=True)
+        letters = [len(c.form) + 1 for c in tense.convert(words, sources, targets)]
+        products = matrix_products(tense.model, sum(len(w) + 1 for w in words), sum(letters), len(words))
+        model_times, product_times = [], []
+        for _ in range(turns):
+            model_times.append(seconds(lambda: tense.convert(words, sources, targets)))  # noqa: B023
+            product_times.append(seconds(lambda: [x @ w for x, w, n in products for _ in range(n)]))  # noqa: B023
+        model_time += min(model_times)
+        product_time += min(product_times)
+    return product_time / model_time
+
+
+def matrix_products(model: TenseCVAE, read: int, written: int, words: int) -> list[tuple]:
+    """Inputs, weights and number of products for words of `read` letters in all and answers of `written`.
+
+    What a layer reads at every letter at once is one product; what goes from letter to letter is one for each place.
+    """
+
+    def product(layer: Tensor, rows: int) -> tuple[Tensor, Tensor]:
+        return torch.randn(rows, layer.shape[1]), layer.detach().t()
+
+    def places(letters: int) -> int:
+        return max(1, round(letters / words))
+
+    found = []
+    for encoder in filter(None, (model.encoder, model.encoder_back)):
+        found.append((*product(encoder.weight_ih_l0, read), 1))
+        found.append((*product(encoder.weight_hh_l0, words), places(read)))
+    if model.see is not None:
+        found.append((*product(model.see.weight, read), 1))
+    to_z = [layer for layer in (*model.to_mu, *model.to_logvar)]
+    to_state = [m for net in (model.to_hidden, model.to_cell) if net for m in net.modules() if isinstance(m, nn.Linear)]
+    found += [(*product(layer.weight, words), 1) for layer in to_z + to_state]
+    for weight in (model.decoder.weight_ih_l0, model.decoder.weight_hh_l0, model.out.weight):
+        found.append((*product(weight, words), places(written)))
+    return found
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
 def file_rate(checkpoint: str, rows: int) -> float:
     """Words a second of `convert --file`, the whole command from start-up to the last row."""
     with tempfile.TemporaryDirectory() as folder:
@@ -79,11 +136,13 @@ def main() -> None:
     torch.set_num_threads(1)
     milliseconds = verb_milliseconds(tense)
     torch.set_num_threads(os.cpu_count() or 1)
+    share = product_share(tense, args.rows)
     on_list, on_file = convert_rate(tense, args.rows), file_rate(args.checkpoint, args.rows)
     print(machine())
     print(table([
         (f"one verb in four tenses, one thread, median of {REPEATS}", f"{milliseconds:.1f} ms"),
         (f"Tense.convert, {args.rows:,} words, all cores", f"{on_list:,.0f} words/s"),
+        ("share of the rate of the model's own matrix products", f"{share:.0%}"),
         (f"convert --file, {args.rows:,} rows, start-up included", f"{on_file:,.0f} words/s"),
     ]))  # fmt: skip
 
