@@ -15,7 +15,8 @@ import torch
 from cvae_core import runs
 from cvae_core.tense import data, metrics
 from cvae_core.tense.inference import load
-from cvae_core.tense.session import prepare, train
+from cvae_core.tense.session import prepare
+from cvae_core.training import train
 
 COUNT = 50
 

@@ -23,7 +23,8 @@ from cvae_core import checkpoint, runs
 from cvae_core.runs import Run
 from cvae_core.tense import data, metrics
 from cvae_core.tense.inference import load
-from cvae_core.tense.session import prepare, reopen, train
+from cvae_core.tense.session import prepare, reopen
+from cvae_core.training import train
 
 BATCH = {"batch_size": 8}
 # 000 averages over letters and so takes steps an eighth as long as the others': here the rate grows with the batch.

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from cvae_core.errors import UserError
 
-SYSTEMS = ("tense",)
+SYSTEMS = ("tense", "digits")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -34,6 +34,10 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+VERBS_DATA = "file of verbs, four forms a line; the built-in lexicon when not given"
+DIGITS_DATA = "folder of MNIST's IDX files, or openml to download it; scikit-learn's small digits when not given"
 
 
 class Parser(argparse.ArgumentParser):
@@ -67,8 +71,10 @@ def build_parser(argv: list[str]) -> Parser:
     interpolate.add_argument("--refine", type=int, default=0, metavar="K")
     _model_options(interpolate, run_interpolate)
 
-    evaluate = commands.add_parser("evaluate", help="every score of a checkpoint")
-    evaluate.add_argument("system", choices=SYSTEMS)
+    systems = commands.add_parser("evaluate", help="every score of a checkpoint").add_subparsers(
+        required=True, metavar="system"
+    )
+    evaluate = systems.add_parser("tense", help="conversion of unseen verbs, random z, trust in the answers")
     evaluate.add_argument("--lexicon", help="file of verbs, four forms a line, instead of the built-in lexicon")
     evaluate.add_argument("--pairs", help="file of pairs for BLEU-4 instead of the course's ten")
     evaluate.add_argument("--split", default="test", choices=("train", "validation", "test", "all"))
@@ -78,22 +84,27 @@ def build_parser(argv: list[str]) -> Parser:
     evaluate.add_argument("--own", type=int, help="how many of the verbs trained on are scored (all)")
     evaluate.add_argument("--compare", action="store_true", help="add the baselines")
     _model_options(evaluate, run_evaluate)
+    evaluate = systems.add_parser("digits", help="likelihood of the hidden quadrants of test images")
+    evaluate.add_argument("--data", help=DIGITS_DATA)
+    evaluate.add_argument("--seed", type=_seed, default=0, help="of the draws")
+    evaluate.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all cores)")
+    _model_options(evaluate, run_evaluate_digits, "digits")
 
     train = commands.add_parser("train", help="train a model", argument_default=argparse.SUPPRESS)
     train.add_argument("system", choices=SYSTEMS)
     train.add_argument("--preset", help="named configuration; flags below change single fields of it")
-    train.add_argument("--data", help="file of verbs, four forms a line; the built-in lexicon when not given")
+    train.add_argument("--data", help=f"tense: {VERBS_DATA}; digits: {DIGITS_DATA}")
     train.add_argument("--device", choices=("auto", "cpu", "cuda"))
     train.add_argument("--threads", type=int, help="CPU threads (default 1)")
     train.add_argument("--out", help="name under which the kept weights go to checkpoints/")
     train.add_argument("--resume", metavar="RUN", help="go on with a stopped or interrupted run")
-    train.add_argument("--init", metavar="CHECKPOINT", help="start from its weights")
+    train.add_argument("--init", metavar="CHECKPOINT", help="tense: start from its weights")
     train.set_defaults(run=run_train)
 
     sweep = commands.add_parser(
         "sweep", help="train every point of a grid or of a search", argument_default=argparse.SUPPRESS
     )
-    sweep.add_argument("system", choices=SYSTEMS)
+    sweep.add_argument("system", choices=("tense",))
     sweep.add_argument("--study", required=True, help="its name; alone, to go on with one that exists")
     sweep.add_argument("--storage", help="database URL, such as postgresql://…; runs/sweeps.db when not given")
     sweep.add_argument("--grid", nargs="+", metavar="FIELD=V,V", help="values of config fields; all combinations run")
@@ -104,14 +115,14 @@ def build_parser(argv: list[str]) -> Parser:
     sweep.add_argument("--workers", type=_whole, help="processes on this machine (default 1)")
     sweep.add_argument("--metric", help="what a point is judged by after its last epoch, more is better (score)")
     sweep.add_argument("--preset", help="named configuration that the points change")
-    sweep.add_argument("--data", help="file of verbs, four forms a line; the built-in lexicon when not given")
+    sweep.add_argument("--data", help=VERBS_DATA)
     sweep.add_argument("--device", choices=("auto", "cpu", "cuda"))
     sweep.add_argument("--json", action="store_true", help="print the results as JSON")
     sweep.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)  # be a worker
     sweep.set_defaults(run=run_sweep)
     for command, parser_of in (("train", train), ("sweep", sweep)):
         if argv[:1] == [command]:  # the fields' flags need torch; no other command waits for it
-            _field_options(parser_of)
+            _field_options(parser_of, argv[1] if len(argv) > 1 else "")
 
     runs = commands.add_parser("runs", help="list training runs")
     runs.add_argument("--json", action="store_true")
@@ -119,17 +130,26 @@ def build_parser(argv: list[str]) -> Parser:
     return parser
 
 
-def _model_options(parser: argparse.ArgumentParser, run) -> None:
-    parser.add_argument("--checkpoint", default="tense", help="name in checkpoints/, file, or run folder")
+def _model_options(parser: argparse.ArgumentParser, run, checkpoint: str = "tense") -> None:
+    parser.add_argument("--checkpoint", default=checkpoint, help="name in checkpoints/, file, or run folder")
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(run=run)
 
 
-def _field_options(parser: argparse.ArgumentParser) -> None:
+def _config_of(system: str) -> type:
+    if system == "digits":
+        from cvae_core.digits.model import DigitsConfig
+
+        return DigitsConfig
     from cvae_core.tense.model import TenseConfig
 
-    group = parser.add_argument_group("config fields")
-    for f in fields(TenseConfig):
+    return TenseConfig
+
+
+def _field_options(parser: argparse.ArgumentParser, system: str) -> None:
+    config = _config_of(system)
+    group = parser.add_argument_group(f"fields of {config.__name__}")
+    for f in fields(config):
         flag, text = "--" + f.name.replace("_", "-"), f"{f.metadata['help']} [{f.default}]".replace("%", "%%")
         if isinstance(f.default, bool):
             group.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
@@ -302,9 +322,20 @@ def run_evaluate(args) -> None:
     _print_json(scores) if args.json else print(as_table(scores))
 
 
+def run_evaluate_digits(args) -> None:
+    import torch
+
+    from cvae_core.digits import data
+    from cvae_core.digits.inference import load
+    from cvae_core.digits.metrics import as_table, evaluate
+
+    torch.set_num_threads(_in_range("threads", args.threads, 1, 1024))
+    scores = evaluate(load(args.checkpoint), data.load(args.data), args.seed)
+    _print_json(scores) if args.json else print(as_table(scores))
+
+
 def run_train(args) -> None:
     from cvae_core import checkpoint
-    from cvae_core.tense.session import prepare, reopen, train
 
     given = vars(args)
     out = given.get("out")
@@ -313,17 +344,13 @@ def run_train(args) -> None:
     import torch
 
     torch.set_num_threads(_in_range("threads", given.get("threads", 1), 1, 1024))
-    from cvae_core.tense.model import TenseConfig
+    from cvae_core.training import train
 
-    overrides = {f.name: given[f.name] for f in fields(TenseConfig) if f.name in given}
-    if "resume" in given:
-        if overrides or given.keys() & {"preset", "data", "init"}:
-            raise UserError("--resume goes on with the run's own config and data: leave out other settings.")
-        task, run = reopen(given["resume"], given.get("device"))
-    else:
-        verbs, name = _read_verbs(given["data"]) if "data" in given else (None, "lexicon")
-        task, run = prepare(given.get("preset"), overrides, verbs, name, given.get("device", "auto"), given.get("init"))
-    print(f"Run {run.id}: {len(task.verbs)} verbs on {task.device}", flush=True)
+    overrides = {f.name: given[f.name] for f in fields(_config_of(given["system"])) if f.name in given}
+    if "resume" in given and (overrides or given.keys() & {"preset", "data", "init"}):
+        raise UserError("--resume goes on with the run's own config and data: leave out other settings.")
+    task, run, data = (_digits_task if given["system"] == "digits" else _tense_task)(given, overrides)
+    print(f"Run {run.id}: {data} on {task.device}", flush=True)
     with _stop_signals() as stopped, _progress(task.steps_per_epoch() * task.config.epochs, "batches") as bar:
 
         def show(event: dict) -> None:
@@ -349,6 +376,30 @@ def run_train(args) -> None:
             checkpoint.CHECKPOINTS / f"{out}.safetensors", (run.path / "best.safetensors").read_bytes()
         )
         print(f"Saved as checkpoint {out}")
+
+
+def _tense_task(given: dict, overrides: dict) -> tuple:
+    """The task, its run, and what it trains on."""
+    from cvae_core.tense.session import prepare, reopen
+
+    if "resume" in given:
+        task, run = reopen(given["resume"], given.get("device"))
+    else:
+        verbs, name = _read_verbs(given["data"]) if "data" in given else (None, "lexicon")
+        task, run = prepare(given.get("preset"), overrides, verbs, name, given.get("device", "auto"), given.get("init"))
+    return task, run, f"{len(task.verbs)} verbs"
+
+
+def _digits_task(given: dict, overrides: dict) -> tuple:
+    from cvae_core.digits.session import prepare, reopen
+
+    if "init" in given:
+        raise UserError("--init is for verbs: digits are trained from the beginning.")
+    if "resume" in given:
+        task, run = reopen(given["resume"], given.get("device"))
+    else:
+        task, run = prepare(given.get("preset"), overrides, given.get("data"), given.get("device", "auto"))
+    return task, run, f"{len(task.train.pixels):,} images of {task.digits.name}"
 
 
 def _read_verbs(path: str):

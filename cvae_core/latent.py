@@ -1,5 +1,7 @@
 """Diagonal Gaussians and paths between points of a latent space: pure functions of tensors."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -13,6 +15,22 @@ def reparameterize(mu: Tensor, logvar: Tensor, generator: torch.Generator | None
 def kl_to_standard(mu: Tensor, logvar: Tensor) -> Tensor:
     """KL(N(mu, sigma^2) || N(0, I)) in nats for each dimension (source 000, section 3, with its missing 1/2)."""
     return 0.5 * (mu.square() + logvar.exp() - 1 - logvar)
+
+
+def kl_between(mu_q: Tensor, logvar_q: Tensor, mu_p: Tensor, logvar_p: Tensor) -> Tensor:
+    """KL(N(mu_q, sigma_q^2) || N(mu_p, sigma_p^2)) in nats for each dimension."""
+    ratio = torch.exp(logvar_q - logvar_p)
+    return 0.5 * ((mu_q - mu_p).square() * torch.exp(-logvar_p) + ratio - 1 + logvar_p - logvar_q)
+
+
+def log_normal(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+    """log N(z; mu, sigma^2), summed over the last dimension."""
+    return -0.5 * ((z - mu).square() * torch.exp(-logvar) + logvar + math.log(2 * math.pi)).sum(-1)
+
+
+def log_mean_exp(values: Tensor, dim: int) -> Tensor:
+    """log of the mean of exp(values), without leaving log space."""
+    return torch.logsumexp(values, dim) - math.log(values.shape[dim])
 
 
 def product_of_experts(mu: Tensor, logvar: Tensor, dim: int) -> tuple[Tensor, Tensor]:

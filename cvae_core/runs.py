@@ -160,6 +160,17 @@ def find(run_id: str, root: Path | None = None) -> Run:
     raise UserError(f"There is no run {run_id!r}: `python -m cvae_core runs` lists them.")
 
 
+def find_unfinished(run_id: str, system: str) -> Run:
+    """A run of a system that can be resumed."""
+    run = find(run_id)
+    if run.state in ("finished", "running", "queued"):
+        raise UserError(f"Run {run_id} is {run.state}: only a stopped, interrupted or failed run can be resumed.")
+    other = run.read_config().get("system")
+    if other != system:
+        raise UserError(f"Run {run_id} is of {other}, not of {system}.")
+    return run
+
+
 def list_runs(root: Path | None = None) -> list[Run]:
     """Runs in a folder, newest first."""
     root = root or RUNS

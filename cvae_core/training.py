@@ -236,6 +236,19 @@ def fit(
     return ended
 
 
+def train(
+    task: Task,
+    run: Run,
+    stopped: Callable[[], bool],
+    on_event: Callable[[dict[str, Any]], None] = lambda event: None,
+) -> str:
+    """`fit` from where the run stands, with an error that names the run."""
+    try:
+        return fit(task, run, run.resumable, stopped, on_event)
+    except UserError as error:
+        raise UserError(f"{error} (run {run.id})") from None
+
+
 class Stopped(Exception):
     """Work was cut short because it was asked to stop."""
 

@@ -23,8 +23,8 @@ from cvae_core.tense.data import TENSES, VerbFile
 from cvae_core.tense.evaluate import MARKS, scorecard
 from cvae_core.tense.model import TenseConfig
 from cvae_core.tense.presets import PRESETS, preset
-from cvae_core.tense.session import MODEL_FIELDS, prepare, reopen, train
-from cvae_core.training import describe_device, pick_device
+from cvae_core.tense.session import MODEL_FIELDS, prepare, reopen
+from cvae_core.training import describe_device, pick_device, train
 
 SCRATCH, LEXICON, OWN = "random weights", "The built-in dictionary", "My own verbs"
 MAX_VERBS = 20_000

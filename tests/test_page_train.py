@@ -10,7 +10,8 @@ from streamlit.testing.v1 import AppTest
 from cvae_core import runs
 from cvae_core.jobs import Jobs
 from cvae_core.tense import data
-from cvae_core.tense.session import prepare, train
+from cvae_core.tense.session import prepare
+from cvae_core.training import train
 from tests.tiny import SIZES, VERBS
 
 PAGE = Path(__file__).parent.parent / "pages" / "train.py"

@@ -13,7 +13,7 @@ from cvae_core.tense.inference import Tense, load
 from cvae_core.tense.model import TenseConfig
 from cvae_core.tense.presets import preset
 from cvae_core.tense.task import TenseTask
-from cvae_core.training import Stopped, config_from_dict, fit, pick_device
+from cvae_core.training import Stopped, config_from_dict, pick_device, train
 
 # Fields that decide the shapes of the weights: training from a checkpoint takes them from it.
 MODEL_FIELDS = (
@@ -65,12 +65,8 @@ def prepare(
 
 def reopen(run_id: str, device: str | None = None) -> tuple[TenseTask, Run]:
     """The task of a stopped, interrupted or failed run, on the device that it began on or another."""
-    run = runs.find(run_id)
-    if run.state in ("finished", "running", "queued"):
-        raise UserError(f"Run {run_id} is {run.state}: only a stopped, interrupted or failed run can be resumed.")
+    run = runs.find_unfinished(run_id, "tense")
     saved = run.read_config()
-    if saved.get("system") != "tense":
-        raise UserError(f"Run {run_id} is of {saved.get('system')}, not of tense.")
     start = load(str(run.path / "init.safetensors")) if saved.get("init") else None
     return _task(saved | ({"device": device} if device else {}), start), run
 
@@ -84,19 +80,6 @@ def _task(saved: dict[str, Any], start: Tense | None) -> TenseTask:
     if start:
         task.model.load_state_dict(start.model.state_dict())
     return task
-
-
-def train(
-    task: TenseTask,
-    run: Run,
-    stopped: Callable[[], bool],
-    on_event: Callable[[dict], None] = lambda event: None,
-) -> str:
-    """`fit` from where the run stands, with an error that names the run."""
-    try:
-        return fit(task, run, run.resumable, stopped, on_event)
-    except UserError as error:
-        raise UserError(f"{error} (run {run.id})") from None
 
 
 def train_point(

@@ -1,0 +1,1 @@
+"""Digits: structured prediction with conditional VAEs (Sohn, Lee and Yan 2015) and the label-conditioned CVAE."""

@@ -1,0 +1,201 @@
+"""Digits of 28 x 28 grey levels: MNIST from its IDX files, or scikit-learn's small digits enlarged to that size.
+
+Quadrants are numbered 0 top left, 1 top right, 2 bottom left, 3 bottom right; `seen` names those that a model is shown.
+"""
+
+import gzip
+import struct
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cvae_core.errors import UserError
+
+SIDE = 28
+PIXELS = SIDE * SIDE
+QUADRANTS = 4
+LABELS = 10
+# Sohn et al. 2015, section 5.1, by how many quadrants are seen.
+TASKS = {
+    "1": (False, False, True, False),  # bottom left
+    "2": (True, False, True, False),  # left half
+    "3": (True, True, True, False),  # all but bottom right
+}
+BOX = 20  # MNIST fits its digits into 20 x 20 before it centres them
+HELD_OUT = 10_000  # of MNIST's training images, for validation
+
+
+class Images(NamedTuple):
+    pixels: Tensor  # (n, 784) bytes
+    labels: Tensor  # (n,)
+
+
+class Digits(NamedTuple):
+    """A data set with its splits; every choice is made on `validation`."""
+
+    name: str
+    train: Images
+    validation: Images
+    test: Images
+
+
+# --- loading --------------------------------------------------------------------------------------------------------
+
+
+def load(source: str | None = None) -> Digits:
+    """MNIST from a folder; `openml` downloads it through scikit-learn; None is scikit-learn's small digits."""
+    if source is None:
+        return small_digits()
+    return download() if source == "openml" else read_mnist(source)
+
+
+def read_mnist(folder: str | Path) -> Digits:
+    """MNIST from its four IDX files, gzip or not; the last 10,000 training images (or a sixth) are for validation."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {folder}: expected one with MNIST's four IDX files.")
+    parts = {name: _read_pair(folder, name) for name in ("train", "t10k")}
+    return _split("MNIST", *parts["train"], *parts["t10k"])
+
+
+def _split(name: str, pixels: np.ndarray, labels: np.ndarray, test_pixels: np.ndarray, test_labels: np.ndarray):
+    held_out = min(HELD_OUT, len(pixels) // 6)
+    first = len(pixels) - held_out
+    images = [(pixels[:first], labels[:first]), (pixels[first:], labels[first:]), (test_pixels, test_labels)]
+    return Digits(name, *(Images(_flat(p), torch.from_numpy(np.array(n)).long()) for p, n in images))
+
+
+def _flat(pixels: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.array(pixels)).view(len(pixels), PIXELS)
+
+
+def _read_pair(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
+    pixels, labels = read_idx(_find(folder, f"{name}-images", 3)), read_idx(_find(folder, f"{name}-labels", 1))
+    if pixels.shape[1:] != (SIDE, SIDE):
+        raise UserError(f"{name}-images holds arrays of {pixels.shape[1:]}: expected images of 28 x 28.")
+    if labels.ndim != 1 or len(labels) != len(pixels):
+        raise UserError(f"{name}-labels holds {labels.shape} labels for {len(pixels)} images: expected one each.")
+    if len(labels) < 6 or labels.max() >= LABELS:
+        raise UserError(f"{name}-labels: expected at least 6 labels from 0 to 9.")
+    return pixels, labels
+
+
+def _find(folder: Path, name: str, dimensions: int) -> Path:
+    for dot in "-.":  # both spellings are in use
+        for end in ("", ".gz"):
+            path = folder / f"{name}{dot}idx{dimensions}-ubyte{end}"
+            if path.is_file():
+                return path
+    raise UserError(
+        f"{folder} holds no {name}-idx{dimensions}-ubyte, with .gz or without: expected MNIST's four files."
+    )
+
+
+def read_idx(path: str | Path) -> np.ndarray:
+    """The bytes of an IDX file, gzip or not, in their shape; anything else is a `UserError` that says what was read."""
+    path = Path(path)
+    try:
+        raw = path.read_bytes()
+        content = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    except (OSError, EOFError) as error:
+        raise UserError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from None
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != 8 or not 1 <= content[3] <= 3:
+        raise UserError(f"{path} is not an IDX file of bytes: expected it to begin with 0 0 8 and 1 to 3 dimensions.")
+    start = 4 + 4 * content[3]
+    if len(content) < start:
+        raise UserError(f"{path} ends within its header.")
+    shape = struct.unpack(f">{content[3]}I", content[4:start])
+    expected = int(np.prod(shape, dtype=object))
+    if len(content) - start != expected:
+        raise UserError(f"{path} holds {len(content) - start} bytes of data: its header says {expected}.")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+def download() -> Digits:
+    """MNIST by way of scikit-learn, which keeps it in its own data folder; needs the network once."""
+    from sklearn.datasets import fetch_openml
+
+    try:
+        pixels, labels = fetch_openml("mnist_784", version=1, return_X_y=True, as_frame=False, parser="liac-arff")
+    except OSError as error:
+        raise UserError(f"Cannot download MNIST: {error}.") from None
+    pixels, labels = pixels.astype(np.uint8), labels.astype(np.int64)
+    return _split("MNIST", pixels[:60_000], labels[:60_000], pixels[60_000:], labels[60_000:])
+
+
+@cache
+def small_digits() -> Digits:
+    """scikit-learn's 1,797 digits of 8 x 8, enlarged to MNIST's box and centred; in a fixed random order."""
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    grey = torch.from_numpy(found.images).float()[:, None] * (255 / 16)
+    box = F.interpolate(grey, size=(BOX, BOX), mode="bicubic", align_corners=False).clamp(0, 255)
+    pixels = F.pad(box, [(SIDE - BOX) // 2] * 4)[:, 0].round().to(torch.uint8).numpy()
+    order = torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0)).numpy()
+    pixels, labels = pixels[order], found.target[order]
+    test = len(pixels) // 6
+    return _split("scikit-learn's digits", pixels[test:], labels[test:], pixels[:test], labels[:test])
+
+
+# --- pictures of users ----------------------------------------------------------------------------------------------
+
+
+def centre(picture: np.ndarray) -> Tensor:
+    """Any grey picture (h, w) as MNIST shows digits: white on black, in a box of 20, centred by its mass; (784,) bytes.
+
+    A picture of 28 x 28 that is dark at its border is taken as it is.
+    """
+    grey = torch.from_numpy(np.array(picture, np.float32))
+    if grey.ndim != 2 or min(grey.shape) < 1:
+        raise UserError("Expected a picture with rows and columns of grey.")
+    border = torch.cat([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    if border.median() > 127:
+        grey = 255 - grey  # dark ink on paper
+    elif tuple(grey.shape) == (SIDE, SIDE):
+        return grey.flatten().to(torch.uint8)
+    ink = grey > 64
+    if not bool(ink.any()):
+        raise UserError("The picture is empty: expected a digit on a plain ground.")
+    rows, columns = ink.any(1).nonzero()[:, 0], ink.any(0).nonzero()[:, 0]
+    grey = grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    scale = BOX / max(grey.shape)
+    size = [max(1, round(n * scale)) for n in grey.shape]
+    small = F.interpolate(grey[None, None], size=size, mode="bilinear", antialias=True, align_corners=False)[0, 0]
+    mass = small.sum()
+    place = [
+        int(torch.round((SIDE - 1) / 2 - (small.sum(1 - axis) * torch.arange(size[axis])).sum() / mass))
+        for axis in (0, 1)
+    ]
+    top, left = (min(max(p, 0), SIDE - n) for p, n in zip(place, size, strict=True))
+    canvas = torch.zeros(SIDE, SIDE)
+    canvas[top : top + size[0], left : left + size[1]] = small
+    return canvas.round().clamp(0, 255).flatten().to(torch.uint8)
+
+
+# --- quadrants ------------------------------------------------------------------------------------------------------
+
+
+def pixel_mask(seen: Tensor) -> Tensor:
+    """Which pixels belong to the quadrants seen: (..., 4) bool -> (..., 784) bool."""
+    halves = seen.reshape(*seen.shape[:-1], 2, 2)
+    half = SIDE // 2
+    return halves.repeat_interleave(half, -2).repeat_interleave(half, -1).flatten(-2)
+
+
+def parse_seen(text: str) -> tuple[bool, ...]:
+    """Quadrants by their numbers, such as `02` for the left half; empty sees nothing."""
+    if not set(text) <= set("0123") or len(set(text)) == QUADRANTS:
+        raise UserError(f"{text!r} does not name the quadrants seen: expected some of 0, 1, 2 and 3, not all.")
+    return tuple(str(q) in text for q in range(QUADRANTS))
+
+
+def hidden_choices() -> Sequence[tuple[bool, ...]]:
+    """Every choice of quadrants that hides at least one."""
+    return [tuple(bool(n >> q & 1) for q in range(QUADRANTS)) for n in range(2**QUADRANTS - 1)]
