@@ -119,9 +119,8 @@ def ship(row: Row, run: Run) -> None:
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     shutil.copy(run.path / "metrics.jsonl", folder / "metrics.jsonl")
     if row.name in SHIPPED:
-        tensors, metadata = checkpoint.read(run.path / "best.safetensors")
-        halves = {name: tensor.half() for name, tensor in tensors.items()}
-        checkpoint.write(checkpoint.CHECKPOINTS / f"{short(row.name)}.safetensors", halves, metadata)
+        weights = checkpoint.CHECKPOINTS / f"{short(row.name)}.safetensors"
+        checkpoint.copy(run.path / "best.safetensors", weights, half=True)
 
 
 # --- what the reports say in words ----------------------------------------------------------------------------------

@@ -71,6 +71,14 @@ def read(path: str | Path, device: torch.device | str = "cpu") -> tuple[dict[str
     return {name: t.to(device) for name, t in tensors.items()}, metadata
 
 
+def copy(source: Path, target: Path, half: bool = False) -> None:
+    """Copy a checkpoint; `half` stores its weights in half precision, which models read as well."""
+    if not half:
+        return write_atomic(target, source.read_bytes())
+    tensors, metadata = read(source)
+    return write(target, {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}, metadata)
+
+
 def _digest(tensors: dict[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(tensors):

@@ -77,3 +77,16 @@ def test_the_shipped_model_is_listed_and_small():
     assert "tense" in checkpoint.available("tense")
     assert checkpoint.find("tense").stat().st_size < 12 * 2**20
     assert not any(Path(checkpoint.CHECKPOINTS).glob(".*tmp"))
+
+
+def test_a_copy_in_half_precision_is_half_as_large_and_nearly_the_same(tmp_path):
+    whole, half = tmp_path / "whole.safetensors", tmp_path / "half.safetensors"
+    weights = torch.randn(100, 100)
+    checkpoint.write(whole, {"weights": weights, "count": torch.tensor([3])}, {"system": "tense"})
+    checkpoint.copy(whole, half, half=True)
+    tensors, metadata = checkpoint.read(half)
+    torch.testing.assert_close(tensors["weights"].float(), weights, rtol=1e-3, atol=1e-5)
+    assert metadata["system"] == "tense" and tensors["count"].tolist() == [3]
+    assert half.stat().st_size < 0.6 * whole.stat().st_size
+    checkpoint.copy(half, whole)
+    assert whole.read_bytes() == half.read_bytes()
