@@ -8,6 +8,7 @@ PAGES = {
         "home": "Home",
         "convert": "Convert",
         "latent": "Latent space",
+        "digits": "Digits",
         "curves": "Curves",
         "train": "Train",
         "theory": "Theory",

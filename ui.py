@@ -6,6 +6,7 @@ import streamlit as st
 import torch
 
 from cvae_core import checkpoint, runs
+from cvae_core.digits import model as digits
 from cvae_core.errors import UserError
 from cvae_core.tense import inference
 
@@ -39,9 +40,22 @@ def read_scores() -> dict:
     return json.loads((checkpoint.ROOT / "assets" / "tense.json").read_text())
 
 
-def model_names() -> list[str]:
-    """The shipped tense models, the best first, then those of finished runs, newest first."""
-    return sorted(checkpoint.available("tense"), key=lambda n: (n != "tense", n)) + runs.finished("tense")
+def load_digits(name: str) -> digits.QuadrantCVAE | digits.LabelCVAE:
+    """A model of digits, like `load_model`."""
+    path = runs.find_weights(name)
+    return _load_digits(str(path), path.stat().st_mtime)
+
+
+@st.cache_resource(max_entries=6, show_spinner="Loading the model…")
+def _load_digits(path: str, modified: float) -> digits.QuadrantCVAE | digits.LabelCVAE:
+    from cvae_core.digits import inference
+
+    return inference.load(path)
+
+
+def model_names(system: str = "tense") -> list[str]:
+    """The shipped models of a system, the best first, then those of finished runs, newest first."""
+    return sorted(checkpoint.available(system), key=lambda n: (n != system, n)) + runs.finished(system)
 
 
 def pick_model(label: str, key: str, none: str | None = None) -> inference.Tense | None:

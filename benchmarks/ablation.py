@@ -35,12 +35,14 @@ COURSE_ROWS = {
     "course: all parts": {},
     "course: no prior matching": {"prior_share": 0.0},
     "course: tense in the first state only": {"decoder_condition": "state"},
+    "course: no agreement between tenses": {"consistency": 0.0},
     "course: one layer from z": {"state_layers": 1},
     "course: each form to itself only": {"pairs": "same"},
 }
 LEXICON_ROWS = {
     "lexicon: all parts": {},
     "lexicon: no prior matching": {"prior_share": 0.0},
+    "lexicon: no agreement between tenses": {"consistency": 0.0},
     "lexicon: source word always seen": {"source_dropout": 0.0},
     "lexicon: source word never seen": {"source": "none"},
     "lexicon: no prefixed irregular verbs": {"prefixed": 0.0},

@@ -11,14 +11,13 @@ to assets/reports.json, the runs' logs to assets/runs/, one set of weights a rep
 
 import argparse
 import json
-import shutil
 import statistics
 import sys
 from typing import NamedTuple
 
 import torch
 
-from benchmarks import machine
+from benchmarks import machine, ship_log
 from cvae_core import checkpoint, runs
 from cvae_core.runs import Run
 from cvae_core.tense import data, metrics
@@ -113,11 +112,7 @@ def measure(row: Row, run: Run, unseen: list) -> dict:
 
 def ship(row: Row, run: Run) -> None:
     """The log without the user's verbs, and for one run a report its weights in half precision (4 MB is the limit)."""
-    folder = checkpoint.ROOT / "assets" / "runs" / row.name
-    folder.mkdir(parents=True, exist_ok=True)
-    config = {name: value for name, value in run.read_config().items() if name != "verbs"}
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    shutil.copy(run.path / "metrics.jsonl", folder / "metrics.jsonl")
+    ship_log(run, row.name)
     if row.name in SHIPPED:
         weights = checkpoint.CHECKPOINTS / f"{short(row.name)}.safetensors"
         checkpoint.copy(run.path / "best.safetensors", weights, half=True)

@@ -45,6 +45,10 @@ def train_batched(task: TenseTask, optimizer: torch.optim.Optimizer, turn: int) 
     return words
 
 
+def first(batch: Batch, words: int) -> Batch:
+    return batch._replace(**{name: part[:words] for name, part in batch._asdict().items() if torch.is_tensor(part)})
+
+
 def train_word_by_word(model: TenseCVAE, optimizer: torch.optim.Optimizer, batch: Batch) -> int:
     """The same loss as the reports compute it: one word, one LSTM step a letter, one update a word."""
     for letters, tense in zip(batch.target, batch.target_tense, strict=True):
@@ -106,7 +110,7 @@ def measure(rounds: int = 5) -> dict[str, float]:
     turns = []
     for turn in range(-1, rounds):  # the first warms up
         words = next(task.batches(turn + 1, generator_at(0, turn + 1, -1)))
-        words = Batch(*(column[:LOOP_WORDS] for column in words))
+        words = first(words, LOOP_WORDS)
         loop_rate = LOOP_WORDS / _seconds(lambda words=words: train_word_by_word(loop, loop_optimizer, words))
         seconds = _seconds(lambda turn=turn: train_batched(task, optimizer, turn + 1))
         rate = 4 * len(verbs) / seconds

@@ -41,6 +41,14 @@ class Run:
     def read_config(self) -> dict[str, Any]:
         return self._read_json("config.json")
 
+    @property
+    def system(self) -> str | None:
+        """What it trains, or None when its config cannot be read."""
+        try:
+            return self.read_config().get("system")
+        except UserError:
+            return None
+
     def read_status(self) -> dict[str, Any]:
         """The status as written, except that a run whose process is gone is `interrupted`."""
         if not (self.path / "status.json").exists():  # killed while its folder was being made
@@ -171,11 +179,12 @@ def find_unfinished(run_id: str, system: str) -> Run:
     return run
 
 
-def list_runs(root: Path | None = None) -> list[Run]:
-    """Runs in a folder, newest first."""
+def list_runs(root: Path | None = None, system: str | None = None) -> list[Run]:
+    """Runs in a folder, newest first; of one system, or all."""
     root = root or RUNS
     paths = [p for p in root.glob("*") if (p / "config.json").is_file()] if root.is_dir() else []
-    return [Run(p) for p in sorted(paths, reverse=True)]
+    found = [Run(p) for p in sorted(paths, reverse=True)]
+    return found if system is None else [run for run in found if run.system == system]
 
 
 def find_weights(name: str) -> Path:

@@ -12,6 +12,7 @@ from cvae_core.tense.data import TENSES, parse_word
 LINKS = {
     "convert": "**Convert**, letter by letter, or a whole file",
     "latent": "**Latent space**: walks, a map, random verbs",
+    "digits": "**Digits**: what the hidden quarters could be",
     "curves": "**Curves**: one training beside another",
     "train": "**Train**, or teach the model your own verbs",
     "theory": "**Theory**: where the loss comes from",

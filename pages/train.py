@@ -44,7 +44,7 @@ LIMITS = {
     "seed": (0, 2**31 - 1), "weight_decay": (0.0, 10.0), "clip_norm": (0.0, 1000.0), "kl_cycles": (1, 100),
     "tf_every": (1, 300), "evaluate_every": (0, 1_000_000), "hidden_size": (4, 1024), "embedding_size": (0, 512),
     "latent_size": (1, 256), "condition_size": (1, 64), "repeats": (1, 100), "length_pool": (0, 1000),
-    "state_width": (0, 2048), "prior_share": (0.0, 4.0),
+    "state_width": (0, 2048), "prior_share": (0.0, 4.0), "consistency": (0.0, 100.0),
 }  # fmt: skip
 
 
@@ -310,7 +310,7 @@ def show_finished(run: Run) -> None:
 
 def show_runs() -> None:
     """Pick a run and look at it."""
-    found = {run.id: run for run in runs.list_runs()}
+    found = {run.id: run for run in runs.list_runs(system="tense")}
     if not found:
         st.info("There is no run yet: start one above, or with `python -m cvae_core train tense`.")
         return
@@ -361,7 +361,7 @@ def show_scorecard() -> None:
 
 
 def show_training() -> None:
-    with st.expander("A new training", expanded=not runs.list_runs()):
+    with st.expander("A new training", expanded=not runs.list_runs(system="tense")):
         try:
             show_form()
         except UserError as error:

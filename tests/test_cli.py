@@ -201,7 +201,7 @@ def test_shuffled_weights_know_nothing(cli, some_verbs):
         ("interpolate walk talk --seed 1 2", "two words, or --seed A B"),
         ("interpolate walk talk --steps 1", "steps is 1"),
         ("interpolate walk talk --method curve", "invalid choice: 'curve'"),
-        ("evaluate digits", "invalid choice: 'digits'"),
+        ("evaluate words", "invalid choice: 'words'"),
         ("evaluate tense --samples 0", "0 samples"),
         ("evaluate tense --lexicon none.txt", "Cannot read none.txt"),
         ("evaluate tense --pairs none.txt", "Cannot read none.txt"),

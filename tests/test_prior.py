@@ -7,11 +7,11 @@ from torch import nn
 
 from cvae_core import checkpoint, runs
 from cvae_core.tense import prior
-from cvae_core.tense.inference import load
+from cvae_core.tense.inference import Tense, load
 from cvae_core.training import fit
 from tests.tiny import CONFIG, VERBS, tiny_task
 
-MATCHING = replace(CONFIG, prior_share=1.0, prior_from=0.25)
+MATCHING = replace(CONFIG, prior_share=1.0, prior_from=0.25, consistency=1.0, consistency_from=0.5)
 
 
 def bank(n: int = 5, dimensions: int = 3, seed: int = 0) -> nn.Module:
@@ -51,6 +51,33 @@ def test_balance_gives_every_verb_its_share_of_the_prior():
     assert abs(model.bank_bias.sum().item()) < 1e-2
 
 
+def test_disagreement_counts_only_what_both_tenses_share():
+    target = torch.tensor([[5, 6, 7, 2, 0]])
+    other = torch.tensor([[5, 6, 8, 9, 2]])  # the first two letters are shared
+    logits = torch.randn(1, 5, 12)
+    assert prior.disagreement(logits, logits, target, other).item() == 0
+    changed = logits.clone()
+    changed[:, 2:] += torch.randn(1, 3, 12)
+    assert prior.disagreement(logits, changed, target, other).item() == 0
+    changed[:, 1] += torch.randn(12)
+    p, q = (torch.distributions.Categorical(logits=x[:, 1]) for x in (logits, changed))
+    both = torch.distributions.kl_divergence(p, q) + torch.distributions.kl_divergence(q, p)
+    torch.testing.assert_close(prior.disagreement(logits, changed, target, other), both / 2)
+    padded = torch.tensor([[5, 2, 0, 0, 0]])  # padding after the end is not shared
+    torch.testing.assert_close(prior.disagreement(logits, changed + 1.0, padded, padded), both / 2)
+
+
+def test_draws_agree_better_when_they_are_asked_to(tmp_path):
+    found = {}
+    for weight in (1e-9, 10.0):
+        run = runs.create({"system": "tense"}, "tiny", tmp_path)
+        fit(tiny_task(replace(MATCHING, epochs=30, consistency=weight)), run)
+        rows = run.read_metrics()
+        assert [("consistency" in row) for row in rows] == [row["epoch"] > 15 for row in rows]
+        found[weight] = rows[-1]["consistency"]
+    assert found[10.0] < 0.5 * found[1e-9]
+
+
 def test_draws_are_learned(tmp_path):
     run = runs.create({"system": "tense", "config": vars(MATCHING)}, "tiny", tmp_path)
     task = tiny_task(replace(MATCHING, epochs=30))
@@ -74,3 +101,13 @@ def test_a_stopped_run_goes_on_exactly_and_the_checkpoint_holds_weights_alone(tm
     kept, _ = checkpoint.read(whole.path / "best.safetensors")
     assert not any(name.startswith("bank_") for name in kept)
     assert len(load(str(whole.path)).verbs) == len(VERBS)
+
+
+def test_a_filled_bank_holds_what_the_model_says_of_every_form():
+    task = tiny_task(MATCHING)
+    task.fill_bank()
+    tense = Tense(task.model, task.verbs)
+    for number, verb in enumerate(task.verbs):
+        mu, logvar = tense.posterior(verb.row, range(4))
+        torch.testing.assert_close(task.model.bank_mu[number], mu, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(task.model.bank_logvar[number], logvar, atol=1e-5, rtol=1e-4)

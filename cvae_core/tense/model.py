@@ -72,6 +72,10 @@ class TenseConfig(TrainConfig):
     length_pool: int = option(0, "batches whose words are sorted by length together, to cut padding; 0 does not")
     prior_share: float = option(0.0, "draws from the prior beside each batch, as a share of its size (prior matching)")
     prior_from: float = option(0.5, "share of training after which prior matching begins")
+    consistency: float = option(
+        0.0, "weight of the divergence between what one draw says in two tenses, over the letters that both share"
+    )
+    consistency_from: float = option(0.5, "share of training after which draws are written in two tenses for that")
     # Loss
     recon: str = option("sum", "cross entropy summed over letters, or their mean (reports)", ("sum", "mean"))
     free_running_loss: str = option(
@@ -96,6 +100,8 @@ class TenseConfig(TrainConfig):
                 raise UserError(f"{name} is {getattr(self, name)}: expected a share between 0 and 1.")
         if self.prior_share < 0 or not 0 <= self.prior_from <= 1:
             raise UserError("prior_share must be 0 or more, and prior_from a share between 0 and 1.")
+        if self.consistency < 0 or not 0 <= self.consistency_from <= 1:
+            raise UserError("consistency must be 0 or more, and consistency_from a share between 0 and 1.")
         if self.invented + self.rehearsal >= 1:
             share = " + ".join(f"{n} {getattr(self, n)}" for n in ("invented", "rehearsal") if getattr(self, n))
             raise UserError(f"Of each batch, {share} leaves nothing for the verbs themselves: expected less than 1.")

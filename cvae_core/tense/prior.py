@@ -9,6 +9,8 @@ equal shares of the prior (the semi-discrete optimal transport of Genevay et al.
 import torch
 from torch import Tensor, nn
 
+from cvae_core.tense.data import PAD
+
 BALANCE = 0.5  # how much a verb's bias, in nats, falls when it is drawn once more than its share
 
 
@@ -48,6 +50,18 @@ def responsible(model: nn.Module, z: Tensor) -> Tensor:
     """The verb that each z stands for, in fair shares: (m, Z) -> (m,)."""
     scores = log_responsibility(z, model.bank_mu, model.bank_logvar) + model.bank_bias
     return scores.argmax(1)
+
+
+def disagreement(logits: Tensor, other_logits: Tensor, target: Tensor, other_target: Tensor) -> Tensor:
+    """How the next letters of one verb differ in two tenses, summed over the letters that both begin with: (m,).
+
+    Logits are (m, T, V), targets (m, T). Between two verbs a decoder that hears the tense may take one of them in one
+    tense and the other in the next; the mean of both Kullback-Leibler divergences (as in R-Drop, Liang et al. 2021)
+    makes it decide alike wherever the tense does not matter.
+    """
+    shared = ((target == other_target) & (target != PAD)).cumprod(1)  # where both have been the same so far
+    a, b = torch.log_softmax(logits, -1), torch.log_softmax(other_logits, -1)
+    return (0.5 * ((a.exp() - b.exp()) * (a - b)).sum(-1) * shared).sum(1)
 
 
 @torch.no_grad()

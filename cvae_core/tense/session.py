@@ -78,7 +78,9 @@ def _task(saved: dict[str, Any], start: Tense | None) -> TenseTask:
     old = start.verbs if start else ()
     task = TenseTask(config, verbs, pick_device(saved.get("device", "auto")), saved["data"], old=old)
     if start:
-        task.model.load_state_dict(start.model.state_dict())
+        task.model.load_state_dict(task.model.state_dict() | start.model.state_dict())  # a bank stays as it is
+        if config.prior_share:
+            task.fill_bank()
     return task
 
 

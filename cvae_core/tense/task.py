@@ -16,6 +16,7 @@ from cvae_core.tense.invent import invent, irregular_verbs, prefixed, regular_ve
 from cvae_core.tense.model import TenseConfig, TenseCVAE, build
 
 VALIDATION_VERBS = 200  # scored at each epoch's end
+FILLED_AT_ONCE = 1024  # forms
 VALIDATION_SAMPLES = 100  # as many as the course draws
 
 
@@ -26,6 +27,7 @@ class Batch(NamedTuple):
     target_tense: Tensor  # (B,)
     verb: Tensor  # (B,) index of the verb, -1 for an invented one
     draws: Tensor  # (m, Z) from the prior, beside the words
+    twice: bool  # whether each draw is written in two tenses, which should agree
 
 
 class Pairs(NamedTuple):
@@ -81,6 +83,16 @@ class TenseTask:
         self._counts = counts
         self._first = (counts.flatten().cumsum(0) - counts.flatten()).view_as(counts)  # row of each first spelling
 
+    @torch.no_grad()
+    def fill_bank(self) -> None:
+        """Encode every form once, so that prior matching can begin at once with weights that know the verbs."""
+        verb = torch.arange(len(self.verbs) + len(self.old), device=self.device).repeat_interleave(4)
+        tense = torch.arange(4, device=self.device).repeat(len(verb) // 4)
+        rows = self._first.flatten().to(self.device)
+        for part in torch.arange(len(verb), device=self.device).split(FILLED_AT_ONCE):
+            encoded = self.model.encode(self._letters[rows[part]], tense[part])
+            prior.remember(self.model, verb[part], tense[part], encoded.mu, encoded.logvar)
+
     def steps_per_epoch(self) -> int:
         return -(-4 * len(self.verbs) * self.config.repeats // self._batch_shares()[0])
 
@@ -115,7 +127,7 @@ class TenseTask:
                 part = Pairs(*(torch.cat(columns) for columns in zip(part, known, strict=True)))
             source, target = (self._letters[row.to(self.device)] for row in (part.source_row, part.target_row))
             yield self._batch(
-                source, part.source_tense, target, part.target_tense, part.verb, invented, draws, generator
+                source, part.source_tense, target, part.target_tense, part.verb, invented, draws, epoch, generator
             )
 
     def _pairs(self, verb: Tensor, source_tense: Tensor, generator: torch.Generator) -> Pairs:
@@ -134,7 +146,7 @@ class TenseTask:
             return source_tense
         return torch.randint(4, source_tense.shape, generator=generator)
 
-    def _batch(self, source, source_tense, target, target_tense, verb, invented, draws, generator) -> Batch:
+    def _batch(self, source, source_tense, target, target_tense, verb, invented, draws, epoch, generator) -> Batch:
         if invented:
             verb = F.pad(verb, (0, invented), value=-1)
             irregular = round(invented * self.config.prefixed) if self._irregular else 0
@@ -148,9 +160,10 @@ class TenseTask:
             source, target = _stack(source, letters[:invented]), _stack(target, letters[invented:])
             source_tense, target_tense = torch.cat([source_tense, tense]), torch.cat([target_tense, other])
         z = torch.randn(draws, self.model.latent_total, generator=generator)
+        twice = self.config.consistency > 0 and epoch >= self.config.consistency_from * self.config.epochs
         return Batch(
             source, source_tense.to(self.device), _cut(target), target_tense.to(self.device), verb.to(self.device),
-            z.to(self.device),
+            z.to(self.device), twice,
         )  # fmt: skip
 
     def count(self, batch: Batch) -> int:
@@ -190,23 +203,28 @@ class TenseTask:
         if config.prior_share:
             prior.remember(model, batch.verb[real], batch.source_tense[real], encoded.mu[real], encoded.logvar[real])
         if len(batch.draws):
-            terms["prior"] = self._prior_loss(batch.draws, generator)
-            terms["loss"] = terms["loss"] + terms["prior"]
+            terms |= self._prior_terms(batch.draws, batch.twice, generator)
+            terms["loss"] = terms["loss"] + terms["prior"] + config.consistency * terms.get("consistency", 0.0)
         return terms
 
-    def _prior_loss(self, z: Tensor, generator: torch.Generator) -> Tensor:
-        """Mean cross entropy of the verbs that draws z (m, Z) stand for, in a random tense each."""
-        tense = torch.randint(4, (len(z),), generator=generator, device=self.device)
-        chosen = prior.responsible(self.model, z)
-        prior.balance(self.model, chosen)
-        return self._nll(z, chosen, tense).mean()
+    def _prior_terms(self, z: Tensor, twice: bool, generator: torch.Generator) -> dict[str, Tensor]:
+        """`prior`: mean cross entropy of the verbs that draws z (m, Z) stand for, each in a random tense or in two.
 
-    def _nll(self, z: Tensor, verb: Tensor, tense: Tensor) -> Tensor:
-        """Cross entropy of the commonest forms of verbs, written from z alone, summed over letters: (m,)."""
-        target = _cut(self._letters[self._first.to(self.device)[verb, tense]])
-        logits = self.model(F.pad(target[:, :-1], (1, 0), value=SOS), z, tense)
-        nll = F.cross_entropy(logits.float().transpose(1, 2), target, reduction="none")
-        return (nll * (target != PAD)).sum(1)
+        With two, `consistency` is how far the letters' distributions differ between them (`prior.disagreement`).
+        """
+        tense = torch.randint(4, (len(z),), generator=generator, device=self.device)
+        verb = prior.responsible(self.model, z)
+        prior.balance(self.model, verb)
+        if twice:
+            other = (tense + torch.randint(1, 4, (len(z),), generator=generator, device=self.device)) % 4
+            z, verb, tense = torch.cat([z, z]), torch.cat([verb, verb]), torch.cat([tense, other])
+        target = _cut(self._letters[self._first.to(self.device)[verb, tense]])  # the commonest spelling
+        logits = self.model(F.pad(target[:, :-1], (1, 0), value=SOS), z, tense).float()
+        nll = F.cross_entropy(logits.transpose(1, 2), target, reduction="none")
+        terms = {"prior": (nll * (target != PAD)).sum(1).mean()}
+        if twice:
+            terms["consistency"] = prior.disagreement(*logits.chunk(2), *target.chunk(2)).mean()
+        return terms
 
     def evaluate(self) -> dict[str, float]:
         """Official scores on the course's pairs and 100 fixed draws; accuracy on validation verbs where there are any.

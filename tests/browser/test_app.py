@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from .conftest import settle
 
 pytestmark = pytest.mark.browser
-PAGES = ["", "convert", "latent", "curves", "train", "theory"]
+PAGES = ["", "convert", "latent", "digits", "curves", "train", "theory"]
 
 
 def answer(page):

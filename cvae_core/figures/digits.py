@@ -1,0 +1,133 @@
+"""Figures of digits: pictures as PNG files, and plotly charts that answer clicks."""
+
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from PIL import Image
+
+SIDE = 28
+COLOURS = (
+    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#8c6d31", "#7f7f7f", "#9467bd", "#17becf",
+)  # fmt: skip
+
+
+def png(picture: np.ndarray, scale: int = 4) -> bytes:
+    """Grey values in [0, 1], (h, w), as a PNG file with each pixel a square."""
+    grey = (np.clip(picture, 0, 1) * 255).round().astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(grey).resize((grey.shape[1] * scale, grey.shape[0] * scale), Image.Resampling.NEAREST).save(
+        file, "PNG"
+    )
+    return file.getvalue()
+
+
+def tile(pictures: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
+    """Pictures (n, 784) in rows of `columns`, with a grey gap between them: (h, w)."""
+    pictures = np.asarray(pictures, np.float32).reshape(-1, SIDE, SIDE)
+    rows = -(-len(pictures) // columns)
+    canvas = np.full((rows * (SIDE + gap) - gap, columns * (SIDE + gap) - gap), 0.4, np.float32)
+    for i, picture in enumerate(pictures):
+        top, left = (i // columns) * (SIDE + gap), (i % columns) * (SIDE + gap)
+        canvas[top : top + SIDE, left : left + SIDE] = picture
+    return canvas
+
+
+def quadrant_figure(picture: np.ndarray, seen: Sequence[bool], height: int = 250) -> go.Figure:
+    """A picture (784,) whose hidden quadrants are covered; a click selects a quadrant, by its number in customdata."""
+    figure = go.Figure()
+    _draw(figure, np.asarray(picture).reshape(SIDE, SIDE))
+    half = SIDE / 2
+    for quadrant, shown in enumerate(seen):
+        top, left = divmod(quadrant, 2)
+        x, y = left * half - 0.5, top * half - 0.5
+        figure.add_shape(
+            type="rect", x0=x, x1=x + half, y0=y, y1=y + half, line={"color": "#888888", "width": 1},
+            fillcolor="rgba(0,0,0,0)" if shown else "#5b7fb5",
+        )  # fmt: skip
+        if not shown:
+            middle = {"x": x + half / 2, "y": y + half / 2}
+            figure.add_annotation(**middle, text="?", showarrow=False, font={"size": 28, "color": "white"})
+    figure.add_scatter(
+        x=[half / 2 - 0.5 + half * (q % 2) for q in range(4)], y=[half / 2 - 0.5 + half * (q // 2) for q in range(4)],
+        mode="markers", customdata=list(range(4)), hovertemplate="click to show or hide<extra></extra>",
+        marker={"size": height // 2 - 10, "symbol": "square", "opacity": 0.01}, showlegend=False,
+        selected={"marker": {"opacity": 0.01}}, unselected={"marker": {"opacity": 0.01}},
+    )  # fmt: skip
+    return _bare(figure, height)
+
+
+def variance_figure(variance: np.ndarray, height: int = 250) -> go.Figure:
+    """Where the draws differ: variance of each pixel (784,)."""
+    figure = go.Figure()
+    figure.add_heatmap(
+        z=np.asarray(variance).reshape(SIDE, SIDE), colorscale="Viridis", zmin=0, zmax=0.25, showscale=False,
+        hovertemplate="variance %{z:.3f}<extra></extra>",
+    )  # fmt: skip
+    return _bare(figure, height)
+
+
+def manifold_figure(pictures: np.ndarray, chosen: tuple[int, int], height: int = 560) -> go.Figure:
+    """A grid of pictures (rows, columns, 784); a click selects a cell, as (row, column) in customdata."""
+    rows, columns, _ = pictures.shape
+    figure = go.Figure()
+    sheet = pictures.reshape(rows, columns, SIDE, SIDE).transpose(0, 2, 1, 3).reshape(rows * SIDE, columns * SIDE)
+    _draw(figure, sheet)
+    row, column = chosen
+    figure.add_shape(
+        type="rect", x0=column * SIDE - 0.5, x1=(column + 1) * SIDE - 0.5, y0=row * SIDE - 0.5,
+        y1=(row + 1) * SIDE - 0.5, line={"color": "#E69F00", "width": 3},
+    )  # fmt: skip
+    cells = [(r, c) for r in range(rows) for c in range(columns)]
+    figure.add_scatter(
+        x=[c * SIDE + SIDE / 2 for _, c in cells], y=[r * SIDE + SIDE / 2 for r, _ in cells], mode="markers",
+        customdata=cells, hovertemplate="click to look closer<extra></extra>", showlegend=False,
+        marker={"size": height / rows * 0.9, "symbol": "square", "opacity": 0.01},
+        selected={"marker": {"opacity": 0.01}}, unselected={"marker": {"opacity": 0.01}},
+    )  # fmt: skip
+    return _bare(figure, height)
+
+
+def scatter_figure(places: Sequence[Sequence[float]], labels: Sequence[int], height: int = 560) -> go.Figure:
+    """Where pictures lie in a two-dimensional latent, coloured by label."""
+    places, labels = np.asarray(places), np.asarray(labels)
+    figure = go.Figure()
+    for label in sorted(set(labels.tolist())):
+        here = places[labels == label]
+        figure.add_scatter(
+            x=here[:, 0], y=here[:, 1], mode="markers", name=str(label),
+            marker={"size": 7, "color": COLOURS[label % len(COLOURS)]},
+        )  # fmt: skip
+    figure.update_layout(height=height, margin={"l": 40, "r": 10, "t": 10, "b": 40}, legend_title="label")
+    figure.update_xaxes(title="z₁", range=[-4, 4])
+    figure.update_yaxes(title="z₂", range=[-4, 4], scaleanchor="x")
+    return figure
+
+
+def likelihood_figure(nll: Mapping[str, float], height: int = 220) -> go.Figure:
+    """Negative log-likelihood of the truth under each model: shorter is better."""
+    names = list(nll)
+    figure = go.Figure(
+        go.Bar(
+            x=list(nll.values()), y=names, orientation="h", marker_color=COLOURS[0],
+            text=[f"{v:.1f}" for v in nll.values()], textposition="auto",
+        )
+    )  # fmt: skip
+    figure.update_layout(height=height, margin={"l": 10, "r": 10, "t": 10, "b": 40}, xaxis_title="nats")
+    figure.update_xaxes(fixedrange=True, rangemode="tozero")
+    figure.update_yaxes(fixedrange=True, autorange="reversed")
+    return figure
+
+
+def _draw(figure: go.Figure, grey: np.ndarray) -> None:
+    figure.add_heatmap(z=grey, colorscale="Greys_r", zmin=0, zmax=1, showscale=False, hoverinfo="skip")
+
+
+def _bare(figure: go.Figure, height: int) -> go.Figure:
+    """Without axes, square, first row on top."""
+    figure.update_layout(height=height, margin={"l": 0, "r": 0, "t": 0, "b": 0}, plot_bgcolor="rgba(0,0,0,0)")
+    rows, columns = np.shape(figure.data[0].z)
+    figure.update_xaxes(visible=False, fixedrange=True, range=[-0.5, columns - 0.5], constrain="domain")
+    figure.update_yaxes(visible=False, fixedrange=True, range=[rows - 0.5, -0.5], scaleanchor="x", constrain="domain")
+    return figure

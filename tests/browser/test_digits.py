@@ -1,0 +1,35 @@
+"""Digits in a real browser: clicks on the picture and on the map."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import settle
+
+
+def click(page, x: float, y: float) -> None:
+    """At a place of the first chart, as shares of its square (as wide as the narrower side)."""
+    page.mouse.move(1, 1)
+    box = page.locator(".js-plotly-plot").first.bounding_box()
+    side = min(box["width"], box["height"])
+    left, top = box["x"] + (box["width"] - side) / 2, box["y"] + (box["height"] - side) / 2
+    page.mouse.click(left + x * side, top + y * side)
+    page.wait_for_timeout(300)
+    settle(page)
+
+
+def test_a_click_shows_a_quadrant_and_another_hides_it_again(server, open_page):
+    page = open_page(f"{server}/digits")
+    click(page, 0.25, 0.25)
+    expect(page).to_have_url(re.compile(r"shown=top\+left&shown=bottom\+left"))
+    click(page, 0.25, 0.25)
+    expect(page).not_to_have_url(re.compile("top"))
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save").last.click()
+    assert download.value.suggested_filename.endswith(".png")
+
+
+def test_a_click_on_the_map_brings_a_picture_closer(server, open_page):
+    page = open_page(f"{server}/digits?view=By+label")
+    click(page, 0.1, 0.5)
+    expect(page.get_by_role("slider", name="First dimension")).to_have_value("1")
