@@ -95,17 +95,17 @@ class Branch(nn.Module):
         """p(z | x): mean and log variance, (B, Z) each."""
         return self.prior(condition).float().chunk(2, 1)
 
-    def generate(self, z: Tensor, condition: Tensor, guess: Tensor) -> Tensor:
-        """Logits (..., B, P) of y from z (..., B, Z): what z changes about the baseline's guess.
+    def generate(self, z: Tensor, condition: Tensor, guess: Tensor, wanted: Tensor | slice = slice(None)) -> Tensor:
+        """Logits (..., B, P) of y from z (..., B, Z): what z changes about the baseline's guess, at the wanted pixels.
 
         The condition's part of the first layer is computed once for all z of an image.
         """
-        first, *rest = self.generation
+        first, *rest, last = self.generation
         split = z.shape[-1]
         hidden = F.linear(z, first.weight[:, :split]) + F.linear(condition, first.weight[:, split:], first.bias)
         for layer in rest:
             hidden = layer(hidden)
-        return guess + hidden
+        return guess[:, wanted] + F.linear(hidden, last.weight[wanted], last.bias[wanted])
 
 
 class QuadrantCVAE(nn.Module):
@@ -126,7 +126,7 @@ def log_likelihood(
     samples: int,
     generator: torch.Generator,
     importance: bool = True,
-    together: int = 50_000,
+    together: int = 2_048,
 ) -> Tensor:
     """Estimate log p(y | x) of each image's hidden pixels: (B, P), (B, 4) -> (B,).
 
@@ -144,8 +144,10 @@ def log_likelihood(
         mu, logvar = branch.recognise(part, shown) if importance else (mu_p, logvar_p)
         eps = torch.randn((samples, *mu.shape), generator=generator, device=mu.device)
         z = mu + torch.exp(0.5 * logvar) * eps
-        logits = branch.generate(z, condition, guess)  # (S, B, P)
-        log_weight = (pixel_log_likelihood(logits, part) * ~pixel_mask(shown)).sum(-1)
+        hidden = ~pixel_mask(shown)
+        wanted = hidden.any(0).nonzero()[:, 0]  # no more than some image hides
+        logits = branch.generate(z, condition, guess, wanted)  # (S, B, wanted)
+        log_weight = (pixel_log_likelihood(logits, part[:, wanted]) * hidden[:, wanted]).sum(-1)
         if importance:
             log_weight += log_normal(z, mu_p, logvar_p) - log_normal(z, mu, logvar)
         found.append(log_mean_exp(log_weight, 0))
