@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks import ablation, time_to_mark, train_speed
+from benchmarks import ablation, digits_speed, time_to_mark, train_speed
+from cvae_core.digits.task import DigitsTask
 from cvae_core.tense.data import PAD, Verb
 from cvae_core.tense.model import build
 from cvae_core.tense.task import TenseTask
@@ -79,3 +80,12 @@ def test_an_ablation_row_scores_what_was_held_out_only_where_it_was():
     assert set(held_out) - set(all_seen) == {"accuracy"}
     assert "| – |" in ablation.line("row", all_seen)
     assert ablation.line("row", held_out).count("|") == len(ablation.COLUMNS) + 2
+
+
+def test_an_epoch_of_digits_trains_on_every_image():
+    config = replace(digits_speed.CONFIG, hidden_size=8, latent_size=2)
+    task = DigitsTask(config, digits_speed.random_digits(300))
+    before = {name: p.detach().clone() for name, p in task.model.named_parameters()}
+    assert digits_speed.epoch_seconds(task) > 0 and task.steps_per_epoch() == 3
+    assert not any(torch.equal(before[name], p) for name, p in task.model.named_parameters())
+    assert 0 < digits_speed.completion_milliseconds(task.model.eval(), repeats=2) < 1000
