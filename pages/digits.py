@@ -40,7 +40,7 @@ def pick_model(kind: type, label: str, key: str) -> QuadrantCVAE | LabelCVAE:
 def picture_with_download(picture: np.ndarray, caption: str, name: str) -> None:
     """A picture (h, w) in [0, 1] as a PNG, with a button that saves it."""
     file = figures.png(picture, scale=8)
-    st.image(file, caption=caption, width="stretch")
+    st.image(file, caption=caption, width="stretch", alt=caption)
     st.download_button("Save", file, f"{name}.png", "image/png", key=f"save {name}")
 
 
