@@ -11,21 +11,27 @@ import os
 from dataclasses import fields
 from functools import partial
 
+import numpy as np
 import pandas as pd
 import torch
 
 from cvae_core import curves, runs
+from cvae_core.digits import presets as digit_presets
+from cvae_core.digits import session as digits
+from cvae_core.digits.data import TASKS
 from cvae_core.errors import UserError
+from cvae_core.figures.digits import png, tile
 from cvae_core.jobs import MAX_WAITING, jobs
 from cvae_core.runs import Run
 from cvae_core.tense import data
 from cvae_core.tense.data import TENSES, VerbFile
 from cvae_core.tense.evaluate import MARKS, scorecard
-from cvae_core.tense.model import TenseConfig
 from cvae_core.tense.presets import PRESETS, preset
 from cvae_core.tense.session import MODEL_FIELDS, prepare, reopen
-from cvae_core.training import describe_device, pick_device, train
+from cvae_core.training import TrainConfig, describe_device, pick_device, train
 
+SYSTEMS = {"tense": "Verbs", "digits": "Digits"}
+DIGITS = {None: "scikit-learn's 1,797 small digits", "openml": "MNIST, downloaded from OpenML (11 MB, once)"}
 SCRATCH, LEXICON, OWN = "random weights", "The built-in dictionary", "My own verbs"
 MAX_VERBS = 20_000
 LIVE_POINTS = 400
@@ -44,7 +50,7 @@ LIMITS = {
     "seed": (0, 2**31 - 1), "weight_decay": (0.0, 10.0), "clip_norm": (0.0, 1000.0), "kl_cycles": (1, 100),
     "tf_every": (1, 300), "evaluate_every": (0, 1_000_000), "hidden_size": (4, 1024), "embedding_size": (0, 512),
     "latent_size": (1, 256), "condition_size": (1, 64), "repeats": (1, 100), "length_pool": (0, 1000),
-    "state_width": (0, 2048), "prior_share": (0.0, 4.0), "consistency": (0.0, 100.0),
+    "state_width": (0, 2048), "prior_share": (0.0, 4.0), "consistency": (0.0, 100.0), "hidden_layers": (1, 8),
 }  # fmt: skip
 
 
@@ -105,8 +111,8 @@ def pick_verbs(first: str) -> VerbFile | None:
     return read
 
 
-def show_form() -> None:
-    """What to train, with what; the button hands it to the queue."""
+def show_tense_form() -> None:
+    """Which verbs to train on, from which weights, with what."""
     columns = st.columns(2)
     init = columns[0].selectbox(
         "Start from", [*ui.model_names(), SCRATCH], key="init",
@@ -122,32 +128,49 @@ def show_form() -> None:
         "Preset", named, key=f"preset {init is None} {own is None}",
         help="The values that the fields below start from. The source presets are those of the three reports.",
     )  # fmt: skip
-    values, base = show_fields(chosen, fixed=MODEL_FIELDS if init else ())
+    changed = show_fields(chosen, preset(chosen), fixed=MODEL_FIELDS if init else ())
+    name = f"{len(own.verbs)} own verbs" if own else "lexicon"
+    show_start(
+        lambda device: prepare(chosen, changed, own.verbs if own else None, name, device, init),
+        disabled=bool(own and not own.verbs),
+    )
+
+
+def show_digits_form() -> None:
+    """Which digits to train on, with what."""
+    columns = st.columns(2)
+    source = columns[0].selectbox(
+        "Pictures", list(DIGITS), format_func=DIGITS.get, key="pictures",
+        help="MNIST from files of your own: `python -m cvae_core train digits --data FOLDER`.",
+    )  # fmt: skip
+    chosen = columns[1].selectbox(
+        "Preset", list(digit_presets.PRESETS), key="digits preset",
+        help="The values that the fields below start from: hidden quadrants, or digits by their label.",
+    )  # fmt: skip
+    changed = show_fields(chosen, digit_presets.preset(chosen))
+    show_start(lambda device: digits.prepare(chosen, changed, source, device))
+
+
+def show_start(prepare, disabled: bool = False) -> None:
+    """The device, and the button that hands what `prepare(device)` makes, a task and its run, to the queue."""
     device = "auto"
     if torch.cuda.is_available():
         device = st.segmented_control("Device", ["auto", "cuda", "cpu"], default="auto", required=True, key="device")
     st.markdown(f"Device: {describe_device(pick_device(device))}.")
-    if not st.button("Start training", icon=":material/play_arrow:", key="start", disabled=bool(own and not own.verbs)):
+    if not st.button("Start training", icon=":material/play_arrow:", key="start", disabled=disabled):
         return
-    check_limits(values)
-    changed = {name: value for name, value in values.items() if value != getattr(base, name)}
     if len(jobs().waiting()) >= MAX_WAITING:
         raise UserError(f"{MAX_WAITING} trainings wait already: try again when one of them has begun.")
     with st.spinner("Preparing the data…"):
-        task, run = prepare(chosen, changed, own.verbs if own else None, own_name(own), device, init)
+        task, run = prepare(device)
     enqueue(task, run)
     st.session_state["run"] = run.id
     st.rerun()
 
 
-def own_name(own: VerbFile | None) -> str:
-    return f"{len(own.verbs)} own verbs" if own else "lexicon"
-
-
-def show_fields(name: str, fixed: tuple[str, ...]) -> tuple[dict, TenseConfig]:
-    """Inputs for a preset's fields, the main ones in sight; those in `fixed` come from the checkpoint."""
-    base = preset(name)
-    every = {f.name: f for f in fields(TenseConfig) if f.name not in fixed}
+def show_fields(name: str, base: TrainConfig, fixed: tuple[str, ...] = ()) -> dict:
+    """Inputs for a preset's fields, the main ones in sight, those in `fixed` left out: what was changed."""
+    every = {f.name: f for f in fields(base) if f.name not in fixed}
     values = {}
     for column, main in zip(st.columns(len(MAIN_FIELDS)), MAIN_FIELDS, strict=True):
         values[main] = field_input(column, every[main], getattr(base, main), f"{name} {main}")
@@ -155,7 +178,8 @@ def show_fields(name: str, fixed: tuple[str, ...]) -> tuple[dict, TenseConfig]:
         columns = st.columns(4)
         for i, other in enumerate(n for n in every if n not in MAIN_FIELDS):
             values[other] = field_input(columns[i % 4], every[other], getattr(base, other), f"{name} {other}")
-    return values, base
+    check_limits(values)
+    return {name: value for name, value in values.items() if value != getattr(base, name)}
 
 
 def enqueue(task, run: Run) -> None:
@@ -220,7 +244,7 @@ def show_state(run: Run, status: dict) -> None:
     elif state in ("stopped", "interrupted", "failed") and buttons.button(
         "Resume", icon=":material/play_arrow:", key="resume", help="From the exact place at which it was saved."
     ):
-        enqueue(*reopen(run.id))
+        enqueue(*(digits.reopen if run.system == "digits" else reopen)(run.id))
         st.rerun()
 
 
@@ -243,7 +267,7 @@ def show_progress(run: Run, status: dict) -> None:
         return
     shown = progress.iloc[curves.thin(progress["loss"].to_numpy(), LIVE_POINTS)]
     losses = [name for name in ("loss", "recon", "kl") if name in shown]
-    st.line_chart(shown, x="epoch", y=losses, height=260, alt="Losses so far, by epoch", y_label="nats a word")
+    st.line_chart(shown, x="epoch", y=losses, height=260, alt="Losses so far, by epoch", y_label="nats")
 
 
 def minutes(seconds: float | None) -> str:
@@ -256,6 +280,11 @@ SCORES = {
     "accuracy_new": "accuracy on the new verbs", "accuracy_old": "accuracy on the old verbs",
     "accuracy": "accuracy on unseen verbs", "bleu4": "BLEU-4, the course's ten pairs",
     "gaussian": "Gaussian score, 100 draws", "distinct": "distinct rows among the draws",
+    "nll": "bound, nats an unseen picture",
+} | {
+    f"{model}_{n}": f"{called}, {n} of 4 quadrants seen, nats a picture"
+    for model, called in (("baseline", "baseline"), ("cvae", "CVAE"), ("gsnn", "GSNN"), ("hybrid", "hybrid"))
+    for n in TASKS
 }  # fmt: skip
 
 
@@ -273,8 +302,13 @@ def show_before_and_after(rows: list[dict]) -> None:
 
 
 def show_samples(samples: list[dict]) -> None:
-    """What the model makes of the course's pairs now, and one generated row an epoch."""
-    if not samples or "conversions" not in samples[-1]:
+    """What the model makes of the course's pairs now, and one generated row an epoch; or the pictures that it draws."""
+    if not samples:
+        return
+    if "pictures" in samples[-1]:
+        pictures = np.array([list(bytes.fromhex(p)) for p in samples[-1]["pictures"]]) / 255
+        caption = f"What it draws after epoch {samples[-1]['epoch']}"
+        st.image(png(tile(pictures, len(pictures)), 2), caption=caption, alt=caption)
         return
     left, right = st.columns(2)
     made = pd.DataFrame(samples[-1]["conversions"], columns=["word", "to", "answer", "expected"])
@@ -301,18 +335,22 @@ def show_finished(run: Run) -> None:
             runs.delete(run)
             del st.session_state["run"]
             st.rerun()
-    if run.state == "finished":
+    if run.system == "digits":
+        row.page_link("pages/digits.py", label="Its pictures, epoch by epoch", query_params={
+            "view": "Training", "run": run.id,
+        })  # fmt: skip
+    elif run.state == "finished":
         row.page_link("pages/convert.py", label="Try it in Convert", query_params={"model": run.id})
         row.page_link("pages/latent.py", label="Its latent space", query_params={"model": run.id})
     if run.read_metrics():
         row.page_link("pages/curves.py", label="Its curves", query_params={"run": run.id})
 
 
-def show_runs() -> None:
+def show_runs(system: str) -> None:
     """Pick a run and look at it."""
-    found = {run.id: run for run in runs.list_runs(system="tense")}
+    found = {run.id: run for run in runs.list_runs(system=system)}
     if not found:
-        st.info("There is no run yet: start one above, or with `python -m cvae_core train tense`.")
+        st.info(f"There is no run yet: start one above, or with `python -m cvae_core train {system}`.")
         return
     if st.session_state.get("run") not in found:
         st.session_state.pop("run", None)
@@ -361,14 +399,19 @@ def show_scorecard() -> None:
 
 
 def show_training() -> None:
-    with st.expander("A new training", expanded=not runs.list_runs(system="tense")):
+    system = st.segmented_control(
+        "What to train", list(SYSTEMS), format_func=SYSTEMS.get, default="tense", required=True, key="system",
+        bind="query-params",
+    )  # fmt: skip
+    with st.expander("A new training", expanded=not runs.list_runs(system=system)):
         try:
-            show_form()
+            FORMS[system]()
         except UserError as error:
             st.error(str(error))
-    show_runs()
+    show_runs(system)
 
 
+FORMS = {"tense": show_tense_form, "digits": show_digits_form}
 VIEWS = {"Training": show_training, "Scorecard": show_scorecard}
 
 st.title("Train")

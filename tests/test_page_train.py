@@ -98,6 +98,24 @@ def test_trains_on_own_verbs_to_the_end(runs_here):
     assert run.id in at.selectbox(key="init").options
 
 
+def test_trains_on_digits_to_the_end_and_resumes(runs_here):
+    at = open_page(system="Digits")
+    at.selectbox(key="digits preset").set_value("source-003-label").run()
+    at.number_input(key="source-003-label epochs").set_value(1)
+    at.number_input(key="source-003-label hidden_size").set_value(8).run()
+    button(at, "Start training").click().run()
+    assert not at.exception and not at.error
+    run = runs.list_runs(system="digits")[0]
+    wait_for(run, "finished")
+    run.write_status(state="stopped")
+    at = open_page(system="Digits", run=run.id)
+    assert not at.exception and not at.error
+    assert "bound, nats an unseen picture" in str(at.dataframe[0].value)
+    button(at, "Resume").click().run()
+    wait_for(run, "finished")
+    assert [row["epoch"] for row in run.read_metrics()] == [1]
+
+
 def wait_for(run: runs.Run, state: str, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while run.state != state:
