@@ -49,8 +49,9 @@ LIMITS = {
     "epochs": (1, 300), "batch_size": (1, 4096), "learning_rate": (1e-6, 1.0), "kl_max": (0.0, 10.0),
     "seed": (0, 2**31 - 1), "weight_decay": (0.0, 10.0), "clip_norm": (0.0, 1000.0), "kl_cycles": (1, 100),
     "tf_every": (1, 300), "evaluate_every": (0, 1_000_000), "hidden_size": (4, 1024), "embedding_size": (0, 512),
-    "latent_size": (1, 256), "condition_size": (1, 64), "repeats": (1, 100), "length_pool": (0, 1000),
-    "state_width": (0, 2048), "prior_share": (0.0, 4.0), "consistency": (0.0, 100.0), "hidden_layers": (1, 8),
+    "latent_size": (1, 256), "condition_size": (1, 64), "repeats": (1, 100), "irregular_repeats": (1, 100),
+    "length_pool": (0, 1000), "state_width": (0, 2048), "prior_share": (0.0, 4.0), "consistency": (0.0, 100.0),
+    "hidden_layers": (1, 8),
 }  # fmt: skip
 
 

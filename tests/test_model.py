@@ -1,3 +1,4 @@
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -134,3 +135,14 @@ def test_both_directions_end_at_the_word_s_own_letters():
     memory = model.encode(words, torch.tensor([0, 0])).memory[0, :4]
     forward, back = memory.chunk(2, 1)
     torch.testing.assert_close(forward, back.flip(0))
+
+
+def test_an_epoch_shows_each_form_as_often_as_the_config_says():
+    task = tiny_task(replace(CONFIG, invented=0.0, repeats=2, irregular_repeats=3))
+    batches = list(task.batches(0, generator_at(0, 0, -1)))
+    assert len(batches) == task.steps_per_epoch()
+    shown = Counter(
+        (verb, tense) for b in batches for verb, tense in zip(b.verb.tolist(), b.source_tense.tolist(), strict=True)
+    )
+    sing = next(i for i, verb in enumerate(VERBS) if verb.lemma == "sing")
+    assert shown == {(verb, tense): 6 if verb == sing else 2 for verb in range(len(VERBS)) for tense in range(4)}

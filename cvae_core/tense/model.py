@@ -69,6 +69,7 @@ class TenseConfig(TrainConfig):
     )
     rehearsal: float = option(0.0, "fine-tuning: share of each batch that is verbs the first checkpoint knew")
     repeats: int = option(1, "times that each form is shown in an epoch: more than 1 for short lists")
+    irregular_repeats: int = option(1, "times that, of it, irregular verbs are shown: their forms follow no rule")
     length_pool: int = option(0, "batches whose words are sorted by length together, to cut padding; 0 does not")
     prior_share: float = option(0.0, "draws from the prior beside each batch, as a share of its size (prior matching)")
     prior_from: float = option(0.5, "share of training after which prior matching begins")
@@ -91,8 +92,9 @@ class TenseConfig(TrainConfig):
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise UserError(f"{name} is {getattr(self, name)}: expected {low} to {high}.")
-        if self.repeats < 1:
-            raise UserError(f"repeats is {self.repeats}: expected at least 1.")
+        for name in ("repeats", "irregular_repeats"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}: expected at least 1.")
         if self.length_pool < 0:
             raise UserError(f"length_pool is {self.length_pool}: expected 0 or more.")
         for name in ("source_dropout", "invented", "prefixed", "rehearsal"):

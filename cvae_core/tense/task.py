@@ -41,7 +41,7 @@ class Pairs(NamedTuple):
 
 
 class TenseTask:
-    """See `training.Task`. An epoch shows each of a verb's four forms once as a source."""
+    """See `training.Task`. An epoch shows each of a verb's four forms as a source, once or as the config says."""
 
     system = "tense"
     unit = "words"
@@ -74,6 +74,9 @@ class TenseTask:
             self.model.to(device)
         self._regular = regular_verbs(self.verbs) if config.invented else []
         self._irregular = irregular_verbs(self.verbs) if config.invented and config.prefixed else []
+        often = [config.repeats * (config.irregular_repeats if data.is_irregular(v) else 1) for v in self.verbs]
+        # What an epoch shows: 4 verb + tense, for each form and as often as it is shown.
+        self._shown = torch.arange(4 * len(self.verbs)).repeat_interleave(torch.tensor(often).repeat_interleave(4))
         # Every spelling of every form, as one table on the device: (spellings, T).
         verbs = [*self.verbs, *self.old]
         words = [w for verb in verbs for spellings in verb.forms for w in spellings]
@@ -94,7 +97,7 @@ class TenseTask:
             prior.remember(self.model, verb[part], tense[part], encoded.mu, encoded.logvar)
 
     def steps_per_epoch(self) -> int:
-        return -(-4 * len(self.verbs) * self.config.repeats // self._batch_shares()[0])
+        return -(-len(self._shown) // self._batch_shares()[0])
 
     def _batch_shares(self) -> tuple[int, int, int]:
         """How many forms of a batch are of the verbs themselves, of old verbs, and of invented ones."""
@@ -108,9 +111,8 @@ class TenseTask:
         own, old, invented = self._batch_shares()
         matching = epoch >= self.config.prior_from * self.config.epochs
         draws = round(self.config.prior_share * self.config.batch_size) if matching else 0
-        forms = 4 * len(self.verbs)
-        order = torch.cat([torch.randperm(forms, generator=generator) for _ in range(self.config.repeats)])
-        n = len(order)
+        n = len(self._shown)
+        order = self._shown[torch.randperm(n, generator=generator)]
         pairs = self._pairs(order // 4, order % 4, generator)
         starts = torch.arange(0, n, own)
         if self.config.length_pool:
