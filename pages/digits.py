@@ -26,6 +26,7 @@ PNG = {"displaylogo": False, "modeBarButtons": [["toImage"]]}
 NAMES = ("top left", "top right", "bottom left", "bottom right")
 CALLED = {"cvae": "CVAE", "gsnn": "GSNN", "hybrid": "hybrid"}
 LIKELIHOOD_DRAWS = 100
+SHEET = 10  # samples of each label
 
 
 def pick_model(kind: type, label: str, key: str) -> QuadrantCVAE | LabelCVAE:
@@ -154,7 +155,26 @@ def show_likelihoods(model: QuadrantCVAE, pixels: torch.Tensor, seen: tuple[bool
 # --- by label -------------------------------------------------------------------------------------------------------
 
 
+def show_sheets() -> None:
+    """Samples by label, beside those of the model that is not told any."""
+    st.session_state.setdefault("sheet", 0)
+    st.button("Other samples", on_click=lambda: st.session_state.update(sheet=random.randint(0, MAX_SEED)))
+    for column, name, caption in zip(
+        st.columns(2), ("digits-label", "digits-unconditional"),
+        ("Told the label: a row a label, a column a z", "Told nothing: each picture another z"), strict=True,
+    ):  # fmt: skip
+        pictures = inference.sheet(ui.load_digits(name), SHEET, st.session_state["sheet"])
+        with column:
+            picture_with_download(figures.tile(pictures.flatten(0, 1).numpy(), SHEET), caption, name)
+    st.markdown(
+        "With the label given, one z is one hand: the slant and the weight of a column's digits agree. Without it, the "
+        "same two dimensions also have to say which digit, and what lies between two digits is neither."
+    )
+
+
 def show_label() -> None:
+    show_sheets()
+    st.subheader("The map of a latent space")
     model = pick_model(LabelCVAE, "Model", "label_model")
     if model.config.latent_size != 2:
         st.info("This model's latent space has more than two dimensions: no map can show it all.")

@@ -16,7 +16,7 @@ from cvae_core import __main__ as command_line
 from cvae_core import runs
 from cvae_core.digits import data, metrics
 from cvae_core.digits.data import PIXELS, TASKS, Images, pixel_mask
-from cvae_core.digits.inference import complete, load, manifold
+from cvae_core.digits.inference import complete, load, manifold, sheet
 from cvae_core.digits.model import DigitsConfig, build, log_likelihood
 from cvae_core.digits.presets import PRESETS, preset
 from cvae_core.digits.task import Batch, DigitsTask
@@ -25,6 +25,7 @@ from cvae_core.latent import kl_between, kl_to_standard, log_mean_exp, log_norma
 from cvae_core.training import fit, generator_at
 
 CONFIG = DigitsConfig(epochs=3, batch_size=64, hidden_size=16, latent_size=3, learning_rate=5e-3)
+RESIDUAL = replace(CONFIG, layers="residual")
 LABEL = replace(CONFIG, task="label", latent_size=2)
 SEEN = torch.tensor([TASKS["1"], TASKS["2"], TASKS["3"]])
 
@@ -190,7 +191,7 @@ def test_a_seen_pixel_costs_nothing():
 
 
 @pytest.mark.parametrize(
-    "config", [CONFIG, replace(CONFIG, objective="gsnn"), LABEL, replace(LABEL, conditional=False)]
+    "config", [CONFIG, RESIDUAL, replace(CONFIG, objective="gsnn"), LABEL, replace(LABEL, conditional=False)]
 )
 def test_one_step_reaches_every_weight(config):
     task = few(config)
@@ -220,9 +221,10 @@ def test_a_heavier_kl_weighs_the_kl_alone():
     assert (two["loss"] - one["loss"]).item() == pytest.approx(one["kl"].item(), rel=1e-3)
 
 
-def test_likelihoods_agree_with_quadrature():
+@pytest.mark.parametrize("layers", ["relu", "residual"])
+def test_likelihoods_agree_with_quadrature(layers):
     """One latent dimension moves all hidden pixels' logits: the integral over z is done on a grid instead."""
-    model = build(replace(CONFIG, objective="cvae", latent_size=1, hidden_size=8))
+    model = build(replace(CONFIG, objective="cvae", latent_size=1, hidden_size=8, layers=layers))
     torch.manual_seed(1)
     with torch.no_grad():
         for p in model.branches.parameters():
@@ -288,6 +290,18 @@ def test_the_manifold_goes_right_and_up():
     assert not torch.allclose(rows[0, 0], rows[0, 4])
     with pytest.raises(UserError, match="needs 2"):
         manifold(build(replace(LABEL, latent_size=3)), 0, 5)
+
+
+def test_a_sheet_has_a_row_a_label_and_a_column_a_z():
+    told = build(LABEL)
+    with torch.no_grad():
+        told.decoder[0].weight[:, LABEL.latent_size :] = 0  # deaf to the label
+    rows = sheet(told, 3, seed=0)
+    assert rows.shape == (10, 3, PIXELS)
+    torch.testing.assert_close(rows, rows[:1].expand_as(rows))  # one z a column
+    assert not torch.allclose(rows[0, 0], rows[0, 1])
+    plain = sheet(build(replace(LABEL, conditional=False)), 3, seed=0)
+    assert len({tuple(picture.tolist()) for picture in plain.flatten(0, 1)}) == 30
 
 
 # --- training -------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from cvae_core import checkpoint
-from cvae_core.digits.data import pixel_mask
+from cvae_core.digits.data import LABELS, pixel_mask
 from cvae_core.digits.model import DigitsConfig, LabelCVAE, QuadrantCVAE, build
 from cvae_core.errors import UserError
 from cvae_core.latent import reparameterize
@@ -58,3 +58,13 @@ def manifold(model: LabelCVAE, label: int, steps: int) -> Tensor:
     places = torch.special.ndtri(quantiles)
     z = torch.cartesian_prod(places.flip(0), places).flip(1)  # first coordinate to the right, second upwards
     return torch.sigmoid(model.decode(z, torch.full((len(z),), label))).view(steps, steps, -1)
+
+
+@torch.no_grad()
+def sheet(model: LabelCVAE, columns: int, seed: int) -> Tensor:
+    """Samples (10, columns, 784): a row for each label and a column for each z; without labels, each from its own z."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = 1 if model.config.conditional else LABELS
+    z = torch.randn(rows, columns, model.config.latent_size, generator=generator).expand(LABELS, -1, -1)
+    labels = torch.arange(LABELS).repeat_interleave(columns)
+    return torch.sigmoid(model.decode(z.flatten(0, 1), labels)).view(LABELS, columns, -1)

@@ -25,6 +25,10 @@ class DigitsConfig(TrainConfig):
     task: str = option("quadrants", "predict hidden quadrants, or draw a digit of a label", ("quadrants", "label"))
     hidden_size: int = option(256, "width of each hidden layer")
     hidden_layers: int = option(2, "hidden layers of each network")
+    layers: str = option(
+        "relu", "hidden layers: linear and ReLU (both sources), or residual: each adds to what came before",
+        ("relu", "residual"),
+    )  # fmt: skip
     latent_size: int = option(50, "dimensions of z")
     # Label
     conditional: bool = option(True, "label: whether both networks are told the label; without it, a plain VAE")
@@ -45,7 +49,24 @@ class DigitsConfig(TrainConfig):
             raise UserError(f"alpha is {self.alpha}: expected a share between 0 and 1.")
 
 
+class Residual(nn.Module):
+    """x + W SiLU(LayerNorm(x)), a residual layer with its activation first (He et al. 2016)."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.linear = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.linear(F.silu(self.norm(x)))
+
+
 def mlp(inputs: int, outputs: int, config: DigitsConfig) -> nn.Sequential:
+    """(..., inputs) -> (..., outputs); its first and last layers are linear."""
+    if config.layers == "residual":
+        width = config.hidden_size
+        middle = [Residual(width) for _ in range(config.hidden_layers)]
+        return nn.Sequential(nn.Linear(inputs, width), *middle, nn.SiLU(), nn.Linear(width, outputs))
     sizes = [inputs] + [config.hidden_size] * config.hidden_layers
     layers = [part for a, b in zip(sizes, sizes[1:], strict=False) for part in (nn.Linear(a, b), nn.ReLU())]
     return nn.Sequential(*layers, nn.Linear(sizes[-1], outputs))
@@ -100,7 +121,7 @@ class Branch(nn.Module):
 
         The condition's part of the first layer is computed once for all z of an image.
         """
-        first, *rest, last = self.generation
+        first, *rest, last = self.generation  # linear, whatever is between
         split = z.shape[-1]
         hidden = F.linear(z, first.weight[:, :split]) + F.linear(condition, first.weight[:, split:], first.bias)
         for layer in rest:
@@ -118,6 +139,34 @@ class QuadrantCVAE(nn.Module):
 
 
 @torch.no_grad()
+def log_weights(
+    model: QuadrantCVAE,
+    objective: str,
+    pixels: Tensor,
+    seen: Tensor,
+    samples: int,
+    generator: torch.Generator,
+    importance: bool = True,
+) -> Tensor:
+    """Draws whose mean, not in log space, is p(y | x) of each image's hidden pixels: (B, P), (B, 4) -> (S, B).
+
+    By importance sampling from the recognition network (paper, eq. 6), or by plain Monte Carlo from the prior (eq. 5).
+    """
+    branch = model.branches[objective]
+    if importance and branch.recognition is None:
+        raise UserError(f"{objective} has no recognition network: its likelihood is estimated from the prior.")
+    guess, condition = model.condition(pixels, seen)
+    mu_p, logvar_p = branch.expect(condition)
+    mu, logvar = branch.recognise(pixels, seen) if importance else (mu_p, logvar_p)
+    eps = torch.randn((samples, *mu.shape), generator=generator, device=mu.device)
+    z = mu + torch.exp(0.5 * logvar) * eps
+    hidden = ~pixel_mask(seen)
+    wanted = hidden.any(0).nonzero()[:, 0]  # no more than some image hides
+    logits = branch.generate(z, condition, guess, wanted)  # (S, B, wanted)
+    found = (pixel_log_likelihood(logits, pixels[:, wanted]) * hidden[:, wanted]).sum(-1)
+    return found + log_normal(z, mu_p, logvar_p) - log_normal(z, mu, logvar) if importance else found
+
+
 def log_likelihood(
     model: QuadrantCVAE,
     objective: str,
@@ -128,30 +177,15 @@ def log_likelihood(
     importance: bool = True,
     together: int = 2_048,
 ) -> Tensor:
-    """Estimate log p(y | x) of each image's hidden pixels: (B, P), (B, 4) -> (B,).
+    """Estimate log p(y | x) of each image's hidden pixels as `log_weights` says: (B, P), (B, 4) -> (B,).
 
-    By importance sampling from the recognition network (paper, eq. 6), or by plain Monte Carlo from the prior (eq. 5);
-    all of it in log space. At most `together` draws are decoded at once.
+    All of it in log space; at most `together` draws are decoded at once.
     """
-    branch = model.branches[objective]
-    if importance and branch.recognition is None:
-        raise UserError(f"{objective} has no recognition network: its likelihood is estimated from the prior.")
-    found = []
     step = max(1, together // samples)
-    for part, shown in zip(pixels.split(step), seen.split(step), strict=True):
-        guess, condition = model.condition(part, shown)
-        mu_p, logvar_p = branch.expect(condition)
-        mu, logvar = branch.recognise(part, shown) if importance else (mu_p, logvar_p)
-        eps = torch.randn((samples, *mu.shape), generator=generator, device=mu.device)
-        z = mu + torch.exp(0.5 * logvar) * eps
-        hidden = ~pixel_mask(shown)
-        wanted = hidden.any(0).nonzero()[:, 0]  # no more than some image hides
-        logits = branch.generate(z, condition, guess, wanted)  # (S, B, wanted)
-        log_weight = (pixel_log_likelihood(logits, part[:, wanted]) * hidden[:, wanted]).sum(-1)
-        if importance:
-            log_weight += log_normal(z, mu_p, logvar_p) - log_normal(z, mu, logvar)
-        found.append(log_mean_exp(log_weight, 0))
-    return torch.cat(found)
+    return torch.cat([
+        log_mean_exp(log_weights(model, objective, part, shown, samples, generator, importance), 0)
+        for part, shown in zip(pixels.split(step), seen.split(step), strict=True)
+    ])  # fmt: skip
 
 
 # --- label ----------------------------------------------------------------------------------------------------------
