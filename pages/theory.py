@@ -11,12 +11,15 @@ import math
 import torch
 
 from cvae_core import checkpoint, runs
+from cvae_core.digits.data import TASKS, small_digits
+from cvae_core.digits.inference import estimates
 from cvae_core.errors import UserError
 from cvae_core.figures import theory
 from cvae_core.latent import reparameterize
 from cvae_core.tense.presets import PRESETS, preset
 
 PLAIN = {"displayModeBar": False}
+DRAWS, SERIES = 500, 3
 
 # Each step: what it says, why, and the equation in TeX.
 BOUND = [
@@ -112,6 +115,45 @@ GAUSSIAN_KL = [
     ),
 ]
 
+STRUCTURED = [
+    (
+        "Part of a picture is hidden",
+        "x is what is seen of a digit, y the rest. Many y fit one x, so a network that gives one answer gives the mean "
+        "of them all, a blur. Let a latent z say which of them it is; how probable each z is depends on x, so the "
+        "prior is a network, too. In the program it also sees ŷ, the guess of a deterministic baseline.",
+        r"p(y|x) = \int p(y|x,z)\, p(z|x)\, dz",
+    ),
+    (
+        "The same bound, with a prior that has seen x",
+        "Nothing in the steps above asked the prior to be N(0, I). The recognition network q sees the whole picture. "
+        "The KL is that of any two Gaussians, below.",
+        r"\begin{aligned} \log p(y|x) \ge{} & \mathbb{E}_{q(z|x,y)}[\log p(y|x,z)] \\"
+        r" & - \mathrm{KL}\big(q(z|x,y)\,\|\,p(z|x)\big) = \mathcal{L}_{\mathrm{CVAE}} \end{aligned}",
+    ),
+    (
+        "Trained one way, used another",
+        "In training z comes from q, which knows the answer; in use it comes from p(z|x), which does not. The KL draws "
+        "the two together, and weighing it by 1 + β draws them closer; the paper found that this does not help. "
+        "Putting p(z|x) for q removes the difference and the KL: a Gaussian stochastic neural network (GSNN). By "
+        "Jensen's inequality it is a bound as well.",
+        r"\mathcal{L}_{\mathrm{GSNN}} = \mathbb{E}_{p(z|x)}[\log p(y|x,z)] \le \log p(y|x)",
+    ),
+    (
+        "A bit of both",
+        "The hybrid: α = 1 is the CVAE, α = 0 the GSNN. A mean of two lower bounds is a lower bound.",
+        r"\mathcal{L}_{\mathrm{hybrid}} = \alpha\, \mathcal{L}_{\mathrm{CVAE}} + (1 - \alpha)\, "
+        r"\mathcal{L}_{\mathrm{GSNN}}",
+    ),
+    (
+        "How probable was the truth?",
+        "Both estimates are right on average, before the logarithm. Monte Carlo draws from the prior and waits for a z "
+        "that fits; importance sampling draws where the recognition network says it fits, and weighs each draw for "
+        "having been sent there.",
+        r"\begin{aligned} p(y|x) &\approx \frac1S \sum_{s} p(y|x,z_s), & z_s &\sim p(z|x) \\"
+        r" &\approx \frac1S \sum_{s} \frac{p(y|x,z_s)\, p(z_s|x)}{q(z_s|x,y)}, & z_s &\sim q(z|x,y) \end{aligned}",
+    ),
+]
+
 DIFFERENCES = """
 - **z is made from** the encoder's last hidden state (000), or from hidden state and cell state, with a z of its own for
   each (002). 001 does not say which.
@@ -152,6 +194,18 @@ SLIPS = {
   is lost: with a final ratio of 0.4 and 150 epochs the ratio is 1 in epoch 30 and 0.4 from epoch 31 on. The text
   describes a straight line, and that is what is drawn here.
 - The final KL weight is not printed. The preset takes 0.1, which a course repository of the same make prints.
+""",
+    "003: CVAE, the paper and its implementation (an essay on Sohn, Lee and Yan 2015)": """
+- It writes z = εσ² + μ; its code multiplies by the standard deviation.
+- “The first term looks insignificant (can be marginalized)” (translated): the KL of two Gaussians is not small; it can
+  be integrated in closed form, so that it needs no draws.
+- In the bound on log p(y|x), one line has lost the log of “log q(z|x,y)”, and the line before the last has p(y|x,z)
+  within its KL as well as beside it. The result is correct. The integrals are over z, not φ.
+- It says that z is made independent of x, p(z|x) = p(z), and later that a prior network p(z|x) also sees ŷ. The first
+  is its implementation, which is told only the label; the second is the paper's.
+- A comment in the loss calls the pixels “p(x|z,y), a standard normal”. They are data, and their likelihood a
+  Bernoulli's.
+- `--conditional` is `store_true` with default `True`: it cannot be switched off. Here, `--no-conditional` does.
 """,
 }
 
@@ -197,6 +251,36 @@ def play_with_kl() -> None:
         alt=f"Densities of q = N({mu_q}, {sigma_q}²) and p = N({mu_p}, {sigma_p}²), and the integrand of {shown}",
     )  # fmt: skip
     st.markdown("The green area less the pink one is the KL. Single places may count negative; the whole never does.")
+
+
+@st.fragment
+def play_with_estimates() -> None:
+    columns = st.columns(2)
+    images = small_digits().test
+    index = columns[0].number_input(
+        "Digit of the test set", 0, len(images.pixels) - 1, 3, key="estimated", bind="query-params"
+    )
+    quadrants = columns[1].segmented_control("Quadrants seen", list(TASKS), default="1", required=True, key="seen")
+    found = estimate(index, quadrants)
+    st.plotly_chart(
+        theory.estimates_figure(found), key="estimates figure", config=PLAIN,
+        alt=f"Estimates of the log-likelihood of digit {index}'s hidden pixels, by the number of draws",
+    )  # fmt: skip
+    last = {name: lines[:, -1] for name, lines in found.items()}
+    apart = "; ".join(f"{name} {float(v.min()):.1f} to {float(v.max()):.1f}" for name, v in last.items())
+    st.markdown(
+        f"Each line is one series of draws of the shipped model; after {DRAWS:,} they are at: {apart}. Lines climb: "
+        "the logarithm of a mean of few draws is on average too small, and a lucky draw lifts it at once."
+    )
+
+
+@st.cache_data(max_entries=50)
+def estimate(index: int, quadrants: str) -> dict[str, torch.Tensor]:
+    model, pixels = ui.load_digits("digits"), small_digits().test.pixels[index].float() / 255
+    return {
+        name: estimates(model, pixels, TASKS[quadrants], DRAWS, seed=0, times=SERIES, importance=importance)
+        for name, importance in (("importance sampling", True), ("Monte Carlo", False))
+    }
 
 
 @st.fragment
@@ -271,12 +355,19 @@ def show_collapse() -> None:
 st.title("Theory")
 st.markdown(
     "Where the loss comes from, and what its parts do. Open the steps, move the sliders. "
-    "[The bound](#bound) · [KL of Gaussians](#kl) · [Reparameterisation](#reparameterisation) · "
-    "[Schedules](#schedules) · [KL collapse](#collapse) · [The sources](#sources)"
+    "[The bound](#bound) · [Hidden parts](#structured) · [KL of Gaussians](#kl) · "
+    "[Reparameterisation](#reparameterisation) · [Schedules](#schedules) · [KL collapse](#collapse) · "
+    "[The sources](#sources)"
 )
 
 st.header("The bound on the likelihood", anchor="bound")
 show_steps(BOUND)
+
+st.header("Hidden parts of a picture", anchor="structured")
+st.markdown("The bound at work where x and y are two parts of one thing, as on the page Digits (Sohn et al. 2015).")
+show_steps(STRUCTURED)
+st.subheader("Try it: two ways to count", anchor="try-estimates")
+play_with_estimates()
 
 st.header("The KL of two Gaussians", anchor="kl")
 show_steps(GAUSSIAN_KL)
@@ -313,9 +404,9 @@ st.markdown(
 )
 show_collapse()
 
-st.header("What the three sources say", anchor="sources")
-st.markdown("The reports that this app follows agree on the bound. They differ in these points:\n" + DIFFERENCES)
-st.markdown("Each also slips here and there. This is what to watch for when you read them:")
+st.header("What the sources say", anchor="sources")
+st.markdown("The three reports on verbs agree on the bound. They differ in these points:\n" + DIFFERENCES)
+st.markdown("Each source also slips here and there. This is what to watch for when you read them:")
 for source, slips in SLIPS.items():
     with st.expander(source):
         st.markdown(slips)

@@ -16,8 +16,8 @@ from cvae_core import __main__ as command_line
 from cvae_core import runs
 from cvae_core.digits import data, metrics
 from cvae_core.digits.data import PIXELS, TASKS, Images, pixel_mask
-from cvae_core.digits.inference import complete, load, manifold, sheet
-from cvae_core.digits.model import DigitsConfig, build, log_likelihood
+from cvae_core.digits.inference import complete, estimates, load, manifold, sheet
+from cvae_core.digits.model import DigitsConfig, build, log_likelihood, log_weights
 from cvae_core.digits.presets import PRESETS, preset
 from cvae_core.digits.task import Batch, DigitsTask
 from cvae_core.errors import UserError
@@ -262,6 +262,18 @@ def test_more_draws_give_a_tighter_bound():
     assert means[0] < means[1] < means[2]
     bound = metrics.bound(task.model, "cvae", pixels, seen, torch.Generator().manual_seed(1))
     assert -bound == pytest.approx(means[0].item(), abs=3.0)
+
+
+@pytest.mark.parametrize("importance", [True, False])
+def test_running_estimates_end_at_the_likelihood_and_begin_with_one_draw(importance):
+    model, pixels = build(CONFIG), torch.rand(PIXELS)
+    found = estimates(model, pixels, TASKS["2"], 7, seed=1, times=2, importance=importance)
+    pictures, seen = pixels.expand(2, -1), torch.tensor(TASKS["2"]).expand(2, -1)
+    generator = torch.Generator().manual_seed(1)
+    whole = log_likelihood(model, "cvae", pictures, seen, 7, generator, importance)
+    torch.testing.assert_close(found[:, -1], whole)
+    first = log_weights(model, "cvae", pictures, seen, 7, torch.Generator().manual_seed(1), importance)[0]
+    torch.testing.assert_close(found[:, 0], first)
 
 
 def test_a_gsnn_has_no_importance_sampling():

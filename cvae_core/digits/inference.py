@@ -5,7 +5,7 @@ from torch import Tensor
 
 from cvae_core import checkpoint
 from cvae_core.digits.data import LABELS, pixel_mask
-from cvae_core.digits.model import DigitsConfig, LabelCVAE, QuadrantCVAE, build
+from cvae_core.digits.model import DigitsConfig, LabelCVAE, QuadrantCVAE, build, log_weights
 from cvae_core.errors import UserError
 from cvae_core.latent import reparameterize
 from cvae_core.runs import find_weights
@@ -44,6 +44,17 @@ def complete(
     drawn = torch.sigmoid(branch.generate(z, condition, guess))
     mask = pixel_mask(shown)
     return torch.where(mask, pixels, torch.sigmoid(guess))[0], torch.where(mask, pixels, drawn)
+
+
+@torch.no_grad()
+def estimates(
+    model: QuadrantCVAE, pixels: Tensor, seen: tuple[bool, ...], draws: int, seed: int, times: int, importance: bool
+) -> Tensor:
+    """log p(y | x) of one picture's hidden pixels, estimated with 1, 2, ... draws, several times: (times, draws)."""
+    generator = torch.Generator(pixels.device).manual_seed(seed)
+    shown = torch.tensor(seen, device=pixels.device).expand(times, -1)
+    weights = log_weights(model, "cvae", pixels.expand(times, -1), shown, draws, generator, importance)
+    return (torch.logcumsumexp(weights, 0) - torch.arange(1, draws + 1, device=weights.device).log()[:, None]).T
 
 
 @torch.no_grad()

@@ -92,6 +92,20 @@ def schedule_values(config: TrainConfig) -> tuple[list[float], list[float], list
     )
 
 
+def estimates_figure(found: dict[str, Tensor]) -> go.Figure:
+    """Estimates of a log-likelihood by the number of draws, for each way of drawing several lines: (times, draws)."""
+    figure = go.Figure()
+    for colour, (name, lines) in zip(COLOURS, found.items(), strict=False):
+        x = np.unique(np.geomspace(1, lines.shape[1], 80).astype(int))
+        for i, line in enumerate(lines.cpu().numpy()):
+            figure.add_scatter(
+                x=x, y=line[x - 1], name=name, legendgroup=name, showlegend=i == 0, line={"color": colour, "width": 1.5}
+            )
+    figure.update_xaxes(title="draws", type="log")
+    figure.update_yaxes(title="log p(y|x), nats")
+    return _finish(figure, 380)
+
+
 def schedule_figure(
     configs: dict[str, TrainConfig], by_share: bool = False, printed: dict[str, list[float]] | None = None
 ) -> go.Figure:
