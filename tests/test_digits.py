@@ -19,7 +19,7 @@ from cvae_core.digits.data import PIXELS, TASKS, Images, pixel_mask
 from cvae_core.digits.inference import complete, estimates, load, manifold, sheet
 from cvae_core.digits.model import DigitsConfig, build, log_likelihood, log_weights
 from cvae_core.digits.presets import PRESETS, preset
-from cvae_core.digits.task import Batch, DigitsTask
+from cvae_core.digits.task import Batch, DigitsTask, shifted
 from cvae_core.errors import UserError
 from cvae_core.latent import kl_between, kl_to_standard, log_mean_exp, log_normal
 from cvae_core.training import fit, generator_at
@@ -332,6 +332,16 @@ def test_training_lowers_the_bound_and_a_stop_changes_nothing(tmp_path, config):
     assert fit(again, stopped, resume=True) == "finished"
     for a, b in zip(task.model.parameters(), again.model.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+@given(most=st.integers(0, 3), seed=st.integers(0, 99))
+def test_a_shift_moves_each_picture_whole(most, seed):
+    pixels = torch.zeros(5, 28, 28)
+    pixels[:, 3:25, 3:25] = torch.rand(5, 22, 22)
+    moved = shifted(pixels.flatten(1), most, torch.Generator().manual_seed(seed)).view(5, 28, 28)
+    steps = range(-most, most + 1)
+    for one, other in zip(pixels, moved, strict=True):
+        assert any(torch.equal(one.roll((down, right), (0, 1)), other) for down in steps for right in steps)
 
 
 @pytest.mark.parametrize(("seen", "choices"), [("1", 1), ("paper", 3), ("any", 15)])

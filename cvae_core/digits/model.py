@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cvae_core.digits.data import LABELS, PIXELS, QUADRANTS, pixel_mask
+from cvae_core.digits.data import LABELS, PIXELS, QUADRANTS, SIDE, pixel_mask
 from cvae_core.errors import UserError
 from cvae_core.latent import log_mean_exp, log_normal
 from cvae_core.training import TrainConfig, option
@@ -30,6 +30,7 @@ class DigitsConfig(TrainConfig):
         ("relu", "residual"),
     )  # fmt: skip
     latent_size: int = option(50, "dimensions of z")
+    shift: int = option(0, "training pictures are moved by up to so many pixels each way")
     # Label
     conditional: bool = option(True, "label: whether both networks are told the label; without it, a plain VAE")
     # Quadrants
@@ -45,6 +46,8 @@ class DigitsConfig(TrainConfig):
         for name, low, high in (("hidden_size", 4, 4096), ("hidden_layers", 1, 8), ("latent_size", 1, 1024)):
             if not low <= getattr(self, name) <= high:
                 raise UserError(f"{name} is {getattr(self, name)}: expected {low} to {high}.")
+        if not 0 <= self.shift < SIDE // 2:
+            raise UserError(f"shift is {self.shift}: expected 0 to {SIDE // 2 - 1}.")
         if not 0 <= self.alpha <= 1:
             raise UserError(f"alpha is {self.alpha}: expected a share between 0 and 1.")
 

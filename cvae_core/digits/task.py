@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from cvae_core.digits import data, metrics
-from cvae_core.digits.data import PIXELS, TASKS, Digits, Images, pixel_mask
+from cvae_core.digits.data import PIXELS, SIDE, TASKS, Digits, Images, pixel_mask
 from cvae_core.digits.model import Branch, DigitsConfig, LabelCVAE, build, pixel_log_likelihood
 from cvae_core.latent import kl_between, kl_to_standard, reparameterize
 
@@ -52,7 +53,8 @@ class DigitsTask:
         seen = torch.stack(shown)[which, torch.arange(len(order))]
         for rows in torch.arange(len(order)).split(self.config.batch_size):
             picked = order[rows].to(self.device)
-            yield Batch(_grey(self.train.pixels[picked]), self.train.labels[picked], seen[rows].to(self.device))
+            pixels = shifted(_grey(self.train.pixels[picked]), self.config.shift, generator)
+            yield Batch(pixels, self.train.labels[picked], seen[rows].to(self.device))
 
     def count(self, batch: Batch) -> int:
         return len(batch.pixels)
@@ -141,6 +143,17 @@ class DigitsTask:
     def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         metadata = {"system": self.system, "config": vars(self.config), "data": self.digits.name}
         return self.model.state_dict(), metadata
+
+
+def shifted(pixels: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    """Each picture (B, 784) moved by up to `most` pixels up or down and left or right; what comes in is black."""
+    if not most:
+        return pixels
+    side = SIDE + 2 * most
+    padded = F.pad(pixels.view(-1, SIDE, SIDE), (most,) * 4).flatten(1)
+    down, right = torch.randint(2 * most + 1, (2, len(pixels), 1), generator=generator).to(pixels.device)
+    window = (torch.arange(SIDE)[:, None] * side + torch.arange(SIDE)).flatten().to(pixels.device)
+    return padded.gather(1, down * side + right + window)
 
 
 def _grey(pixels: Tensor) -> Tensor:
