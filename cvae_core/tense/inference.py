@@ -49,7 +49,7 @@ class Tense:
 
     # --- conversion ---------------------------------------------------------------------------------------------
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def convert(
         self, words: Sequence[str], sources: Sequence[int], targets: Sequence[int], see_source: bool = True
     ) -> list[Candidate]:
@@ -57,15 +57,20 @@ class Tense:
         answers = []
         for start in range(0, len(words), CHUNK):
             part = slice(start, start + CHUNK)
-            encoded = self.model.encode(self._letters(words[part]), self._tenses(sources[part]))
+            read: dict[tuple[str, int], int] = {}  # a word that is asked for in several tenses is read once
+            rows = [read.setdefault(pair, len(read)) for pair in zip(words[part], sources[part], strict=True)]
+            encoded = self.model.encode(self._letters([w for w, _ in read]), self._tenses([s for _, s in read]))
             shown = self.model.see_source(encoded.memory) if see_source else None
-            letters, logprobs = self.model.greedy(encoded.mu, self._tenses(targets[part]), shown)
+            z = encoded.mu
+            if len(read) > 1:  # one z is one for all tenses
+                z, shown = z[rows], None if shown is None else shown[rows]
+            letters, logprobs = self.model.greedy(z, self._tenses(targets[part]), shown)
             probabilities = logprobs.sum(1).exp().tolist()
             forms = data.decode(letters.cpu())
             answers += [Candidate(f, p) for f, p in zip(forms, probabilities, strict=True)]
         return answers
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def alternatives(self, word: str, source: int, target: int, width: int = 5) -> list[Candidate]:
         """The `width` likeliest forms that beam search finds, best first; the greedy answer is always among them."""
         encoded = self.model.encode(self._letters([word]), self._tenses([source]))
@@ -101,7 +106,7 @@ class Tense:
             ranked[width - 1] = greedy
         return ranked[:width]
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def letter_probabilities(self, word: str, source: int, target: int) -> tuple[list[str], np.ndarray]:
         """Letters of the greedy answer, `⏎` for its end, and the distribution at each: (T, 27), a to z then the end."""
         encoded = self.model.encode(self._letters([word]), self._tenses([source]))
@@ -112,7 +117,7 @@ class Tense:
         names = [("⏎" if i == EOS else LETTERS[i - FIRST_LETTER]) for i in letters[0].tolist()]
         return names, np.concatenate([probs[:, FIRST_LETTER:], probs[:, EOS : EOS + 1]], 1)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def posterior(self, words: Sequence[str], tenses: Sequence[int]) -> tuple[Tensor, Tensor]:
         """mu and logvar of q(z | word, tense): (n, Z) each."""
         parts = [
@@ -122,7 +127,7 @@ class Tense:
         mu, logvar = zip(*parts, strict=True)
         return torch.cat(mu), torch.cat(logvar)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def tense_evidence(self, words: Sequence[str]) -> np.ndarray:
         """Lower bound on log p(word | tense) for each tense, at z = mu and from z alone: (n, 4)."""
         letters = self._letters(words)
@@ -170,7 +175,7 @@ class Tense:
         """n samples of N(0, I): (n, Z), the same on every device."""
         return torch.randn(n, self.model.latent_total, generator=torch.Generator().manual_seed(seed)).to(self.device)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def decode(self, z: Tensor, tense: int) -> list[Candidate]:
         """Each z in one tense, from z alone."""
         found = []

@@ -5,6 +5,7 @@ Shapes: B words, T letters, H hidden, Z latent (of hidden and cell together), V 
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -231,17 +232,17 @@ class TenseCVAE(nn.Module):
     # --- decoder ------------------------------------------------------------------------------------------------
 
     def initial_state(self, z: Tensor, tense: Tensor) -> State:
-        """z (B, Z), tense (B,) -> the decoder's first state."""
+        """z (B, Z), or (1, Z) for all, and tense (B,) -> the decoder's first state."""
         z_hidden, z_cell = (z, z) if self.latent_count == 1 else z.chunk(2, 1)
         added = None
         if self.decoder_tense is not None:
             added = self.decoder_tense(tense)[:, None]
         else:
             embedded = self.tense_embedding(tense)
-            z_hidden, z_cell = torch.cat([z_hidden, embedded], 1), torch.cat([z_cell, embedded], 1)
+            z_hidden, z_cell = (torch.cat([z.expand(len(tense), -1), embedded], 1) for z in (z_hidden, z_cell))
         h = self.to_hidden(z_hidden)[None]
         c = torch.zeros_like(h) if self.to_cell is None else self.to_cell(z_cell)[None]
-        return State(h, c, added)
+        return State(h.expand(1, len(tense), -1), c.expand(1, len(tense), -1), added)
 
     def see_source(self, memory: Tensor | None, seen: Tensor | None = None) -> Tensor | None:
         """What of the source word reaches the decoder, prepared once a word; `seen` (B,) bool hides it from some."""
@@ -263,7 +264,11 @@ class TenseCVAE(nn.Module):
         if shown is not None and self.see is not None:
             place = shown[:, at : at + inputs.shape[1]]
             x = x + F.pad(place, (0, 0, 0, inputs.shape[1] - place.shape[1]))
-        outputs, (h, c) = self.decoder(x, (state.h, state.c))
+        if inputs.shape[1] == 1:  # a cell has less to set up than a sequence of one
+            h, c = (s[None] for s in torch.lstm_cell(x[:, 0], (state.h[0], state.c[0]), *self.decoder.all_weights[0]))
+            outputs = h.transpose(0, 1)
+        else:
+            outputs, (h, c) = self.decoder(x, (state.h, state.c))
         if self.config.source == "attention":
             outputs = self._attend(outputs, shown)
         return self.out(outputs), State(h, c, state.tense)
@@ -287,13 +292,13 @@ class TenseCVAE(nn.Module):
     def greedy(
         self, z: Tensor, tense: Tensor, shown: Tensor | None = None, max_length: int = MAX_LENGTH + 1
     ) -> tuple[Tensor, Tensor]:
-        """Free-running decoding: the likeliest letter at each place.
+        """Free-running decoding: the likeliest letter at each place; z (B, Z), or (1, Z) for all tenses (B,).
 
         -> letters (B, T) with PAD after EOS, and log-probability of each letter (B, T), 0 after EOS.
         """
         state = self.initial_state(z, tense)
-        letter = torch.full((len(z), 1), SOS, device=z.device)
-        done = torch.zeros(len(z), dtype=torch.bool, device=z.device)
+        letter = torch.full((len(tense), 1), SOS, device=z.device)
+        done = torch.zeros(len(tense), dtype=torch.bool, device=z.device)
         letters, logprobs = [], []
         for place in range(max_length):
             logits, state = self.step(letter, state, shown, place)
@@ -310,9 +315,15 @@ class TenseCVAE(nn.Module):
 
 def allowed(logits: Tensor) -> Tensor:
     """Log-probabilities over what may come next: letters and EOS, never PAD or SOS."""
-    blocked = torch.zeros(VOCABULARY_SIZE, dtype=torch.bool, device=logits.device)
-    blocked[PAD] = blocked[SOS] = True
-    return torch.log_softmax(logits.float().masked_fill(blocked, -1e9), -1)
+    return torch.log_softmax(logits.float() + _blocked(logits.device), -1)
+
+
+@cache
+def _blocked(device: torch.device) -> Tensor:
+    """-1e9 for PAD and SOS, 0 for all others: (V,)."""
+    blocked = torch.zeros(VOCABULARY_SIZE, device=device)
+    blocked[[PAD, SOS]] = -1e9
+    return blocked
 
 
 def build(config: TenseConfig) -> TenseCVAE:
