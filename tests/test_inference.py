@@ -47,6 +47,9 @@ def test_answers_do_not_depend_on_company(shipped):
     words = ["walk", "understand", "go"]
     together = [c.form for c in shipped.convert(words, [PRESENT] * 3, [PAST] * 3)]
     assert together == [shipped.convert([w], [PRESENT], [PAST])[0].form for w in words]
+    one = shipped.convert(["walk"] * 4, [PRESENT] * 4, range(4))  # read once
+    among = shipped.convert(["go", *["walk"] * 4], [PRESENT] * 5, [PAST, *range(4)])
+    assert [c.form for c in one] == [c.form for c in among[1:]] == ["walk", "walks", "walking", "walked"]
 
 
 def test_the_dictionary_names_the_tense_of_known_forms_and_the_model_of_others(shipped):
