@@ -24,7 +24,7 @@ SOURCE_003_LABEL: dict[str, Any] = {
 # Residual layers learn in ten epochs what plain ones need sixty for; shifts keep them from learning pictures by heart.
 QUADRANTS: dict[str, Any] = {
     "task": "quadrants",
-    "epochs": 60,
+    "epochs": 100,
     "batch_size": 128,
     "hidden_size": 384,
     "layers": "residual",
@@ -44,7 +44,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # The published tutorial's sizes: one choice of quadrants a model, two layers of 500.
     "source-003-published": QUADRANTS
     | {"objective": "cvae", "seen": "1", "hidden_size": 500, "latent_size": 200, "layers": "relu", "shift": 0}
-    | {"learning_rate": 1e-3},
+    | {"learning_rate": 1e-3, "epochs": 50},
 }
 
 
