@@ -97,7 +97,7 @@ def build_parser(argv: list[str]) -> Parser:
     train.add_argument("--device", choices=("auto", "cpu", "cuda"))
     train.add_argument("--threads", type=int, help="CPU threads (default 1)")
     train.add_argument("--out", help="name under which the kept weights go to checkpoints/")
-    train.add_argument("--half", action="store_true", help="store them in half precision")
+    train.add_argument("--pack", choices=("float16", "int8"), help="store them smaller")
     train.add_argument("--resume", metavar="RUN", help="go on with a stopped or interrupted run")
     train.add_argument("--init", metavar="CHECKPOINT", help="tense: start from its weights")
     train.set_defaults(run=run_train)
@@ -367,15 +367,14 @@ def run_train(args) -> None:
 
         ended = train(task, run, stopped, show)
     if ended == "stopped":
-        again = [f"--{name} {given[name]}" for name in ("device", "threads", "out") if name in given]
-        again += ["--half"] if "half" in given else []
+        again = [f"--{name} {given[name]}" for name in ("device", "threads", "out", "pack") if name in given]
         command = " ".join([f"python -m cvae_core train {task.system} --resume {run.id}", *again])
         print(f"Stopped and saved. To go on: {command}")
         return
     print(f"Finished: run {run.id}")
     if out:
         kept = checkpoint.CHECKPOINTS / f"{out}.safetensors"
-        checkpoint.copy(run.path / "best.safetensors", kept, half="half" in given)
+        checkpoint.copy(run.path / "best.safetensors", kept, given.get("pack", ""))
         print(f"Saved as checkpoint {out}")
 
 

@@ -22,6 +22,7 @@ from cvae_core.errors import UserError
 FORMAT = 1
 ROOT = Path(__file__).resolve().parent.parent
 CHECKPOINTS = ROOT / "checkpoints"
+SCALE = ":scale"  # ends the names of what a matrix in 8 bits is multiplied by, row by row
 MAX_BYTES = 256 * 1024 * 1024
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -56,6 +57,7 @@ def read(path: str | Path, device: torch.device | str = "cpu") -> tuple[dict[str
             metadata = json.loads((file.metadata() or {})["cvae"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         intact = isinstance(metadata, dict) and metadata.pop("sha256") == _digest(tensors)
+        tensors = _unpack(tensors)
     except OSError as error:
         raise UserError(f"Cannot read checkpoint {path}: {error.strerror or error}.") from None
     except (SafetensorError, KeyError, ValueError, RuntimeError):
@@ -71,12 +73,26 @@ def read(path: str | Path, device: torch.device | str = "cpu") -> tuple[dict[str
     return {name: t.to(device) for name, t in tensors.items()}, metadata
 
 
-def copy(source: Path, target: Path, half: bool = False) -> None:
-    """Copy a checkpoint; `half` stores its weights in half precision, which models read as well."""
-    if not half:
+def copy(source: Path, target: Path, pack: str = "") -> None:
+    """Copy a checkpoint, packed as `float16` or `int8` or as it is; `read` gives models what they need of any."""
+    if not pack:
         return write_atomic(target, source.read_bytes())
     tensors, metadata = read(source)
-    return write(target, {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}, metadata)
+    packed = {}
+    for name, tensor in tensors.items():
+        if pack == "int8" and tensor.is_floating_point() and tensor.dim() == 2:
+            scale = tensor.abs().amax(1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny) / 127
+            packed[name], packed[name + SCALE] = (tensor / scale).round().to(torch.int8), scale
+        else:
+            packed[name] = tensor.half() if tensor.is_floating_point() else tensor
+    return write(target, packed, metadata)
+
+
+def _unpack(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Matrices in 8 bits, each row in steps of its own, become numbers again."""
+    scales = {name.removesuffix(SCALE): scale for name, scale in tensors.items() if name.endswith(SCALE)}
+    rest = {name: tensor for name, tensor in tensors.items() if not name.endswith(SCALE)}
+    return rest | {name: rest[name] * scale for name, scale in scales.items()}
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:

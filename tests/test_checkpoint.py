@@ -79,14 +79,28 @@ def test_the_shipped_model_is_listed_and_small():
     assert not any(Path(checkpoint.CHECKPOINTS).glob(".*tmp"))
 
 
-def test_a_copy_in_half_precision_is_half_as_large_and_nearly_the_same(tmp_path):
-    whole, half = tmp_path / "whole.safetensors", tmp_path / "half.safetensors"
-    weights = torch.randn(100, 100)
-    checkpoint.write(whole, {"weights": weights, "count": torch.tensor([3])}, {"system": "tense"})
-    checkpoint.copy(whole, half, half=True)
-    tensors, metadata = checkpoint.read(half)
-    torch.testing.assert_close(tensors["weights"].float(), weights, rtol=1e-3, atol=1e-5)
-    assert metadata["system"] == "tense" and tensors["count"].tolist() == [3]
-    assert half.stat().st_size < 0.6 * whole.stat().st_size
-    checkpoint.copy(half, whole)
-    assert whole.read_bytes() == half.read_bytes()
+def test_the_digits_share_eight_megabytes():
+    assert sum(checkpoint.find(name).stat().st_size for name in checkpoint.available("digits")) <= 8e6
+
+
+@pytest.mark.parametrize(("pack", "share", "error"), [("float16", 0.6, 1e-3), ("int8", 0.4, 0.02)])
+def test_a_packed_copy_is_smaller_and_nearly_the_same(pack, share, error, tmp_path):
+    whole, packed = tmp_path / "whole.safetensors", tmp_path / "packed.safetensors"
+    weights = {"weights": torch.randn(100, 100), "bias": torch.randn(100), "zeros": torch.zeros(2, 3)}
+    checkpoint.write(whole, weights | {"count": torch.tensor([3])}, {"system": "tense"})
+    checkpoint.copy(whole, packed, pack)
+    tensors, metadata = checkpoint.read(packed)
+    assert tensors.keys() == {*weights, "count"} and tensors["count"].tolist() == [3]
+    for name, tensor in weights.items():
+        torch.testing.assert_close(tensors[name].float(), tensor, rtol=1e-3, atol=error)
+    assert metadata["system"] == "tense"
+    assert packed.stat().st_size < share * whole.stat().st_size
+    checkpoint.copy(packed, whole)
+    assert whole.read_bytes() == packed.read_bytes()
+
+
+@pytest.mark.parametrize("tensors", [{"a": torch.ones(2, 2)}, {}], ids=["of another shape", "missing"])
+def test_a_scale_without_its_matrix_is_no_checkpoint(tensors, tmp_path):
+    checkpoint.write(tmp_path / "x.safetensors", tensors | {"a:scale": torch.ones(3, 1)}, {"system": "tense"})
+    with pytest.raises(UserError, match="not a checkpoint"):
+        checkpoint.read(tmp_path / "x.safetensors")
