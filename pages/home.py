@@ -54,7 +54,7 @@ def show_scores() -> None:
 
 st.title("Conditional variational autoencoders")
 st.markdown(
-    "A CVAE learns to write something, here an English verb, **given a condition**, here its tense. The network spells "
+    "A CVAE learns to make something, here an English verb, **given a condition**, here its tense. The network spells "
     "letter by letter and looks nothing up."
 )
 left, right = st.columns([3, 2], gap="large")
@@ -65,7 +65,9 @@ with right:
         st.page_link(f"pages/{name}.py", label=label)
     st.markdown(
         "It follows three course reports, *Deep Learning and Practice Lab4 – VAE*, *Lab4-Conditional "
-        "sequence-to-sequence VAE* and *Lab5: Conditional Sequence-to-Sequence VAE*, and corrects where they slip."
+        "sequence-to-sequence VAE* and *Lab5: Conditional Sequence-to-Sequence VAE*, and corrects where they slip. The "
+        "digits follow *Learning Structured Output Representation using Deep Conditional Generative Models* (Sohn, Lee "
+        "and Yan 2015): one half of a picture given the other."
     )
 show_scores()
 st.markdown(
