@@ -135,11 +135,13 @@ def test_evaluate_json(cli, some_verbs, monkeypatch):
     monkeypatch.setattr(checkpoint, "CHECKPOINTS", ROOT / "checkpoints")
     options = ("--lexicon", some_verbs, "--samples", 50, "--seed", 4, "--seeds", 2, "--own", 60)
     scores = json.loads(cli("evaluate", "tense", *options, "--compare", "--json"))
-    assert set(scores) == SCORES | {"baselines"}
+    assert set(scores) == SCORES | {"baselines", "sources"}
     assert set(scores["by_direction"]) == {f"{TENSES[s]}>{TENSES[t]}" for s, t in DIRECTIONS}
     assert scores["accuracy"] == pytest.approx(sum(scores["by_direction"].values()) / 12)
     assert scores["accuracy"] > 0.85 and scores["bleu4"] >= 0.95 and scores["gaussian_refined"] > scores["gaussian"]
     assert len(scores["baselines"]) == 4
+    assert set(scores["sources"]) == {"source-000", "source-001", "source-002"}
+    assert scores["sources"]["source-002"]["bleu4"] > 0.85 > scores["sources"]["source-000"]["bleu4"]
     assert scores["baselines"]["copy"]["accuracy"] < 0.05 < scores["baselines"]["spelling rules"]["accuracy"]
     table = cli("evaluate", "tense", *options)
     assert all(name in table for name in SCORES - {"by_direction", "spread"})

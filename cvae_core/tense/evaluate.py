@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cvae_core import checkpoint
 from cvae_core.errors import UserError
 from cvae_core.tense import data, metrics
 from cvae_core.tense.data import TENSES, Verb
-from cvae_core.tense.inference import lookup
+from cvae_core.tense.inference import load, lookup
 
 ROUNDS = 3  # of refinement
 MARKS = {"bleu4": 0.7, "gaussian": 0.3}  # what the course gives full marks for
@@ -27,6 +28,7 @@ def evaluate(
 ) -> dict:
     """Every score: conversion of a split's verbs, of the verbs trained on, and random z (z = mu and greedy throughout).
 
+    `compare` adds the baselines' accuracy and the scores of the three reports' shipped models, each against its rows.
     The Gaussian scores are means over `seeds` sets of `samples` draws, with their `spread`. Of the verbs trained on,
     `own` are scored, evenly spread over the list; None scores all.
     """
@@ -45,6 +47,13 @@ def evaluate(
 
         learned = {"suffix lookup": suffix_lookup(data.select_split(lexicon, "train"))}
         scores["baselines"] = {name: metrics.accuracy_of(f, verbs) for name, f in (BASELINES | learned).items()}
+        scores["sources"] = {}
+        for name in (n for n in checkpoint.available("tense") if n.startswith("source-")):
+            source = load(name)
+            scores["sources"][name] = {
+                "bleu4": metrics.bleu4_of_pairs(source, pairs),
+                "accuracy": metrics.accuracy(source, verbs)["accuracy"],
+            } | draws_of(source, samples, range(seed, seed + seeds))
     return scores
 
 
@@ -162,4 +171,7 @@ def as_table(scores: dict) -> str:
     lines += [f"  {name:<32}{value:8.4f}" for name, value in scores["by_direction"].items()]
     for name, baseline in scores.get("baselines", {}).items():
         lines.append(f"baseline accuracy, {name:<15}{baseline['accuracy']:8.4f}")
+    for name, of in scores.get("sources", {}).items():
+        lines += [f"{f'{name}, {score}':<34}{of[score]:8.4f}" for score in ("bleu4", "gaussian", "gaussian_refined")]
+        lines.append(f"{f'{name}, accuracy':<34}{of['accuracy']:8.4f}")
     return "\n".join(lines)
