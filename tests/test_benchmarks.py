@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks import ablation, digits_speed, time_to_mark, train_speed
+from benchmarks import ablation, digits_speed, heavy_kl, time_to_mark, train_speed
 from cvae_core.digits.task import DigitsTask
 from cvae_core.tense.data import PAD, Verb
 from cvae_core.tense.model import build
@@ -89,3 +89,11 @@ def test_an_epoch_of_digits_trains_on_every_image():
     assert digits_speed.epoch_seconds(task) > 0 and task.steps_per_epoch() == 3
     assert not any(torch.equal(before[name], p) for name, p in task.model.named_parameters())
     assert 0 < digits_speed.completion_milliseconds(task.model.eval(), repeats=2) < 1000
+
+
+def test_the_heavier_kl_is_scored_as_bound_and_as_it_is_used():
+    small = digits_speed.random_digits(20)
+    task = DigitsTask(replace(digits_speed.CONFIG, hidden_size=8, latent_size=2), small)
+    found = heavy_kl.scores(task, small.test.pixels.float() / 255)
+    assert found["kl"] > 0 and found["importance sampling"] < found["bound"] + 1
+    assert found["Monte Carlo"] < found["bound"] + 10
