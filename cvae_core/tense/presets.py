@@ -105,6 +105,7 @@ COURSE = BEST | {
     "epochs": 200,
     "batch_size": 128,
     "state_width": 512,
+    "consistency": 1.5,
     "consistency_from": 0.5,
     "source": "none",
     "source_dropout": 0.0,
