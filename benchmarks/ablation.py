@@ -2,8 +2,8 @@
 
     python -m benchmarks.ablation --data train.txt [--only "no prior matching"] [--threads 2]
 
-First the course's list and rules (preset course, 30 epochs), then the lexicon (preset best with LSTMs of half the width,
-a narrower map from z and 6 epochs): shorter than what ships, so compare rows, not the rows with the shipped model's.
+First the course's list and rules (preset course, 30 epochs), then the lexicon (preset best with LSTMs of half the
+width, a narrower map from z and 6 epochs): shorter than what ships, so compare rows, not rows with the shipped model's.
 Accuracy is on validation verbs; draws are 1,000 for each of five seeds.
 """
 
