@@ -138,6 +138,15 @@ def test_a_folder_without_sequences_is_an_error(tmp_path):
         read_folder(tmp_path)
 
 
+def test_a_folder_that_may_not_be_read_is_an_error(folder, monkeypatch):
+    def forbidden(*_):
+        raise PermissionError(13, "Permission denied", "traj_7")
+
+    monkeypatch.setattr(data, "_fingerprint", forbidden)
+    with pytest.raises(UserError, match="Cannot read traj_7: Permission denied"):
+        read_folder(folder.parents[1])
+
+
 def count_reads(monkeypatch) -> list:
     read, plain = [], data.read_clip
     monkeypatch.setattr(data, "read_clip", lambda folder: read.append(folder) or plain(folder))
@@ -236,6 +245,16 @@ def test_other_actions_keep_the_scene_and_its_noise():
     ours = simulate(5, 4, noise=3)
     still = simulate(5, 4, noise=3, actions=np.zeros((4, 4)))
     assert torch.equal(still.frames[0], ours.frames[0]) and not torch.equal(still.frames[3], ours.frames[3])
+
+
+def test_an_action_leads_from_its_frame_to_the_next(scenes):
+    clip, actions = scenes[0].clip, actions_of(scenes[0].clip)
+    actions[6, :3] += 0.03
+    other = simulate(SEEDS[0], actions=actions)
+    assert torch.equal(other.frames[:7], clip.frames[:7]) and not torch.equal(other.frames[7], clip.frames[7])
+    actions = actions_of(clip)
+    actions[-1] = 0.5  # leads to no frame
+    assert torch.equal(simulate(SEEDS[0], actions=actions).frames, clip.frames)
 
 
 def test_positions_are_the_running_sum_of_actions_clipped_to_the_reach(scenes):

@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,7 +45,9 @@ def read_clip(folder: str | Path) -> Clip:
     """A sequence from its folder; what is missing or does not fit is a `UserError` that names the sequence."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"There is no sequence {folder}: expected a folder with 0.png, 1.png, … and {_names(FILES)}.")
+        raise UserError(
+            f"There is no sequence {folder}: expected a folder with 0.png, 1.png, … and {' and '.join(FILES)}."
+        )
     numbers = sorted(int(path.stem) for path in folder.glob("*.png") if re.fullmatch(r"0|[1-9]\d{0,8}", path.stem))
     if len(numbers) < SHORTEST:
         raise UserError(f"Sequence {folder} has {len(numbers)} frames: expected 0.png, 1.png, …, at least {SHORTEST}.")
@@ -56,10 +58,6 @@ def read_clip(folder: str | Path) -> Clip:
     frames = torch.from_numpy(np.stack([_read_frame(folder / f"{i}.png") for i in numbers]))  # (T, 64, 64, 3)
     condition = torch.from_numpy(np.concatenate(tables, 1))
     return Clip(frames.permute(0, 3, 1, 2).contiguous(), condition, f"{folder.parent.name}/{folder.name}")
-
-
-def _names(files: Sequence[str] | dict) -> str:
-    return " and ".join(files)
 
 
 def _read_frame(path: Path) -> np.ndarray:
@@ -126,8 +124,11 @@ def read_folder(folder: str | Path) -> tuple[list[Clip], list[Clip]]:
     numbers. Frames are decoded once: the bytes are kept in a cache, which is made again when a file has changed.
     """
     folder = Path(folder)
-    found = _sequences(folder)
-    key, kept = _fingerprint(folder, found), _cache_file(folder)
+    try:
+        found = _sequences(folder)
+        key, kept = _fingerprint(folder, found), _cache_file(folder)
+    except OSError as error:
+        raise UserError(f"Cannot read {error.filename or folder}: {error.strerror or error}.") from None
     clips = _read_cache(kept, key, [name for _, name, _ in found])
     if clips is None:
         clips = [read_clip(path)._replace(name=name) for _, name, path in found]
@@ -155,7 +156,7 @@ def _sequences(folder: Path) -> list[tuple[str, str, Path]]:
     return found
 
 
-def _sorted(paths) -> list[Path]:
+def _sorted(paths: Iterable[Path]) -> list[Path]:
     """By the numbers in their names: traj_2 before traj_10."""
     return sorted(paths, key=lambda path: [int(t) if t.isdecimal() else t for t in re.split(r"(\d+)", path.name)])
 

@@ -20,6 +20,7 @@ from cvae_core.video.data import ACTION, SIDE, Clip, write_clip
 
 PIXEL = 0.005
 TABLE = np.array([[0.12, 0.44], [-0.16, 0.16]])  # x, y from and to; what the picture shows
+MIDDLE = TABLE.mean(1)
 REACH = np.array([[0.18, 0.39], [-0.11, 0.11], [0.01, 0.17]])  # x, y, z that the point between the fingertips can have
 HEIGHT = 0.045  # of the things on the table: above it the gripper passes over them
 CAMERA = 0.9  # height of the camera over the table's middle
@@ -357,10 +358,13 @@ def _stay(rng: np.random.Generator, gripper: float, frames: int) -> Iterator[np.
 # clip at once and only in the window that they pass through.
 
 
+CENTRES = np.arange(SIDE, dtype=np.float32) + np.float32(0.5)  # of the pixels along an axis
+
+
 def _ground(rng: np.random.Generator) -> np.ndarray:
     """The table (3, 64, 64): a colour, faint stripes, and a darker rim."""
     colour = np.array(TABLES[rng.integers(len(TABLES))]) + rng.uniform(-12, 12, 3)
-    row, column = np.mgrid[:SIDE, :SIDE] + 0.5
+    row, column = CENTRES[:, None].astype(float), CENTRES.astype(float)
     angle, period = rng.uniform(0, math.pi), rng.uniform(5, 16)
     stripes = np.sin((row * math.cos(angle) + column * math.sin(angle)) * 2 * math.pi / period)
     edge = np.minimum(np.minimum(row, SIDE - row), np.minimum(column, SIDE - column))
@@ -371,15 +375,15 @@ def _ground(rng: np.random.Generator) -> np.ndarray:
 def _project(places: np.ndarray, heights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where the camera sees points (..., 2) at heights (...), in pixels, and how many pixels a metre has there."""
     scale = CAMERA / (CAMERA - heights) / PIXEL
-    return ((places - TABLE.mean(1)) * scale[..., None] + SIDE / 2).astype(np.float32), scale.astype(np.float32)
+    return ((places - MIDDLE) * scale[..., None] + SIDE / 2).astype(np.float32), scale.astype(np.float32)
 
 
 def _window(points: np.ndarray, radius: float) -> tuple[tuple[slice, slice], np.ndarray, np.ndarray]:
     """The part of the picture within a radius of points (..., 2), and its pixels' centres (h, 1) and (w)."""
-    low = (points.reshape(-1, 2).min(0) - radius - 1).clip(0, SIDE).astype(int)
-    high = (np.ceil(points.reshape(-1, 2).max(0) + radius) + 1).clip(0, SIDE).astype(int)
-    rows, columns = (np.arange(a, b, dtype=np.float32) + np.float32(0.5) for a, b in zip(low, high, strict=True))
-    return (slice(low[0], high[0]), slice(low[1], high[1])), rows[:, None], columns
+    points = points.reshape(-1, 2)
+    lows, highs = (points.min(0) - radius - 1).tolist(), (points.max(0) + radius + 2).tolist()
+    where = tuple(slice(max(0, int(a)), max(0, int(b))) for a, b in zip(lows, highs, strict=True))
+    return where, CENTRES[where[0], None], CENTRES[where[1]]
 
 
 def _capsule(a: np.ndarray, b: np.ndarray, radius_a: np.ndarray, radius_b: np.ndarray):
