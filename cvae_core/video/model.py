@@ -15,9 +15,7 @@ from torch import Tensor, nn
 from cvae_core.errors import UserError
 from cvae_core.latent import reparameterize
 from cvae_core.training import TrainConfig, option
-
-SIDE = 64
-CONDITION = 7  # four numbers of the action, three of the end effector's position
+from cvae_core.video.data import CONDITION
 
 
 @dataclass(frozen=True)
@@ -38,12 +36,14 @@ class VideoConfig(TrainConfig):
     # Data
     past: int = option(2, "frames given")
     future: int = option(10, "frames to predict in training and scoring, where the clips are long enough")
+    clips: int = option(2000, "simulated clips to train on, of seeds from 0; folders are read whole")
 
     def __post_init__(self):
         super().__post_init__()
         for name, low, high in (
             ("width", 4, 256), ("code_size", 4, 1024), ("latent_size", 1, 512), ("rnn_size", 8, 2048),
             ("predictor_layers", 1, 4), ("posterior_layers", 1, 4), ("past", 1, 100), ("future", 1, 100),
+            ("clips", 1, 1_000_000),
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise UserError(f"{name} is {getattr(self, name)}: expected {low} to {high}.")

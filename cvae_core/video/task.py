@@ -70,7 +70,7 @@ class VideoTask:
         return batch.frames.shape[0] * batch.frames.shape[1]
 
     def loss(self, batch: Batch, beta: float, teacher_forcing: float, generator: torch.Generator) -> dict[str, Tensor]:
-        """`recon`: mean squared error of a pixel, summed over the frames; `kl`: nats, summed over frames and z (source).
+        """`recon`: mean squared error of a pixel, summed over frames; `kl`: nats, summed over frames and z (source).
 
         One draw decides whether the whole batch is teacher-forced, as in the source.
         """
