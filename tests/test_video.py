@@ -1,6 +1,7 @@
 """The video system: networks, rollout, scores, training, and files."""
 
 import io
+import json
 import math
 from dataclasses import replace
 
@@ -8,11 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from cvae_core import runs
+from cvae_core import __main__ as command_line
+from cvae_core import checkpoint, runs
 from cvae_core.errors import UserError
 from cvae_core.training import beta_at, fit, generator_at, teacher_forcing_at
 from cvae_core.video import metrics
-from cvae_core.video.data import Clip
+from cvae_core.video.data import Clip, write_clip
 from cvae_core.video.model import VideoConfig, build
 from cvae_core.video.pictures import gif, strip
 from cvae_core.video.presets import PRESETS, preset
@@ -193,6 +195,49 @@ def test_004_s_schedules():
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_builds(name):
     assert replace(preset(name), width=4) and build(replace(preset(name), width=4, rnn_size=8))
+
+
+# --- command line ---------------------------------------------------------------------------------------------------
+
+
+def test_the_command_line_trains_evaluates_and_predicts(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(runs, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
+    for number, clip in enumerate(clips()):
+        write_clip(clip, tmp_path / "data" / ("validate" if number < 2 else "train") / f"traj_{number}" / "0")
+    data = ["--data", str(tmp_path / "data")]
+    sizes = ["--width", "4", "--rnn-size", "12", "--code-size", "8", "--epochs", "1", "--batch-size", "2"]
+    assert command_line.main(["train", "video", *data, *sizes, "--out", "tiny"]) == 0
+    capsys.readouterr()
+    model = ["--checkpoint", str(tmp_path / "tiny.safetensors")]
+    assert command_line.main(["evaluate", "video", *data, *model, "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert (scores["clips"], scores["given"], scores["predicted"]) == (2, 2, 4)
+    names = {"psnr", "ssim", "psnr_copy_last", "psnr_shuffled_actions", "psnr_moving"}
+    assert names <= scores.keys() and all(len(values) == 4 for values in scores["per_frame"].values())
+    assert scores["psnr"] == pytest.approx(sum(scores["per_frame"]["psnr"]) / 4)
+    assert command_line.main(["predict", "video", *data, *model, "--clips", "1", "--out", str(tmp_path / "made")]) == 0
+    assert sorted(p.name for p in (tmp_path / "made").iterdir()) == ["000.gif", "000.png"]
+    assert (
+        command_line.main(["train", "video", *data, "--init", str(tmp_path / "tiny.safetensors"), "--width", "8"]) == 2
+    )
+    assert "width comes from the checkpoint" in capsys.readouterr().err
+    assert command_line.main(["train", "video", *data, *model[1:]]) == 2
+
+
+def test_a_model_that_ignores_actions_is_found_out():
+    """With the weights of the condition at zero, exchanged actions change nothing."""
+    model = build(CONFIG).eval()
+    with torch.no_grad():
+        model.decoder.last.weight.mul_(50)  # so that codes are seen
+        model.predictor.embed.weight[:, -7:] *= 50
+    heard = metrics.evaluate(model, clips(3), "squares")
+    assert heard["psnr"] != heard["psnr_shuffled_actions"]
+    with torch.no_grad():
+        model.predictor.embed.weight[:, -7:] = 0
+    deaf = metrics.evaluate(model, clips(3), "squares")
+    assert deaf["psnr"] == deaf["psnr_shuffled_actions"]
+    assert deaf["psnr_copy_last"] == heard["psnr_copy_last"]
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
