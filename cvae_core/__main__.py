@@ -1,4 +1,4 @@
-"""The command line: python -m cvae_core train | sweep | evaluate | convert | generate | interpolate | runs."""
+"""The command line: python -m cvae_core train | sweep | evaluate | convert | generate | interpolate | predict | runs"""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from cvae_core.errors import UserError
 
-SYSTEMS = ("tense", "digits")
+SYSTEMS = ("tense", "digits", "video")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,6 +38,7 @@ def main(argv: list[str] | None = None) -> int:
 
 VERBS_DATA = "file of verbs, four forms a line; the built-in lexicon when not given"
 DIGITS_DATA = "folder of MNIST's IDX files, or openml to download it; scikit-learn's small digits when not given"
+VIDEO_DATA = "folder with train/ and validate/, or with sequences; the simulator when not given"
 
 
 class Parser(argparse.ArgumentParser):
@@ -90,16 +91,28 @@ def build_parser(argv: list[str]) -> Parser:
     evaluate.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all cores)")
     _model_options(evaluate, run_evaluate_digits, "digits")
 
+    evaluate = systems.add_parser("video", help="how close predicted frames are to the true ones")
+    _clip_options(evaluate, "how many clips of the simulator", 100)
+    _model_options(evaluate, run_evaluate_video, "video")
+
+    predict = commands.add_parser("predict", help="the frames that follow two given ones").add_subparsers(
+        required=True, metavar="system"
+    )
+    predict = predict.add_parser("video", help="predicted beside true, as a GIF and as PNG strips for each clip")
+    predict.add_argument("--out", required=True, help="folder for the pictures")
+    _clip_options(predict, "how many clips", 4)
+    _model_options(predict, run_predict_video, "video")
+
     train = commands.add_parser("train", help="train a model", argument_default=argparse.SUPPRESS)
     train.add_argument("system", choices=SYSTEMS)
     train.add_argument("--preset", help="named configuration; flags below change single fields of it")
-    train.add_argument("--data", help=f"tense: {VERBS_DATA}; digits: {DIGITS_DATA}")
+    train.add_argument("--data", help=f"tense: {VERBS_DATA}; digits: {DIGITS_DATA}; video: {VIDEO_DATA}")
     train.add_argument("--device", choices=("auto", "cpu", "cuda"))
     train.add_argument("--threads", type=int, help="CPU threads (default 1)")
     train.add_argument("--out", help="name under which the kept weights go to checkpoints/")
     train.add_argument("--pack", choices=("float16", "int8"), help="store them smaller")
     train.add_argument("--resume", metavar="RUN", help="go on with a stopped or interrupted run")
-    train.add_argument("--init", metavar="CHECKPOINT", help="tense: start from its weights")
+    train.add_argument("--init", metavar="CHECKPOINT", help="tense, video: start from its weights")
     train.set_defaults(run=run_train)
 
     sweep = commands.add_parser(
@@ -131,6 +144,13 @@ def build_parser(argv: list[str]) -> Parser:
     return parser
 
 
+def _clip_options(parser: argparse.ArgumentParser, clips: str, default: int) -> None:
+    parser.add_argument("--data", help=VIDEO_DATA)
+    parser.add_argument("--clips", type=_whole, default=default, help=f"{clips} ({default})")
+    parser.add_argument("--seed", type=_seed, default=0, help="of the draws")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all cores)")
+
+
 def _model_options(parser: argparse.ArgumentParser, run, checkpoint: str = "tense") -> None:
     parser.add_argument("--checkpoint", default=checkpoint, help="name in checkpoints/, file, or run folder")
     parser.add_argument("--json", action="store_true")
@@ -142,6 +162,10 @@ def _config_of(system: str) -> type:
         from cvae_core.digits.model import DigitsConfig
 
         return DigitsConfig
+    if system == "video":
+        from cvae_core.video.model import VideoConfig
+
+        return VideoConfig
     from cvae_core.tense.model import TenseConfig
 
     return TenseConfig
@@ -335,6 +359,34 @@ def run_evaluate_digits(args) -> None:
     _print_json(scores) if args.json else print(as_table(scores))
 
 
+def run_evaluate_video(args) -> None:
+    from cvae_core.video.metrics import as_table, evaluate
+
+    model, clips, name = _video(args)
+    scores = evaluate(model, clips, name, args.seed)
+    _print_json(scores) if args.json else print(as_table(scores))
+
+
+def run_predict_video(args) -> None:
+    from cvae_core.video.pictures import write_predictions
+
+    model, clips, _ = _video(args)
+    written = write_predictions(model, clips, args.out, args.seed)
+    _print_json(written) if args.json else print("\n".join(written))
+
+
+def _video(args) -> tuple:
+    """The model and the clips that a command was asked for, and what these are called."""
+    import torch
+
+    from cvae_core.video.inference import load
+    from cvae_core.video.session import held_out
+
+    torch.set_num_threads(_in_range("threads", args.threads, 1, 1024))
+    model = load(args.checkpoint)
+    return model, *held_out(args.data, model.config, _in_range("clips", args.clips, 1, 100_000))
+
+
 def run_train(args) -> None:
     from cvae_core import checkpoint
 
@@ -350,7 +402,8 @@ def run_train(args) -> None:
     overrides = {f.name: given[f.name] for f in fields(_config_of(given["system"])) if f.name in given}
     if "resume" in given and (overrides or given.keys() & {"preset", "data", "init"}):
         raise UserError("--resume goes on with the run's own config and data: leave out other settings.")
-    task, run, data = (_digits_task if given["system"] == "digits" else _tense_task)(given, overrides)
+    prepare = {"tense": _tense_task, "digits": _digits_task, "video": _video_task}[given["system"]]
+    task, run, data = prepare(given, overrides)
     print(f"Run {run.id}: {data} on {task.device}", flush=True)
     with _stop_signals() as stopped, _progress(task.steps_per_epoch() * task.config.epochs, "batches") as bar:
 
@@ -394,12 +447,23 @@ def _digits_task(given: dict, overrides: dict) -> tuple:
     from cvae_core.digits.session import prepare, reopen
 
     if "init" in given:
-        raise UserError("--init is for verbs: digits are trained from the beginning.")
+        raise UserError("--init is for verbs and video: digits are trained from the beginning.")
     if "resume" in given:
         task, run = reopen(given["resume"], given.get("device"))
     else:
         task, run = prepare(given.get("preset"), overrides, given.get("data"), given.get("device", "auto"))
     return task, run, f"{len(task.train.pixels):,} images of {task.digits.name}"
+
+
+def _video_task(given: dict, overrides: dict) -> tuple:
+    from cvae_core.video.session import prepare, reopen
+
+    if "resume" in given:
+        task, run = reopen(given["resume"], given.get("device"))
+    else:
+        device, init = given.get("device", "auto"), given.get("init")
+        task, run = prepare(given.get("preset"), overrides, given.get("data"), device, init)
+    return task, run, f"{len(task.train):,} clips of {task.data_name}"
 
 
 def _read_verbs(path: str):

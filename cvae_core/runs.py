@@ -103,6 +103,11 @@ class Run:
         return self._read_lines("samples.jsonl")
 
     def write_samples(self, epoch: int, samples: dict[str, Any]) -> None:
+        """Plain JSON values into a row of the epoch's; bytes into a file of their own, whose name stands in the row."""
+        for name, value in samples.items():
+            if isinstance(value, bytes):
+                samples = samples | {name: f"{epoch:04d}-{name}"}
+                checkpoint.write_atomic(self.path / samples[name], value)
         rows = [row for row in self.read_samples() if row["epoch"] < epoch] + [{"epoch": epoch, **samples}]
         self._write_lines("samples.jsonl", rows)
 

@@ -67,6 +67,11 @@ def geometric_teacher_forcing(epoch: int, factor: float = 0.85, every: int = 3) 
     return clamp(factor ** (epoch // every))
 
 
+def late_teacher_forcing(epoch: int, start: int = 30, step: float = 0.004, floor: float = 0.001) -> float:
+    """1 before epoch `start`, then `step` less in every epoch, never below `floor` (source 004, with its values)."""
+    return clamp(1.0 - step * max(epoch - start + 1, 0), floor)
+
+
 def learning_rate(progress: float, shape: str, peak: float, warmup: float = 0.1, final: float = 0.01) -> float:
     """Learning rate: `constant`, `decayed` (cosine from peak to peak * final) or `one-cycle` (linear warm-up first)."""
     if shape == "constant":

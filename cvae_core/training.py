@@ -48,14 +48,16 @@ class TrainConfig:
     kl_zero: float = option(0.0, "share of each cycle with weight 0")
     kl_ramp: float = option(1.0, "share of each cycle in which the weight rises; it holds for the rest")
     tf_schedule: str = option(
-        "linear", "shape of the teacher-forcing ratio", ("constant", "linear", "two-slopes", "geometric")
+        "linear", "shape of the teacher-forcing ratio", ("constant", "linear", "two-slopes", "geometric", "late")
     )
     tf_plateau: float = option(0.0, "linear: share of training before the ratio falls")
-    tf_final: float = option(1.0, "linear, two-slopes: ratio at the end; constant: the ratio")
+    tf_final: float = option(1.0, "linear, two-slopes: ratio at the end; late: its floor; constant: the ratio")
     tf_knee: float = option(0.5, "two-slopes: share of training at which the slope changes")
     tf_knee_ratio: float = option(0.8, "two-slopes: ratio at the knee")
     tf_factor: float = option(0.85, "geometric: factor of each drop")
     tf_every: int = option(3, "geometric: epochs between drops")
+    tf_start: int = option(30, "late: epoch in which the ratio begins to fall")
+    tf_step: float = option(0.004, "late: how much it falls in each epoch")
     evaluate_start: bool = option(False, "whether the model is also scored before the first epoch, as epoch 0")
     evaluate_every: int = option(0, "steps between evaluations; 0 evaluates once an epoch, at its end")
     keep: str = option("last", "weights that are kept: the last, or those with the best score", ("last", "best"))
@@ -74,10 +76,19 @@ class TrainConfig:
         for name in ("epochs", "batch_size", "kl_cycles", "tf_every"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}: expected at least 1.")
-        for name in ("kl_zero", "kl_ramp", "tf_plateau", "tf_final", "tf_knee", "tf_knee_ratio", "tf_factor"):
+        for name in (
+            "kl_zero",
+            "kl_ramp",
+            "tf_plateau",
+            "tf_final",
+            "tf_knee",
+            "tf_knee_ratio",
+            "tf_factor",
+            "tf_step",
+        ):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} is {getattr(self, name)}: expected a share between 0 and 1.")
-        for name in ("weight_decay", "clip_norm", "kl_max", "evaluate_every"):
+        for name in ("weight_decay", "clip_norm", "kl_max", "evaluate_every", "tf_start"):
             if getattr(self, name) < 0:
                 raise UserError(f"{name} is {getattr(self, name)}: expected 0 or more.")
         if self.learning_rate <= 0:
@@ -147,6 +158,8 @@ def teacher_forcing_at(config: TrainConfig, epoch: int) -> float:
         return schedules.linear_teacher_forcing(progress, config.tf_plateau, config.tf_final)
     if config.tf_schedule == "two-slopes":
         return schedules.two_slopes_teacher_forcing(progress, config.tf_knee, config.tf_knee_ratio, config.tf_final)
+    if config.tf_schedule == "late":
+        return schedules.late_teacher_forcing(epoch, config.tf_start, config.tf_step, config.tf_final)
     return schedules.geometric_teacher_forcing(epoch, config.tf_factor, config.tf_every)
 
 

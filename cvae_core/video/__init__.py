@@ -1,0 +1,1 @@
+"""Video: action-conditioned prediction of the next frames of a robot at a table (source 004)."""

@@ -1,0 +1,245 @@
+"""Action-conditioned video prediction (source 004, after Denton and Fergus 2018).
+
+A VGG or DCGAN encoder makes a code of each frame; an LSTM predicts the next frame's code from this frame's, a latent z
+and the condition (action and position); the decoder draws it with the help of the encoder's maps of an earlier frame
+(skip connections). Shapes: B clips, T frames, G code, Z latent, P frames given; frames (3, 64, 64) in [0, 1].
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cvae_core.errors import UserError
+from cvae_core.latent import reparameterize
+from cvae_core.training import TrainConfig, option
+from cvae_core.video.data import CONDITION
+
+
+@dataclass(frozen=True)
+class VideoConfig(TrainConfig):
+    """Model, data and loss of the video system; comments name the source where a choice is its."""
+
+    # Model
+    network: str = option("vgg", "of encoder and decoder: vgg (source) or dcgan", ("vgg", "dcgan"))
+    width: int = option(64, "channels of the first maps (64 in the source), doubled at each halving of the picture")
+    norm: str = option("batch", "of the maps: over the batch (source) or over groups of channels", ("batch", "group"))
+    code_size: int = option(128, "width of a frame's code")
+    latent_size: int = option(64, "dimensions of z")
+    rnn_size: int = option(256, "width of the LSTMs")
+    predictor_layers: int = option(2, "layers of the frame predictor")
+    posterior_layers: int = option(1, "layers of the posterior, and of a learned prior")
+    prior: str = option("fixed", "N(0, I) (source), or learned from the frames so far", ("fixed", "learned"))
+    last_frame_skip: bool = option(False, "skips from the frame before, even a predicted one, not from the last given")
+    # Data
+    past: int = option(2, "frames given")
+    future: int = option(10, "frames to predict in training and scoring, where the clips are long enough")
+    clips: int = option(2000, "simulated clips to train on, of seeds from 0; folders are read whole")
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name, low, high in (
+            ("width", 4, 256), ("code_size", 4, 1024), ("latent_size", 1, 512), ("rnn_size", 8, 2048),
+            ("predictor_layers", 1, 4), ("posterior_layers", 1, 4), ("past", 1, 100), ("future", 1, 100),
+            ("clips", 1, 1_000_000),
+        ):  # fmt: skip
+            if not low <= getattr(self, name) <= high:
+                raise UserError(f"{name} is {getattr(self, name)}: expected {low} to {high}.")
+
+
+# --- frames to codes and back ---------------------------------------------------------------------------------------
+
+
+def block(inputs: int, outputs: int, config: VideoConfig, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """Convolution, norm, leaky ReLU: the source's `vgg_layer`; kernel 4 and stride 2 halve, as in DCGAN."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, 1), _norm(outputs, config), nn.LeakyReLU(0.2, inplace=True)
+    )
+
+
+def _norm(channels: int, config: VideoConfig) -> nn.Module:
+    return nn.BatchNorm2d(channels) if config.norm == "batch" else nn.GroupNorm(min(8, channels // 4 or 1), channels)
+
+
+def _stack(inputs: int, outputs: tuple[int, ...], config: VideoConfig) -> nn.Sequential:
+    sizes = (inputs, *outputs)
+    return nn.Sequential(*(block(a, b, config) for a, b in zip(sizes, sizes[1:], strict=False)))
+
+
+class Encoder(nn.Module):
+    """Frames (N, 3, 64, 64) -> codes (N, G) in (-1, 1) and the maps of each size, largest first."""
+
+    def __init__(self, config: VideoConfig):
+        super().__init__()
+        w = config.width
+        if config.network == "vgg":
+            sizes = (3, (w, w)), (w, (2 * w,) * 2), (2 * w, (4 * w,) * 3), (4 * w, (8 * w,) * 3)
+            self.maps = nn.ModuleList(_stack(inputs, outputs, config) for inputs, outputs in sizes)
+        else:
+            sizes = (3, w), (w, 2 * w), (2 * w, 4 * w), (4 * w, 8 * w)
+            self.maps = nn.ModuleList(block(inputs, outputs, config, 4, 2) for inputs, outputs in sizes)
+        self.pools = config.network == "vgg"
+        self.code = nn.Sequential(nn.Conv2d(8 * w, config.code_size, 4), _norm(config.code_size, config), nn.Tanh())
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        skips = []
+        for maps in self.maps:
+            x = maps(x)
+            skips.append(x)
+            if self.pools:
+                x = F.max_pool2d(x, 2)
+        return self.code(x).flatten(1), skips
+
+
+class Decoder(nn.Module):
+    """Codes (N, G) and maps of an encoder -> frames (N, 3, 64, 64)."""
+
+    def __init__(self, config: VideoConfig):
+        super().__init__()
+        w = config.width
+        self.start = nn.Sequential(
+            nn.ConvTranspose2d(config.code_size, 8 * w, 4), _norm(8 * w, config), nn.LeakyReLU(0.2, inplace=True)
+        )
+        if config.network == "vgg":
+            sizes = (16 * w, (8 * w, 8 * w, 4 * w)), (8 * w, (4 * w, 4 * w, 2 * w)), (4 * w, (2 * w, w)), (2 * w, (w,))
+            self.maps = nn.ModuleList(_stack(inputs, outputs, config) for inputs, outputs in sizes)
+            self.last = nn.ConvTranspose2d(w, 3, 3, 1, 1)
+        else:
+            sizes = (16 * w, 4 * w), (8 * w, 2 * w), (4 * w, w)
+            self.maps = nn.ModuleList(
+                nn.Sequential(
+                    nn.ConvTranspose2d(a, b, 4, 2, 1), _norm(b, config), nn.LeakyReLU(0.2, inplace=True)
+                )
+                for a, b in sizes
+            )  # fmt: skip
+            self.last = nn.ConvTranspose2d(2 * w, 3, 4, 2, 1)
+        self.doubles = config.network == "vgg"
+
+    def forward(self, code: Tensor, skips: list[Tensor]) -> Tensor:
+        x = self.start(code[..., None, None])
+        for maps, skip in zip(self.maps, reversed(skips), strict=False):
+            x = F.interpolate(x, scale_factor=2.0) if self.doubles else x
+            x = maps(torch.cat([x, skip], 1))
+        return torch.sigmoid(self.last(x if self.doubles else torch.cat([x, skips[0]], 1)))
+
+
+# --- time -----------------------------------------------------------------------------------------------------------
+
+State = tuple[Tensor, Tensor] | None  # h and c of an LSTM, (layers, B, R) each; None at the start
+
+
+class Recurrent(nn.Module):
+    """Linear, LSTM, linear over sequences (B, T, inputs) -> (B, T, outputs); its state goes in and comes out."""
+
+    def __init__(self, inputs: int, outputs: int, layers: int, config: VideoConfig):
+        super().__init__()
+        self.embed = nn.Linear(inputs, config.rnn_size)
+        self.lstm = nn.LSTM(config.rnn_size, config.rnn_size, layers, batch_first=True)
+        self.out = nn.Linear(config.rnn_size, outputs)
+
+    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+        h, state = self.lstm(self.embed(x), state)
+        return self.out(h), state
+
+
+class Prediction(NamedTuple):
+    """What `VideoCVAE.forward` makes of B clips."""
+
+    frames: Tensor  # (B, T - 1, 3, 64, 64): of the clip's second frame and on
+    mu: Tensor  # (B, T - 1, Z) of the posterior
+    logvar: Tensor
+    prior_mu: Tensor  # (B, T - 1, Z) of the prior
+    prior_logvar: Tensor
+
+
+class VideoCVAE(nn.Module):
+    def __init__(self, config: VideoConfig):
+        super().__init__()
+        self.config = config
+        self.encoder, self.decoder = Encoder(config), Decoder(config)
+        code, z = config.code_size, config.latent_size
+        self.predictor = Recurrent(code + z + CONDITION, code, config.predictor_layers, config)
+        self.posterior = Recurrent(code, 2 * z, config.posterior_layers, config)
+        learned = config.prior == "learned"
+        self.prior = Recurrent(code + CONDITION, 2 * z, config.posterior_layers, config) if learned else None
+
+    def next_code(self, code: Tensor, z: Tensor, condition: Tensor, state: State) -> tuple[Tensor, State]:
+        """Codes, latents and conditions of some frames (B, T, ·) -> the codes that follow them, and the state."""
+        code, state = self.predictor(torch.cat([code, z, condition], -1), state)
+        return torch.tanh(code), state
+
+    def expect(self, code: Tensor, condition: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """The prior of z where these frames (B, T, ·) were the last: its mean and log variance (B, T, Z)."""
+        if self.prior is None:
+            zeros = code.new_zeros(*code.shape[:2], self.config.latent_size, dtype=torch.float32)
+            return zeros, zeros, None
+        numbers, state = self.prior(torch.cat([code, condition], -1), state)
+        return *numbers.float().chunk(2, -1), state
+
+    def forward(
+        self, frames: Tensor, condition: Tensor, generator: torch.Generator, teacher_forcing: bool = True
+    ) -> Prediction:
+        """Frames (B, T, 3, 64, 64) and conditions (B, T, 7) -> each frame predicted from those before it.
+
+        With teacher forcing the predictor sees the true frame before, all of them in one call; without, from the last
+        one given, its own. z comes from the posterior, which also sees the frame that is predicted.
+        """
+        past, size = self.config.past, frames.shape[1]
+        codes, skips = self.encoder(frames.flatten(0, 1))
+        codes = codes.view(*frames.shape[:2], -1)
+        posterior, _ = self.posterior(codes[:, 1:])
+        mu, logvar = posterior.float().chunk(2, -1)
+        z = reparameterize(mu, logvar, generator)
+        if not teacher_forcing:
+            made, prior_mu, prior_logvar = self._follow(frames[:, :past], condition[:, :-1], z, generator, first=1)
+            return Prediction(made, mu, logvar, prior_mu, prior_logvar)
+        follow, _ = self.next_code(codes[:, :-1], z, condition[:, :-1], None)
+        # Whose maps help with each prediction: the frame's before, or those of the last one given.
+        helpers = torch.arange(size - 1).clamp(max=size if self.config.last_frame_skip else past - 1)
+        skips = [maps.view(*frames.shape[:2], *maps.shape[1:])[:, helpers].flatten(0, 1) for maps in skips]
+        made = self.decoder(follow.flatten(0, 1), skips).view(frames[:, 1:].shape)
+        prior_mu, prior_logvar, _ = self.expect(codes[:, :-1], condition[:, :-1], None)
+        return Prediction(made, mu, logvar, prior_mu, prior_logvar)
+
+    @torch.no_grad()
+    def predict(self, given: Tensor, condition: Tensor, generator: torch.Generator) -> Tensor:
+        """Given frames (B, P, 3, 64, 64) and conditions (B, P + H - 1, 7) -> the H frames after, z from the prior.
+
+        `condition[:, i]` is of frame i, the last given one is i = P - 1.
+        """
+        return self._follow(given, condition, None, generator, first=given.shape[1])[0]
+
+    def _follow(
+        self, given: Tensor, condition: Tensor, z: Tensor | None, generator: torch.Generator, first: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """A frame for each condition (B, S, 7), read from the given ones while they last and then from its own.
+
+        z (B, S, Z), or None to draw from the prior. -> frames from number `first` on, and the prior's mean and log
+        variance (B, S, Z).
+        """
+        made: list[Tensor] = []
+        priors = []
+        state = prior_state = None
+        for i in range(condition.shape[1]):
+            seen = given[:, i] if i < given.shape[1] else made[-1]
+            code, maps = self.encoder(seen)
+            if self.config.last_frame_skip or i < given.shape[1]:
+                skips = maps
+            code, now = code[:, None], condition[:, i : i + 1]
+            mu, logvar, prior_state = self.expect(code, now, prior_state)
+            priors.append((mu, logvar))
+            z_now = reparameterize(mu, logvar, generator) if z is None else z[:, i : i + 1]
+            follow, state = self.next_code(code, z_now, now, state)
+            if i + 1 >= first:
+                made.append(self.decoder(follow[:, 0], skips))
+        mu, logvar = (torch.cat(parts, 1) for parts in zip(*priors, strict=True))
+        return torch.stack(made, 1), mu, logvar
+
+
+def build(config: VideoConfig) -> VideoCVAE:
+    """A model with weights drawn from the config's seed; the global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return VideoCVAE(config)

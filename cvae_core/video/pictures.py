@@ -1,0 +1,56 @@
+"""Frames as files: moving pictures and strips."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from cvae_core.checkpoint import write_atomic
+from cvae_core.video.data import Clip
+from cvae_core.video.model import VideoCVAE
+
+
+def gif(frames: Tensor, seconds: float = 0.2, scale: int = 3) -> bytes:
+    """Frames (T, 3, h, w) in [0, 1] as an endless GIF."""
+    pictures = [_image(frame, scale) for frame in frames]
+    file = io.BytesIO()
+    pictures[0].save(
+        file, "GIF", save_all=True, append_images=pictures[1:], duration=round(1000 * seconds), loop=0
+    )  # fmt: skip
+    return file.getvalue()
+
+
+def strip(frames: Tensor, scale: int = 1) -> bytes:
+    """Frames (T, 3, h, w) in [0, 1] side by side as a PNG."""
+    file = io.BytesIO()
+    _image(frames.permute(1, 2, 0, 3).flatten(2), scale).save(file, "PNG")
+    return file.getvalue()
+
+
+def _image(frame: Tensor, scale: int) -> Image.Image:
+    pixels = (frame.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+
+
+def write_predictions(model: VideoCVAE, clips: Sequence[Clip], folder: str | Path, seed: int = 0) -> list[str]:
+    """For each clip a GIF and a PNG strip, true frames left or above, predicted ones right or below: their paths."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    past, device = model.config.past, next(model.parameters()).device
+    generator, written = torch.Generator(device).manual_seed(seed), []
+    for number, clip in enumerate(clips):
+        frames, condition = clip.frames.to(device).float() / 255, clip.condition.to(device)
+        made = model.predict(frames[None, :past], condition[None, :-1], generator)[0].float()
+        made = torch.cat([frames[:past], made])
+        for name, data in (
+            (f"{number:03d}.gif", gif(torch.cat([frames, made], 3))),
+            (f"{number:03d}.png", strip(torch.cat([frames, made], 2))),
+        ):
+            write_atomic(folder / name, data)
+            written.append(str(folder / name))
+    return written

@@ -1,0 +1,251 @@
+"""The video system: networks, rollout, scores, training, and files."""
+
+import io
+import json
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from PIL import Image
+
+from cvae_core import __main__ as command_line
+from cvae_core import checkpoint, runs
+from cvae_core.errors import UserError
+from cvae_core.training import beta_at, fit, generator_at, teacher_forcing_at
+from cvae_core.video import metrics
+from cvae_core.video.data import Clip, write_clip
+from cvae_core.video.model import VideoConfig, build
+from cvae_core.video.pictures import gif, strip
+from cvae_core.video.presets import PRESETS, preset
+from cvae_core.video.task import VideoTask
+
+CONFIG = VideoConfig(
+    epochs=2, batch_size=3, width=4, code_size=8, latent_size=3, rnn_size=12, past=2, future=3, learning_rate=5e-3
+)  # fmt: skip
+VARIANTS = [
+    {}, {"network": "dcgan"}, {"norm": "group"}, {"prior": "learned"}, {"last_frame_skip": True},
+    {"predictor_layers": 1, "posterior_layers": 2},
+]  # fmt: skip
+each_variant = pytest.mark.parametrize("changes", VARIANTS, ids=lambda c: "-".join(map(str, c.values())) or "default")
+
+
+def clips(n: int = 6, length: int = 6) -> list[Clip]:
+    """A bright square that moves as the first two numbers of the action say."""
+    found = []
+    for seed in range(n):
+        generator = torch.Generator().manual_seed(seed)
+        steps = torch.randint(-4, 5, (length, 2), generator=generator)
+        places = (32 + steps.cumsum(0) - steps).clamp(8, 56)
+        frames = torch.full((length, 3, 64, 64), 40, dtype=torch.uint8)
+        for frame, (y, x) in zip(frames, places.tolist(), strict=True):
+            frame[:, y - 6 : y + 6, x - 6 : x + 6] = 220
+        found.append(Clip(frames, torch.cat([steps / 4, torch.zeros(length, 5)], 1), f"clip {seed}"))
+    return found
+
+
+def tiny(**changes) -> VideoTask:
+    return VideoTask(replace(CONFIG, **changes), clips(), clips(2))
+
+
+def random_clip(config: VideoConfig, size: int = 5):
+    generator = torch.Generator().manual_seed(0)
+    model = build(config).eval()
+    frames = torch.rand(2, size, 3, 64, 64, generator=generator)
+    return model, frames, torch.randn(2, size, 7, generator=generator)
+
+
+@each_variant
+@pytest.mark.parametrize("forced", [1.0, 0.0])
+def test_one_step_changes_every_weight(changes, forced):
+    task = tiny(**changes)
+    batch = next(task.batches(0, generator_at(0, 0, -1)))
+    terms = task.loss(batch, 1.0, forced, generator_at(0, 0, 0))
+    terms["loss"].backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in task.model.parameters())
+    assert terms["kl"] >= 0 and terms["loss"].item() == pytest.approx((terms["recon"] + terms["kl"]).item(), rel=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("changes", VARIANTS[:4], ids=str)
+def test_following_the_true_frames_is_teacher_forcing(changes):
+    """While frames are given the rollout reads them: with all of them it is the one call of teacher forcing."""
+    model, frames, condition = random_clip(replace(CONFIG, last_frame_skip=True, **changes))
+    forced = model(frames, condition, torch.Generator().manual_seed(1))
+    codes = model.encoder(frames.flatten(0, 1))[0].view(2, 5, -1)
+    mu, logvar = model.posterior(codes[:, 1:])[0].chunk(2, -1)
+    z = mu + torch.exp(0.5 * logvar) * torch.randn(mu.shape, generator=torch.Generator().manual_seed(1))
+    made, prior_mu, _ = model._follow(frames[:, :-1], condition[:, :-1], z, torch.Generator(), first=1)
+    torch.testing.assert_close(made, forced.frames, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(prior_mu, forced.prior_mu, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_the_predictor_goes_on_from_its_state():
+    model, _, condition = random_clip(CONFIG)
+    codes, z = torch.rand(2, 5, 8), torch.randn(2, 5, 3)
+    whole, _ = model.next_code(codes, z, condition, None)
+    first, state = model.next_code(codes[:, :2], z[:, :2], condition[:, :2], None)
+    second, _ = model.next_code(codes[:, 2:], z[:, 2:], condition[:, 2:], state)
+    torch.testing.assert_close(torch.cat([first, second], 1), whole)
+
+
+@each_variant
+def test_a_prediction_hears_every_action_but_the_future_s_frames_not(changes):
+    model, frames, condition = random_clip(replace(CONFIG, **changes))
+
+    def predict(condition, seed=0):
+        return model.predict(frames[:, :2], condition[:, :-1], torch.Generator().manual_seed(seed))
+
+    made = predict(condition)
+    assert made.shape == (2, 3, 3, 64, 64) and made.min() >= 0 and made.max() <= 1
+    assert torch.equal(made, predict(condition)) and not torch.equal(made, predict(condition, seed=1))
+    for row in range(4):
+        changed = condition.clone()
+        changed[:, row] += 1
+        differs = (predict(changed) != made).flatten(2).any(2).any(0).tolist()
+        assert differs == [i >= max(row, 1) - 1 for i in range(3)]  # frame i + 2 hears of rows up to i + 1
+
+
+def test_training_sees_the_frames_given_and_then_its_own():
+    """Free running does not look at a later frame but by way of z, which is of its posterior."""
+    model, frames, condition = random_clip(CONFIG)
+    made = model(frames, condition, torch.Generator().manual_seed(0), teacher_forcing=False).frames
+    frames[:, 3] = 0
+    again = model(frames, condition, torch.Generator().manual_seed(0), teacher_forcing=False).frames
+    assert torch.equal(made[:, :2], again[:, :2]) and not torch.equal(made[:, 2], again[:, 2])
+
+
+# --- scores ---------------------------------------------------------------------------------------------------------
+
+
+def test_psnr_is_the_channels_mean():
+    true = torch.zeros(2, 3, 8, 8)
+    made = true.clone()
+    made[0, 0] = 0.1  # 20 dB; the others are exactly right
+    made[1] = 0.1
+    assert metrics.psnr(made, true).tolist() == pytest.approx([(20 + 2 * metrics.EXACT) / 3, 20.0])
+
+
+def test_psnr_of_moving_pixels_leaves_out_the_rest():
+    last, true = torch.zeros(3, 8, 8), torch.zeros(3, 8, 8)
+    true[:, :2] = 1.0
+    made = torch.full((3, 8, 8), 0.9)  # bad on all but what moves
+    assert metrics.psnr_of_moving(made, true, last).item() == pytest.approx(20.0)
+    assert math.isnan(metrics.psnr_of_moving(made, last, last).item())
+
+
+def test_ssim_has_its_known_values():
+    flat = torch.full((3, 16, 16), 0.2)
+    c1 = 0.01**2
+    assert metrics.ssim(flat, flat + 0.3).item() == pytest.approx((0.2 + c1) / (0.04 + 0.25 + c1), rel=1e-4)
+    noise = torch.rand(2, 3, 20, 20)
+    assert metrics.ssim(noise, noise).tolist() == pytest.approx([1.0, 1.0])
+    assert metrics.ssim(noise, 1 - noise).max() < 0
+    assert metrics.ssim(noise, 0.5 * noise).shape == (2,)
+
+
+# --- training -------------------------------------------------------------------------------------------------------
+
+
+def test_training_lowers_the_loss_and_a_stop_changes_nothing(tmp_path):
+    task, run = tiny(epochs=6), runs.create({"system": "video"}, "whole", tmp_path)
+    assert fit(task, run) == "finished"
+    losses = [row["recon"] for row in run.read_metrics()]
+    assert losses[-1] < losses[0]
+    asked = iter([False] * 7 + [True])
+    stopped, again = runs.create({"system": "video"}, "stopped", tmp_path), tiny(epochs=6)
+    assert fit(tiny(epochs=6), stopped, stopped=lambda: next(asked)) == "stopped"
+    assert fit(again, stopped, resume=True) == "finished"
+    for a, b in zip(task.model.state_dict().values(), again.model.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_each_epoch_leaves_a_moving_picture(tmp_path):
+    run = runs.create({"system": "video"}, "pictures", tmp_path)
+    fit(tiny(), run)
+    names = [row["prediction.gif"] for row in run.read_samples()]
+    assert names == ["0001-prediction.gif", "0002-prediction.gif"]
+    with Image.open(run.path / names[0]) as picture:
+        assert picture.n_frames == 5 and picture.size == (2 * 3 * 64, 3 * 64)
+
+
+def test_windows_are_of_the_shortest_clip_s_length_and_begin_anywhere():
+    task = VideoTask(CONFIG, clips(length=9), clips(2, length=4))
+    assert task.length == 4
+    seen = [next(task.batches(epoch, generator_at(0, epoch, -1))) for epoch in range(5)]
+    whole = {tuple(clip.condition[start, :2].tolist()) for clip in clips(length=9) for start in range(6)}
+    first = {tuple(row) for batch in seen for row in batch.condition[:, 0, :2].tolist()}
+    assert len(first) > 2 and first <= whole
+    with pytest.raises(UserError, match="expected more than 2"):
+        VideoTask(CONFIG, clips(length=2), clips(2))
+
+
+def test_004_s_schedules():
+    config = preset("source-004-cyclical")
+    ratios = [teacher_forcing_at(config, epoch) for epoch in range(300)]
+    assert ratios[:30] == [1.0] * 30 and ratios[30] == pytest.approx(0.996) and ratios[279] == pytest.approx(0.001)
+    assert min(ratios) == ratios[-1] == 0.001 and ratios == sorted(ratios, reverse=True)
+    betas = [beta_at(config, epoch) for epoch in range(300)]
+    assert betas[100] == 0 and betas[125] == pytest.approx(0.5) and betas[50] == betas[99] == 1.0
+    betas = [beta_at(preset("source-004-monotonic"), epoch) for epoch in range(300)]
+    assert betas[50] == pytest.approx(0.5) and betas[100] == pytest.approx(1.0) == betas[299]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_builds(name):
+    assert replace(preset(name), width=4) and build(replace(preset(name), width=4, rnn_size=8))
+
+
+# --- command line ---------------------------------------------------------------------------------------------------
+
+
+def test_the_command_line_trains_evaluates_and_predicts(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(runs, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
+    for number, clip in enumerate(clips()):
+        write_clip(clip, tmp_path / "data" / ("validate" if number < 2 else "train") / f"traj_{number}" / "0")
+    data = ["--data", str(tmp_path / "data")]
+    sizes = ["--width", "4", "--rnn-size", "12", "--code-size", "8", "--epochs", "1", "--batch-size", "2"]
+    assert command_line.main(["train", "video", *data, *sizes, "--out", "tiny"]) == 0
+    capsys.readouterr()
+    model = ["--checkpoint", str(tmp_path / "tiny.safetensors")]
+    assert command_line.main(["evaluate", "video", *data, *model, "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert (scores["clips"], scores["given"], scores["predicted"]) == (2, 2, 4)
+    names = {"psnr", "ssim", "psnr_copy_last", "psnr_shuffled_actions", "psnr_moving"}
+    assert names <= scores.keys() and all(len(values) == 4 for values in scores["per_frame"].values())
+    assert scores["psnr"] == pytest.approx(sum(scores["per_frame"]["psnr"]) / 4)
+    assert command_line.main(["predict", "video", *data, *model, "--clips", "1", "--out", str(tmp_path / "made")]) == 0
+    assert sorted(p.name for p in (tmp_path / "made").iterdir()) == ["000.gif", "000.png"]
+    assert (
+        command_line.main(["train", "video", *data, "--init", str(tmp_path / "tiny.safetensors"), "--width", "8"]) == 2
+    )
+    assert "width comes from the checkpoint" in capsys.readouterr().err
+    assert command_line.main(["train", "video", *data, *model[1:]]) == 2
+
+
+def test_a_model_that_ignores_actions_is_found_out():
+    """With the weights of the condition at zero, exchanged actions change nothing."""
+    model = build(CONFIG).eval()
+    with torch.no_grad():
+        for weight in (*model.predictor.parameters(), *model.decoder.parameters()):
+            weight.mul_(3)  # so that what it hears can be seen
+    heard = metrics.evaluate(model, clips(3), "squares")
+    assert heard["psnr"] != heard["psnr_shuffled_actions"]
+    with torch.no_grad():
+        model.predictor.embed.weight[:, -7:] = 0
+    deaf = metrics.evaluate(model, clips(3), "squares")
+    assert deaf["psnr"] == deaf["psnr_shuffled_actions"]
+    assert deaf["psnr_copy_last"] == heard["psnr_copy_last"]
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def test_frames_become_gifs_and_strips():
+    frames = torch.rand(4, 3, 8, 8)
+    with Image.open(io.BytesIO(gif(frames, scale=2))) as picture:
+        assert picture.n_frames == 4 and picture.size == (16, 16) and picture.info["loop"] == 0
+    with Image.open(io.BytesIO(strip(frames))) as picture:
+        assert picture.size == (32, 8)
