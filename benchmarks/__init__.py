@@ -31,14 +31,20 @@ def _processor() -> str:
         return platform.processor() or "unknown processor"
 
 
-def ship_log(run: Run, name: str, samples: bool = False) -> None:
-    """Put a run's log into assets/runs/: settings and metrics, without the user's data and where they lay."""
+def ship_log(run: Run, name: str, samples: int = 0) -> None:
+    """Put a run's log into assets/runs/: settings and metrics, without the user's data and where they lay.
+
+    With `samples`, also what the model made after every so many epochs, the last one among them.
+    """
     folder = ROOT / "assets" / "runs" / name
     folder.mkdir(parents=True, exist_ok=True)
     config = {key: value for key, value in run.read_config().items() if key not in ("verbs", "source")}
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    for file in ("metrics.jsonl", "samples.jsonl")[: 2 if samples else 1]:
-        shutil.copy(run.path / file, folder / file)
+    shutil.copy(run.path / "metrics.jsonl", folder / "metrics.jsonl")
+    if samples:
+        rows = run.read_samples()
+        kept = [row for row in rows if (rows[-1]["epoch"] - row["epoch"]) % samples == 0]
+        (folder / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept))
 
 
 def table(rows: Sequence[tuple[str, str]]) -> str:
