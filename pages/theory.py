@@ -207,6 +207,15 @@ SLIPS = {
   Bernoulli's.
 - `--conditional` is `store_true` with default `True`: it cannot be switched off. Here, `--no-conditional` does.
 """,
+    "004: video prediction (Report of Lab #4)": """
+- It writes z = μ + rand_like(exp(log var. / 2)): noise that is not multiplied by the standard deviation, and of the
+  wrong kind. The code has `randn_like`, times the standard deviation.
+- In the last lines of its derivation log p(z|c) and log q(z|x,c) have lost their logarithms.
+- Its monotonic KL weight, `0.01 * (epochs % 100)` up to epoch 100, is 0 once more in epoch 100 itself.
+- Without teacher forcing the code reads its own last frame, but takes the skip connections from the true one: a decoder
+  with skips from the frame before is still shown the truth. Here they come from the frame that was read.
+- Its score, 25.32 dB, is “one of the best results”; whether on validation or test sequences is not said.
+""",
 }
 
 
