@@ -263,10 +263,11 @@ class TenseCVAE(nn.Module):
             x = x + state.tense
         if shown is not None and self.see is not None:
             place = shown[:, at : at + inputs.shape[1]]
-            x = x + F.pad(place, (0, 0, 0, inputs.shape[1] - place.shape[1]))
+            missing = inputs.shape[1] - place.shape[1]
+            x = x + (F.pad(place, (0, 0, 0, missing)) if missing else place)
         if inputs.shape[1] == 1:  # a cell has less to set up than a sequence of one
-            h, c = (s[None] for s in torch.lstm_cell(x[:, 0], (state.h[0], state.c[0]), *self.decoder.all_weights[0]))
-            outputs = h.transpose(0, 1)
+            h, c = torch.lstm_cell(x[:, 0], (state.h[0], state.c[0]), *self.decoder._flat_weights)
+            outputs, h, c = h[:, None], h[None], c[None]
         else:
             outputs, (h, c) = self.decoder(x, (state.h, state.c))
         if self.config.source == "attention":
@@ -298,19 +299,18 @@ class TenseCVAE(nn.Module):
         """
         state = self.initial_state(z, tense)
         letter = torch.full((len(tense), 1), SOS, device=z.device)
-        done = torch.zeros(len(tense), dtype=torch.bool, device=z.device)
-        letters, logprobs = [], []
+        done = torch.zeros(len(tense), 1, dtype=torch.bool, device=z.device)
+        found = []
         for place in range(max_length):
             logits, state = self.step(letter, state, shown, place)
-            logprob, letter = allowed(logits[:, 0]).max(-1)
-            letter = letter.masked_fill(done, PAD)
-            letters.append(letter)
-            logprobs.append(logprob.masked_fill(done, 0.0))
+            logprob, letter = allowed(logits).max(-1)  # (B, 1) each
+            found.append((letter, logprob))
             done = done | (letter == EOS)
-            letter = letter[:, None]
             if bool(done.all()):
                 break
-        return torch.stack(letters, 1), torch.stack(logprobs, 1)
+        letters, logprobs = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
+        over = F.pad((letters == EOS).cumsum(1)[:, :-1], (1, 0)) > 0
+        return letters.masked_fill(over, PAD), logprobs.masked_fill(over, 0.0)
 
 
 def allowed(logits: Tensor) -> Tensor:
