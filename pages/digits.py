@@ -87,7 +87,7 @@ def show_complete() -> None:
     n = columns[2].slider("Samples", 1, 100, 25, key="samples", bind="query-params")
     st.session_state.setdefault("seed", 0)
     seed = columns[3].number_input("Seed", 0, MAX_SEED, step=1, key="seed", bind="query-params")
-    given, single, many = st.columns([5, 3, 5])
+    given, single, many = st.columns([6, 3, 5])
     with given:
         pixels = pick_digit()
         seen = pick_quadrants(pixels)

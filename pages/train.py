@@ -51,7 +51,7 @@ LIMITS = {
     "tf_every": (1, 300), "evaluate_every": (0, 1_000_000), "hidden_size": (4, 1024), "embedding_size": (0, 512),
     "latent_size": (1, 256), "condition_size": (1, 64), "repeats": (1, 100), "irregular_repeats": (1, 100),
     "length_pool": (0, 1000), "state_width": (0, 2048), "prior_share": (0.0, 4.0), "consistency": (0.0, 100.0),
-    "hidden_layers": (1, 8), "shift": (0, 4),
+    "hidden_layers": (1, 8), "shift": (0, 4), "tf_start": (0, 300),
 }  # fmt: skip
 
 

@@ -98,6 +98,16 @@ def test_trains_on_own_verbs_to_the_end(runs_here):
     assert run.id in at.selectbox(key="init").options
 
 
+@pytest.mark.parametrize(("system", "picker"), [("Verbs", "preset True True"), ("Digits", "digits preset")])
+def test_every_preset_fits_the_form(system, picker):
+    at = open_page(system=system)
+    if system == "Verbs":
+        at.selectbox(key="init").set_value("random weights").run()
+    for name in at.selectbox(key=picker).options:
+        at.selectbox(key=picker).set_value(name).run()
+        assert not at.exception and not at.error, name
+
+
 def test_trains_on_digits_to_the_end_and_resumes(runs_here):
     at = open_page(system="Digits")
     at.selectbox(key="digits preset").set_value("source-003-label").run()
