@@ -15,7 +15,7 @@ VARIANTS = [
     {"condition": "one-hot", "condition_into": "hidden"}, {"latents": "hidden+cell", "state_layers": 1},
     {"decoder_state": "hidden", "decoder_activation": "relu"}, {"embedding_size": 0}, {"recon": "mean"},
     {"free_running_loss": "until-eos", "tf_final": 0.0}, {"pairs": "same", "invented": 0.0}, {"length_pool": 2},
-    {"decoder_condition": "input", "state_layers": 3, "state_width": 24},
+    {"decoder_condition": "input", "state_layers": 3, "state_width": 24}, {"prefixed": 0.0},
 ]  # fmt: skip
 each_variant = pytest.mark.parametrize("changes", VARIANTS, ids=lambda c: "-".join(c) or "default")
 
