@@ -10,7 +10,9 @@ from tests.browser.conftest import settle
 def click(page, x: float, y: float) -> None:
     """At a place of the first chart, as shares of its square (as wide as the narrower side)."""
     page.mouse.move(1, 1)
-    box = page.locator(".js-plotly-plot").first.bounding_box()
+    chart = page.locator(".js-plotly-plot").first
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
     side = min(box["width"], box["height"])
     left, top = box["x"] + (box["width"] - side) / 2, box["y"] + (box["height"] - side) / 2
     page.mouse.click(left + x * side, top + y * side)
