@@ -31,6 +31,8 @@ def irregular_verbs(verbs: Sequence[Verb]) -> list[Verb]:
 
 def prefixed(irregular: Sequence[Verb], count: int, generator: torch.Generator) -> list[tuple]:
     """`count` rows of four forms, each a prefix and an irregular verb."""
+    if not count:  # nothing can be drawn from no verbs, not even nothing
+        return []
     which = torch.randint(len(irregular), (count,), generator=generator).tolist()
     prefix = torch.randint(len(PREFIXES), (count,), generator=generator).tolist()
     return [tuple(PREFIXES[p] + word for word in irregular[v].row) for v, p in zip(which, prefix, strict=True)]

@@ -153,8 +153,7 @@ class TenseTask:
             verb = F.pad(verb, (0, invented), value=-1)
             irregular = round(invented * self.config.prefixed) if self._irregular else 0
             rows = invent(self.verbs, self._regular, invented - irregular, generator)
-            if irregular:
-                rows += prefixed(self._irregular, irregular, generator)
+            rows += prefixed(self._irregular, irregular, generator)
             tense = torch.randint(4, (invented,), generator=generator)
             other = self._targets(tense, generator)
             words = [row[s] for row, s in zip(rows, tense.tolist(), strict=True)]
