@@ -43,7 +43,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 def write(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
     """Save tensors with their metadata (plain JSON values), atomically."""
     tensors = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-    metadata = {"format": FORMAT, **metadata, "sha256": _digest(tensors)}
+    metadata = {"format": FORMAT, **metadata, "sha256": digest(tensors)}
     write_atomic(Path(path), save(tensors, {"cvae": json.dumps(metadata)}))
 
 
@@ -56,7 +56,7 @@ def read(path: str | Path, device: torch.device | str = "cpu") -> tuple[dict[str
         with safe_open(path, framework="pt") as file:
             metadata = json.loads((file.metadata() or {})["cvae"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        intact = isinstance(metadata, dict) and metadata.pop("sha256") == _digest(tensors)
+        intact = isinstance(metadata, dict) and metadata.pop("sha256") == digest(tensors)
         tensors = _unpack(tensors)
     except OSError as error:
         raise UserError(f"Cannot read checkpoint {path}: {error.strerror or error}.") from None
@@ -95,13 +95,14 @@ def _unpack(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return rest | {name: rest[name] * scale for name, scale in scales.items()}
 
 
-def _digest(tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def digest(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of tensors with their names, types and shapes."""
+    found = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
 
 
 def find(name_or_path: str) -> Path:

@@ -12,14 +12,15 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from cvae_core import schedules
+from cvae_core import checkpoint, schedules
 from cvae_core.errors import UserError
-from cvae_core.runs import Run
+from cvae_core.runs import Run, find_weights
 
 SAVE_SECONDS = 60.0  # `last` is also saved inside a long epoch, this often
 STATUS_SECONDS = 1.0  # status and progress are written this often
@@ -111,6 +112,25 @@ def config_from_dict(cls: type, values: dict[str, Any]) -> Any:
             raise UserError(f"Config field {name} is {value!r}: expected {kind.__name__}.")
         checked[name] = value
     return cls(**checked)
+
+
+def load_model(
+    name_or_path: str, system: str, config_class: type, build: Callable[[Any], nn.Module], device: torch.device | str
+) -> tuple[nn.Module, dict[str, Any], Path]:
+    """A system's model in eval mode, its metadata and its file, by a checkpoint's name, a run's id or a path.
+
+    `build` makes the model of a config; a file of another system or with weights of other shapes is a `UserError`.
+    """
+    path = find_weights(str(name_or_path))
+    tensors, metadata = checkpoint.read(path, device)
+    if metadata.get("system") != system:
+        raise UserError(f"{path.name} is a checkpoint of {metadata.get('system')}, not of {system}.")
+    model = build(config_from_dict(config_class, metadata["config"])).to(device)
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError:
+        raise UserError(f"{path.name} holds weights that do not fit its config.") from None
+    return model.eval(), metadata, path
 
 
 class Task(Protocol):

@@ -3,27 +3,16 @@
 import torch
 from torch import Tensor
 
-from cvae_core import checkpoint
 from cvae_core.digits.data import LABELS, pixel_mask
 from cvae_core.digits.model import DigitsConfig, LabelCVAE, QuadrantCVAE, build, log_weights
 from cvae_core.errors import UserError
 from cvae_core.latent import reparameterize
-from cvae_core.runs import find_weights
-from cvae_core.training import config_from_dict
+from cvae_core.training import load_model
 
 
 def load(name_or_path: str, device: torch.device | str = "cpu") -> QuadrantCVAE | LabelCVAE:
     """A shipped checkpoint by name, a run's by its id, or any file of this program by path, in eval mode."""
-    path = find_weights(str(name_or_path))
-    tensors, metadata = checkpoint.read(path, device)
-    if metadata.get("system") != "digits":
-        raise UserError(f"{path.name} is a checkpoint of {metadata.get('system')}, not of digits.")
-    model = build(config_from_dict(DigitsConfig, metadata["config"])).to(device)
-    try:
-        model.load_state_dict(tensors)
-    except RuntimeError:
-        raise UserError(f"{path.name} holds weights that do not fit its config.") from None
-    return model.eval()
+    return load_model(name_or_path, "digits", DigitsConfig, build, device)[0]
 
 
 @torch.no_grad()

@@ -11,14 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cvae_core import checkpoint
 from cvae_core.errors import UserError
 from cvae_core.latent import PATHS, kl_to_standard, product_of_experts
-from cvae_core.runs import find_weights
 from cvae_core.tense import data
 from cvae_core.tense.data import EOS, FIRST_LETTER, LETTERS, PAD, SOS, TENSES, Verb
 from cvae_core.tense.model import TenseConfig, TenseCVAE, allowed
-from cvae_core.training import config_from_dict
+from cvae_core.training import load_model
 
 CHUNK = 512  # words decoded at once
 
@@ -226,19 +224,10 @@ def lookup(word: str) -> list[tuple[Verb, int]]:
 
 def load(name_or_path: str, device: torch.device | str = "cpu") -> Tense:
     """A shipped checkpoint by name, a run's by its id, or any file of this program by path, ready to use."""
-    path = find_weights(str(name_or_path))
+    model, metadata, path = load_model(name_or_path, "tense", TenseConfig, TenseCVAE, device)
     name = path.parent.name if path.name == "best.safetensors" else path.stem
-    tensors, metadata = checkpoint.read(path, device)
-    if metadata.get("system") != "tense":
-        raise UserError(f"{path.name} is a checkpoint of {metadata.get('system')}, not of tense.")
-    config = config_from_dict(TenseConfig, metadata["config"])
-    model = TenseCVAE(config).to(device)
-    try:
-        model.load_state_dict(tensors)
-    except RuntimeError:
-        raise UserError(f"{path.name} holds weights that do not fit its config.") from None
     if metadata["rows"] is None:
-        verbs = data.select_split(data.load_lexicon().verbs, config.train_on)
+        verbs = data.select_split(data.load_lexicon().verbs, model.config.train_on)
     else:
         verbs = data.verbs_from_rows(metadata["rows"])
     return Tense(model, verbs, name)

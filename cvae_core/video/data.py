@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from cvae_core.checkpoint import write_atomic
+from cvae_core.checkpoint import digest, write_atomic
 from cvae_core.errors import UserError
 
 SIDE = 64
@@ -168,12 +168,12 @@ def _cache_file(folder: Path) -> Path:
 
 def _fingerprint(folder: Path, found: list[tuple[str, str, Path]]) -> str:
     """Changes when a file in a sequence comes, goes or is written: its names, sizes and times."""
-    digest = hashlib.sha256()
+    key = hashlib.sha256()
     for _, _, path in found:
         for file in sorted(path.iterdir()):
             status = file.stat()
-            digest.update(f"{file.relative_to(folder)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+            key.update(f"{file.relative_to(folder)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return key.hexdigest()
 
 
 def _write_cache(path: Path, key: str, clips: list[Clip]) -> None:
@@ -183,7 +183,7 @@ def _write_cache(path: Path, key: str, clips: list[Clip]) -> None:
         "condition": torch.cat([clip.condition for clip in clips]),
         "lengths": torch.tensor([len(clip.frames) for clip in clips]),
     }
-    write_atomic(path, save(tensors, {"key": key, "sha256": _digest(tensors)}))
+    write_atomic(path, save(tensors, {"key": key, "sha256": digest(tensors)}))
 
 
 def _read_cache(path: Path, key: str, names: list[str]) -> list[Clip] | None:
@@ -194,18 +194,10 @@ def _read_cache(path: Path, key: str, names: list[str]) -> list[Clip] | None:
             if metadata.get("key") != key:
                 return None
             tensors = {name: file.get_tensor(name) for name in ("frames", "condition", "lengths")}
-        if metadata.get("sha256") != _digest(tensors):
+        if metadata.get("sha256") != digest(tensors):
             return None
         lengths = tensors["lengths"].tolist()
         parts = zip(tensors["frames"].split(lengths), tensors["condition"].split(lengths), names, strict=True)
         return [Clip(*part) for part in parts]
     except (OSError, SafetensorError, RuntimeError, ValueError):
         return None
-
-
-def _digest(tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}\n".encode())
-        digest.update(tensors[name].contiguous().numpy())
-    return digest.hexdigest()
