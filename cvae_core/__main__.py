@@ -397,15 +397,27 @@ def run_train(args) -> None:
     import torch
 
     torch.set_num_threads(_in_range("threads", given.get("threads", 1), 1, 1024))
-    from cvae_core.training import train
+    from cvae_core import parallel
+    from cvae_core.training import pick_device
 
     overrides = {f.name: given[f.name] for f in fields(_config_of(given["system"])) if f.name in given}
     if "resume" in given and (overrides or given.keys() & {"preset", "data", "init"}):
         raise UserError("--resume goes on with the run's own config and data: leave out other settings.")
+    with parallel.joined(pick_device(given.get("device", "auto"))):
+        _train(given, overrides, out)
+
+
+def _train(given: dict, overrides: dict, out: str | None) -> None:
+    from cvae_core import checkpoint, parallel
+    from cvae_core.training import train
+
+    first = parallel.rank() == 0  # of several processes that train together, the one that speaks
     prepare = {"tense": _tense_task, "digits": _digits_task, "video": _video_task}[given["system"]]
     task, run, data = prepare(given, overrides)
-    print(f"Run {run.id}: {data} on {task.device}", flush=True)
-    with _stop_signals() as stopped, _progress(task.steps_per_epoch() * task.config.epochs, "batches") as bar:
+    say = print if first else lambda *args, **kwargs: None
+    say(f"Run {run.id}: {data} on {task.device}", flush=True)
+    batches = task.steps_per_epoch() * task.config.epochs
+    with _stop_signals() as stopped, _progress(batches, "batches", disable=not first) as bar:
 
         def show(event: dict) -> None:
             if event["kind"] == "batch":
@@ -414,7 +426,7 @@ def run_train(args) -> None:
                     bar.initial = bar.n = done - 1  # what a resumed run has behind it is not speed
                 bar.update(done - bar.n)
                 bar.set_postfix_str(f"loss {event['loss']:.3f}", refresh=False)
-            else:
+            elif first:
                 bar.write("  ".join(f"{k} {v:.4g}" for k, v in event["row"].items()), file=sys.stdout)
                 sys.stdout.flush()
 
@@ -422,13 +434,13 @@ def run_train(args) -> None:
     if ended == "stopped":
         again = [f"--{name} {given[name]}" for name in ("device", "threads", "out", "pack") if name in given]
         command = " ".join([f"python -m cvae_core train {task.system} --resume {run.id}", *again])
-        print(f"Stopped and saved. To go on: {command}")
+        say(f"Stopped and saved. To go on: {command}")
         return
-    print(f"Finished: run {run.id}")
-    if out:
+    say(f"Finished: run {run.id}")
+    if out and first:
         kept = checkpoint.CHECKPOINTS / f"{out}.safetensors"
         checkpoint.copy(run.path / "best.safetensors", kept, given.get("pack", ""))
-        print(f"Saved as checkpoint {out}")
+        say(f"Saved as checkpoint {out}")
 
 
 def _tense_task(given: dict, overrides: dict) -> tuple:

@@ -5,10 +5,12 @@ import math
 import torch
 from torch import Tensor
 
+from cvae_core.parallel import draw
+
 
 def reparameterize(mu: Tensor, logvar: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Draw z = mu + sigma * eps with eps ~ N(0, I) (Kingma and Welling 2014, eq. 4); same shape as mu."""
-    eps = torch.randn(mu.shape, generator=generator, device=mu.device, dtype=mu.dtype)
+    eps = draw(torch.randn, mu.shape, generator, device=mu.device, dtype=mu.dtype)
     return mu + torch.exp(0.5 * logvar) * eps
 
 

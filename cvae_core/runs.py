@@ -13,10 +13,12 @@ init.safetensors     the checkpoint that training started from, if there was one
 States: created, queued, running, stopped, interrupted (its process is gone), failed, finished.
 """
 
+import functools
 import json
 import os
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +26,7 @@ from typing import Any
 
 from torch import Tensor
 
-from cvae_core import checkpoint
+from cvae_core import checkpoint, parallel
 from cvae_core.errors import UserError
 
 RUNS = Path(os.environ.get("CVAE_RUNS", checkpoint.ROOT / "runs"))
@@ -116,6 +118,14 @@ class Run:
         tensors, metadata = checkpoint.read(self.path / "last.safetensors")
         return tensors, metadata["position"]
 
+    def write_init(self, weights: Path) -> None:
+        """Keep the checkpoint that training starts from, so that it can start again without it."""
+        checkpoint.write_atomic(self.init, weights.read_bytes())
+
+    @property
+    def init(self) -> Path:
+        return self.path / "init.safetensors"
+
     def write_last(self, tensors: dict[str, Tensor], position: dict[str, Any]) -> None:
         checkpoint.write(self.path / "last.safetensors", tensors, {"position": position})
 
@@ -147,6 +157,28 @@ class Run:
             raise UserError(f"Run {self.id} has no readable {name}.") from None
 
 
+class Watched(Run):
+    """A run as all but the first of several processes have it: they read, and what they would write is left to it."""
+
+    def _leave(self, *_, **__) -> None: ...
+
+    write_status = write_metrics = write_progress = add_progress = log = write_samples = _leave
+    write_init = write_last = write_best = _leave
+
+
+def _by_first(find_run: Callable[..., Run]) -> Callable[..., Run]:
+    """Of several processes that train together, the first finds or makes the run and tells the others."""
+
+    @functools.wraps(find_run)
+    def shared(*args, **kwargs) -> Run:
+        if parallel.rank() == 0:
+            return parallel.from_first(find_run(*args, **kwargs))
+        return Watched(parallel.from_first(None).path)
+
+    return shared
+
+
+@_by_first
 def create(config: dict[str, Any], label: str, root: Path | None = None) -> Run:
     """A new run folder; the id is the time and a label of the program's own (a preset's or a system's name)."""
     root = root or RUNS
@@ -173,6 +205,7 @@ def find(run_id: str, root: Path | None = None) -> Run:
     raise UserError(f"There is no run {run_id!r}: `python -m cvae_core runs` lists them.")
 
 
+@_by_first
 def find_unfinished(run_id: str, system: str) -> Run:
     """A run of a system that can be resumed."""
     run = find(run_id)

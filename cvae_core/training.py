@@ -10,7 +10,7 @@ import math
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from cvae_core import checkpoint, schedules
+from cvae_core import checkpoint, parallel, schedules
 from cvae_core.errors import UserError
 from cvae_core.runs import Run, find_weights
 
@@ -78,15 +78,8 @@ class TrainConfig:
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}: expected at least 1.")
         for name in (
-            "kl_zero",
-            "kl_ramp",
-            "tf_plateau",
-            "tf_final",
-            "tf_knee",
-            "tf_knee_ratio",
-            "tf_factor",
-            "tf_step",
-        ):
+            "kl_zero", "kl_ramp", "tf_plateau", "tf_final", "tf_knee", "tf_knee_ratio", "tf_factor", "tf_step",
+        ):  # fmt: skip
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} is {getattr(self, name)}: expected a share between 0 and 1.")
         for name in ("weight_decay", "clip_norm", "kl_max", "evaluate_every", "tf_start"):
@@ -112,6 +105,15 @@ def config_from_dict(cls: type, values: dict[str, Any]) -> Any:
             raise UserError(f"Config field {name} is {value!r}: expected {kind.__name__}.")
         checked[name] = value
     return cls(**checked)
+
+
+def fixed_fields(config: TrainConfig, names: Sequence[str], overrides: dict[str, Any], init: str) -> dict[str, Any]:
+    """The fields that decide the shapes of a checkpoint's weights, which training from it cannot change."""
+    own = {name: getattr(config, name) for name in names}
+    clash = next((name for name in names if overrides.get(name, own[name]) != own[name]), None)
+    if clash:
+        raise UserError(f"{clash} comes from the checkpoint {init} ({own[clash]!r}): leave it out.")
+    return own
 
 
 def load_model(
@@ -198,10 +200,14 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
 
 
 def generator_at(seed: int, epoch: int, batch: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """The source of all randomness at one position of training; batch -1 orders the epoch's data."""
+    """The source of all randomness at one position of training; batch -1 orders the epoch's data.
+
+    Of several processes all get the same numbers, and each takes its rows' (`parallel.draw`).
+    """
     # The CPU's generator takes 32 bits of a seed: a prime stride keeps positions of one run apart within them.
     mixed = ((seed * 1_000_003 + epoch) * 1_000_003 + batch + 1) % 2**32
-    return torch.Generator(device).manual_seed(mixed)
+    kind = torch.Generator if parallel.world() == 1 else parallel.Share
+    return kind(device).manual_seed(mixed)
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -308,6 +314,7 @@ def _fit(task, run, resume, stopped, on_event) -> str:
     device = next(model.parameters()).device
     optimizer = make_optimizer(model, config)
     bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and multiplies_bfloat16(device))
+    loss = parallel.averaging(task.loss, model)
     position = Position()
     rows: list[dict] = []
     if resume:
@@ -334,12 +341,13 @@ def _fit(task, run, resume, stopped, on_event) -> str:
 
     def score() -> dict[str, float]:
         model.eval()
-        try:
-            with _interruptible(model, stopped):
-                scores = task.evaluate()
-        except Stopped:
+        scores = None
+        with contextlib.suppress(Stopped), _interruptible(model, stopped):
+            scores = task.evaluate() if parallel.rank() == 0 else None
+        scores = parallel.from_first(scores)
+        if scores is None:
             save()  # from here scoring begins anew
-            raise
+            raise Stopped
         model.train()
         if config.keep == "best" and (position.best is None or scores["score"] > position.best):
             position.best = scores["score"]
@@ -373,25 +381,28 @@ def _fit(task, run, resume, stopped, on_event) -> str:
         for index, batch in enumerate(task.batches(epoch, generator_at(config.seed, epoch, -1))):
             if index < position.batch:
                 continue
-            if stopped():
+            if parallel.anywhere(stopped()):
                 position.seconds = before + time.monotonic() - started
                 save()
                 return "stopped"
+            count, batch = task.count(batch), parallel.share(batch)
+            if batch is None:
+                continue
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate_at(config, epoch + index / steps)
             with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-                terms = task.loss(batch, beta, teacher_forcing, generator_at(config.seed, epoch, index, device))
+                terms = loss(batch, beta, teacher_forcing, generator_at(config.seed, epoch, index, device))
             optimizer.zero_grad(set_to_none=True)
             terms["loss"].backward()
+            losses = parallel.mean(terms)
             norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm or math.inf)
-            if not math.isfinite(norm.item()) or not math.isfinite(terms["loss"].item()):
+            if not math.isfinite(norm.item()) or not math.isfinite(losses["loss"]):
                 raise UserError(
                     f"The loss is no longer a finite number (epoch {epoch + 1}, batch {index + 1}): "
                     "try a lower learning rate or a smaller clip_norm."
                 )
             optimizer.step()
 
-            count, losses = task.count(batch), {name: value.item() for name, value in terms.items()}
             recent.append((count, losses))
             for name, value in losses.items():
                 position.totals[name] = position.totals.get(name, 0.0) + value * count

@@ -25,7 +25,8 @@ CONFIG = VideoConfig(
 )  # fmt: skip
 VARIANTS = [
     {}, {"network": "dcgan"}, {"norm": "group"}, {"prior": "learned"}, {"last_frame_skip": True},
-    {"predictor_layers": 1, "posterior_layers": 2},
+    {"predictor_layers": 1, "posterior_layers": 2}, {"copies": True}, {"copies": True, "network": "dcgan"},
+    {"feedback": False}, {"feedback": False, "prior": "learned"},
 ]  # fmt: skip
 each_variant = pytest.mark.parametrize("changes", VARIANTS, ids=lambda c: "-".join(map(str, c.values())) or "default")
 
@@ -159,6 +160,20 @@ def test_training_lowers_the_loss_and_a_stop_changes_nothing(tmp_path):
     assert fit(again, stopped, resume=True) == "finished"
     for a, b in zip(task.model.state_dict().values(), again.model.state_dict().values(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_gradients_do_not_depend_on_how_threads_fall():
+    task = tiny(future=4)
+    batch = next(task.batches(0, generator_at(0, 0, -1)))
+    torch.set_num_threads(4)  # more than cores, so that their order varies
+
+    def gradients() -> torch.Tensor:
+        task.model.zero_grad()
+        task.loss(batch, 1.0, 1.0, generator_at(0, 0, 0))["loss"].backward()
+        return torch.cat([p.grad.flatten() for p in task.model.parameters()])
+
+    first = gradients()
+    assert all(torch.equal(first, gradients()) for _ in range(20))
 
 
 def test_each_epoch_leaves_a_moving_picture(tmp_path):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from cvae_core import checkpoint, runs
+from cvae_core import runs
 from cvae_core.errors import UserError
 from cvae_core.runs import Run
 from cvae_core.tense import data
@@ -13,7 +13,7 @@ from cvae_core.tense.inference import Tense, load
 from cvae_core.tense.model import TenseConfig
 from cvae_core.tense.presets import preset
 from cvae_core.tense.task import TenseTask
-from cvae_core.training import Stopped, config_from_dict, pick_device, train
+from cvae_core.training import Stopped, config_from_dict, fixed_fields, pick_device, train
 
 # Fields that decide the shapes of the weights: training from a checkpoint takes them from it.
 MODEL_FIELDS = (
@@ -42,10 +42,7 @@ def prepare(
         config = replace(preset(preset_name or "best"), **overrides)
     else:
         start = load(init)
-        own = {name: getattr(start.model.config, name) for name in MODEL_FIELDS}
-        clash = next((n for n in MODEL_FIELDS if n in overrides and overrides[n] != own[n]), None)
-        if clash:
-            raise UserError(f"{clash} comes from the checkpoint {init} ({own[clash]!r}): leave it out.")
+        own = fixed_fields(start.model.config, MODEL_FIELDS, overrides, init)
         base = preset(preset_name) if preset_name else start.model.config
         config = replace(base, **(own | overrides))
     saved = {
@@ -59,7 +56,7 @@ def prepare(
     task = _task(saved, start)
     run = runs.create(saved, preset_name or "tense")
     if init is not None:
-        checkpoint.write_atomic(run.path / "init.safetensors", runs.find_weights(init).read_bytes())
+        run.write_init(runs.find_weights(init))
     return task, run
 
 
@@ -67,7 +64,7 @@ def reopen(run_id: str, device: str | None = None) -> tuple[TenseTask, Run]:
     """The task of a stopped, interrupted or failed run, on the device that it began on or another."""
     run = runs.find_unfinished(run_id, "tense")
     saved = run.read_config()
-    start = load(str(run.path / "init.safetensors")) if saved.get("init") else None
+    start = load(str(run.init)) if saved.get("init") else None
     return _task(saved | ({"device": device} if device else {}), start), run
 
 

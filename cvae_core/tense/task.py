@@ -1,6 +1,7 @@
 """What `fit` trains on for verbs: batches of (source form, target form), the loss, and the scores of an epoch."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from cvae_core.errors import UserError
 from cvae_core.latent import kl_to_standard, reparameterize
+from cvae_core.parallel import draw, gather
 from cvae_core.tense import data, metrics, prior
 from cvae_core.tense.data import EOS, PAD, SOS, TENSES, Verb
 from cvae_core.tense.inference import Tense
@@ -180,11 +182,11 @@ class TenseTask:
         real = batch.verb >= 0
         encoded = model.encode(batch.source, batch.source_tense)
         z = reparameterize(encoded.mu, encoded.logvar, generator)
-        hidden = torch.rand(len(z), generator=generator, device=z.device) < config.source_dropout
+        hidden = draw(torch.rand, z.shape[:1], generator, device=z.device) < config.source_dropout
         shown = model.see_source(encoded.memory, seen=~(hidden & real))
         mask = batch.target != PAD
         inputs = F.pad(batch.target[:, :-1], (1, 0), value=SOS)
-        free = torch.rand(len(z), generator=generator, device=z.device) >= teacher_forcing
+        free = draw(torch.rand, z.shape[:1], generator, device=z.device) >= teacher_forcing
         if bool(free.any()):
             # The likeliest letter carries no gradient, so free running is the same call on letters decoded first.
             own, _ = model.greedy(
@@ -203,7 +205,8 @@ class TenseTask:
         kl = kl_to_standard(encoded.mu, encoded.logvar).sum(1).mean()
         terms = {"loss": recon + beta * kl, "recon": recon, "kl": kl}
         if config.prior_share:
-            prior.remember(model, batch.verb[real], batch.source_tense[real], encoded.mu[real], encoded.logvar[real])
+            seen = gather(batch.verb), gather(batch.source_tense), gather(encoded.mu), gather(encoded.logvar)
+            prior.remember(model, *(part[seen[0] >= 0] for part in seen))
         if len(batch.draws):
             terms |= self._prior_terms(batch.draws, batch.twice, generator)
             terms["loss"] = terms["loss"] + terms["prior"] + config.consistency * terms.get("consistency", 0.0)
@@ -214,11 +217,11 @@ class TenseTask:
 
         With two, `consistency` is how far the letters' distributions differ between them (`prior.disagreement`).
         """
-        tense = torch.randint(4, (len(z),), generator=generator, device=self.device)
+        tense = draw(partial(torch.randint, 4), z.shape[:1], generator, device=self.device)
         verb = prior.responsible(self.model, z)
-        prior.balance(self.model, verb)
+        prior.balance(self.model, gather(verb))
         if twice:
-            other = (tense + torch.randint(1, 4, (len(z),), generator=generator, device=self.device)) % 4
+            other = (tense + draw(partial(torch.randint, 1, 4), z.shape[:1], generator, device=self.device)) % 4
             z, verb, tense = torch.cat([z, z]), torch.cat([verb, verb]), torch.cat([tense, other])
         target = _cut(self._letters[self._first.to(self.device)[verb, tense]])  # the commonest spelling
         logits = self.model(F.pad(target[:, :-1], (1, 0), value=SOS), z, tense).float()

@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +36,14 @@ class Clip(NamedTuple):
     frames: Tensor  # (T, 3, 64, 64) bytes
     condition: Tensor  # (T, 7) action (dx, dy, dz, gripper) and the end effector's position (x, y, z)
     name: str
+
+
+def stack(clips: Sequence[Clip], length: int) -> tuple[Tensor, Tensor]:
+    """The first frames of some clips, (n, length, 3, 64, 64) bytes, and their conditions (n, length, 7)."""
+    return (
+        torch.stack([clip.frames[:length] for clip in clips]),
+        torch.stack([clip.condition[:length] for clip in clips]),
+    )
 
 
 # --- one sequence ---------------------------------------------------------------------------------------------------

@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cvae_core.errors import UserError
-from cvae_core.video.data import Clip
+from cvae_core.video.data import Clip, stack
+from cvae_core.video.inference import predict
 from cvae_core.video.model import VideoCVAE
 
 FUTURE = 10  # frames predicted, where the clips are long enough
-AT_ONCE = 20  # clips
 EXACT = 100.0  # dB of a channel that is exactly right, whose error has no logarithm
 MOVED = 0.05  # a pixel moves where a channel differs by more than this from the last frame given
 
@@ -49,40 +49,33 @@ def ssim(made: Tensor, true: Tensor, window: int = 11, sigma: float = 1.5) -> Te
     return map_.mean((-3, -2, -1)).view(made.shape[:-2]).mean(-1)
 
 
-@torch.no_grad()
 def evaluate(model: VideoCVAE, clips: Sequence[Clip], name: str, seed: int = 0) -> dict:
     """Scores of predicting all frames after the given ones, at most 10, with one z from the prior for each frame.
 
     Beside the model stand the last given frame, copied, and the model with the actions and positions of another clip,
     which tells a model that listens to them from one that does not. Lists are by frame.
     """
-    past, device = model.config.past, next(model.parameters()).device
+    past = model.config.past
     length = min(past + FUTURE, *(len(clip.frames) for clip in clips))
     if length <= past or len(clips) < 2:
         raise UserError(f"{name} has {len(clips)} clips of {length} frames: expected at least 2, of more than {past}.")
-    frames = torch.stack([clip.frames[:length] for clip in clips])
-    condition = torch.stack([clip.condition[: length - 1] for clip in clips])
-    scores: dict[str, list[Tensor]] = {}
-    for listens, heard in ((True, condition), (False, condition.roll(1, 0))):
-        generator = torch.Generator(device).manual_seed(seed)
-        for part, conditions in zip(frames.split(AT_ONCE), heard.split(AT_ONCE), strict=True):
-            part = part.to(device).float() / 255
-            given, true = part[:, :past], part[:, past:]
-            made = model.predict(given, conditions.to(device), generator).float()
-            last = given[:, -1:].expand_as(true)
-            found = {"psnr_shuffled_actions": psnr(made, true)}
-            if listens:
-                found = {"psnr": psnr(made, true), "psnr_copy_last": psnr(last, true)}
-                found |= {"ssim": ssim(made, true), "ssim_copy_last": ssim(last, true)}
-                found |= {"psnr_moving": psnr_of_moving(made, true, last)}
-                found |= {"psnr_moving_copy_last": psnr_of_moving(last, true, last)}
-            for score, values in found.items():
-                scores.setdefault(score, []).append(values.cpu())
-    by_frame = {score: torch.cat(parts).nanmean(0) for score, parts in scores.items()}
-    means = {score: float(torch.cat(parts).nanmean()) for score, parts in scores.items()}
-    return {"data": name, "clips": len(clips), "given": past, "predicted": length - past} | means | {
-        "per_frame": {score: values.tolist() for score, values in by_frame.items()}
-    }  # fmt: skip
+    frames, condition = stack(clips, length)
+    condition = condition[:, :-1]
+    true = frames[:, past:].float() / 255
+    last = (frames[:, past - 1 : past].float() / 255).expand_as(true)
+    made = predict(model, frames, condition, seed)
+    scores = {
+        "psnr": psnr(made, true),
+        "psnr_copy_last": psnr(last, true),
+        "psnr_shuffled_actions": psnr(predict(model, frames, condition.roll(1, 0), seed), true),
+        "ssim": ssim(made, true),
+        "ssim_copy_last": ssim(last, true),
+        "psnr_moving": psnr_of_moving(made, true, last),
+        "psnr_moving_copy_last": psnr_of_moving(last, true, last),
+    }  # (n, H) each
+    return {"data": name, "clips": len(clips), "given": past, "predicted": length - past} | {
+        name: values.nanmean().item() for name, values in scores.items()
+    } | {"per_frame": {name: values.nanmean(0).tolist() for name, values in scores.items()}}  # fmt: skip
 
 
 def as_table(scores: dict) -> str:

@@ -33,6 +33,7 @@ class VideoConfig(TrainConfig):
     posterior_layers: int = option(1, "layers of the posterior, and of a learned prior")
     prior: str = option("fixed", "N(0, I) (source), or learned from the frames so far", ("fixed", "learned"))
     copies: bool = option(False, "a mask blends each drawn frame with the one that skips come from (Finn et al. 2016)")
+    feedback: bool = option(True, "the predictor reads its own frames (source), or goes on from the last one given")
     last_frame_skip: bool = option(False, "skips from the frame before, even a predicted one, not from the last given")
     # Data
     past: int = option(2, "frames given")
@@ -48,6 +49,8 @@ class VideoConfig(TrainConfig):
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise UserError(f"{name} is {getattr(self, name)}: expected {low} to {high}.")
+        if self.last_frame_skip and not self.feedback:
+            raise UserError("last_frame_skip takes maps of predicted frames, which only feedback reads: choose one.")
 
 
 # --- frames to codes and back ---------------------------------------------------------------------------------------
@@ -191,31 +194,22 @@ class VideoCVAE(nn.Module):
         """Frames (B, T, 3, 64, 64) and conditions (B, T, 7) -> each frame predicted from those before it.
 
         With teacher forcing the predictor sees the true frame before, all of them in one call; without, from the last
-        one given, its own. z comes from the posterior, which also sees the frame that is predicted.
+        one given, its own; without feedback, ever the last one given. z comes from the posterior, which also sees the
+        frame that is predicted.
         """
-        past, size = self.config.past, frames.shape[1]
-        codes, skips = self.encoder(frames.flatten(0, 1))
-        codes = codes.view(*frames.shape[:2], -1)
+        past, steps = self.config.past, frames.shape[1] - 1
+        codes, skips = self._encode(frames)
         posterior, _ = self.posterior(codes[:, 1:])
         mu, logvar = posterior.float().chunk(2, -1)
         z = reparameterize(mu, logvar, generator)
-        if not teacher_forcing:
-            made, prior_mu, prior_logvar = self._follow(frames[:, :past], condition[:, :-1], z, generator, first=1)
-            return Prediction(made, mu, logvar, prior_mu, prior_logvar)
-        follow, _ = self.next_code(codes[:, :-1], z, condition[:, :-1], None)
-        skips = [self._helpers(maps.view(*frames.shape[:2], *maps.shape[1:])).flatten(0, 1) for maps in skips]
-        seen = self._helpers(frames).flatten(0, 1)
-        made = self.decoder(follow.flatten(0, 1), skips, seen).view(frames[:, 1:].shape)
-        prior_mu, prior_logvar, _ = self.expect(codes[:, :-1], condition[:, :-1], None)
+        condition = condition[:, :-1]
+        if self.config.feedback and not teacher_forcing:
+            made, *priors = self._follow(frames[:, :past], condition, z, generator, first=1)
+            return Prediction(made, mu, logvar, *priors)
+        seen = codes[:, :-1] if self.config.feedback else self._helpers(codes, steps)
+        prior_mu, prior_logvar, _ = self.expect(seen, condition, None)
+        made = self._decode(self.next_code(seen, z, condition, None)[0], skips, frames)
         return Prediction(made, mu, logvar, prior_mu, prior_logvar)
-
-    def _helpers(self, maps: Tensor) -> Tensor:
-        """Maps of all frames (B, T, ·) -> whose help each prediction: the frame's before, or the last given one's."""
-        past, size = self.config.past, maps.shape[1]
-        if self.config.last_frame_skip or size <= past:
-            return maps[:, :-1]
-        # Not an index with repeats: its gradient is summed by several threads in an order that differs from run to run.
-        return torch.cat([maps[:, : past - 1], maps[:, past - 1 : past].expand(-1, size - past, *maps.shape[2:])], 1)
 
     @torch.no_grad()
     def predict(self, given: Tensor, condition: Tensor, generator: torch.Generator) -> Tensor:
@@ -223,7 +217,33 @@ class VideoCVAE(nn.Module):
 
         `condition[:, i]` is of frame i, the last given one is i = P - 1.
         """
-        return self._follow(given, condition, None, generator, first=given.shape[1])[0]
+        past = given.shape[1]
+        if self.config.feedback:
+            return self._follow(given, condition, None, generator, first=past)[0]
+        codes, skips = self._encode(given)
+        seen = self._helpers(codes, condition.shape[1])
+        mu, logvar, _ = self.expect(seen, condition, None)
+        follow, _ = self.next_code(seen, reparameterize(mu, logvar, generator), condition, None)
+        return self._decode(follow[:, past - 1 :], [maps[:, -1:] for maps in skips], given[:, -1:])
+
+    def _encode(self, frames: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Frames (B, T, 3, 64, 64) -> codes (B, T, G) and maps (B, T, ·)."""
+        codes, skips = self.encoder(frames.flatten(0, 1))
+        return codes.unflatten(0, frames.shape[:2]), [maps.unflatten(0, frames.shape[:2]) for maps in skips]
+
+    def _decode(self, codes: Tensor, skips: list[Tensor], seen: Tensor) -> Tensor:
+        """Codes (B, S, G), and maps and frames of those that came before (B, ·) -> frames (B, S, 3, 64, 64)."""
+        skips = [self._helpers(maps, codes.shape[1]).flatten(0, 1) for maps in skips]
+        made = self.decoder(codes.flatten(0, 1), skips, self._helpers(seen, codes.shape[1]).flatten(0, 1))
+        return made.unflatten(0, codes.shape[:2])
+
+    def _helpers(self, maps: Tensor, steps: int) -> Tensor:
+        """Of each step's frame, or of the last given one where that is earlier: (B, T, ·) -> (B, steps, ·)."""
+        known = maps.shape[1] if self.config.last_frame_skip else min(self.config.past, maps.shape[1])
+        if steps <= known:
+            return maps[:, :steps]
+        # Not an index with repeats: its gradient is summed by several threads in an order that differs from run to run.
+        return torch.cat([maps[:, :known], maps[:, known - 1 : known].expand(-1, steps - known, *maps.shape[2:])], 1)
 
     def _follow(
         self, given: Tensor, condition: Tensor, z: Tensor | None, generator: torch.Generator, first: int

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cvae_core.checkpoint import write_atomic
 from cvae_core.video.data import Clip
+from cvae_core.video.inference import predict
 from cvae_core.video.model import VideoCVAE
 
 
@@ -41,11 +42,10 @@ def write_predictions(model: VideoCVAE, clips: Sequence[Clip], folder: str | Pat
     """For each clip a GIF and a PNG strip, true frames left or above, predicted ones right or below: their paths."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    past, device = model.config.past, next(model.parameters()).device
-    generator, written = torch.Generator(device).manual_seed(seed), []
+    past, written = model.config.past, []
     for number, clip in enumerate(clips):
-        frames, condition = clip.frames.to(device).float() / 255, clip.condition.to(device)
-        made = model.predict(frames[None, :past], condition[None, :-1], generator)[0].float()
+        frames = clip.frames.float() / 255
+        made = predict(model, clip.frames[None], clip.condition[None, :-1], seed + number)[0]
         made = torch.cat([frames[:past], made])
         for name, data in (
             (f"{number:03d}.gif", gif(torch.cat([frames, made], 3))),

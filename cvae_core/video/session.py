@@ -8,7 +8,7 @@ from typing import Any
 from cvae_core import runs
 from cvae_core.errors import UserError
 from cvae_core.runs import Run
-from cvae_core.training import config_from_dict, pick_device
+from cvae_core.training import config_from_dict, fixed_fields, pick_device
 from cvae_core.video.data import Clip, read_folder
 from cvae_core.video.inference import load
 from cvae_core.video.metrics import FUTURE
@@ -22,7 +22,7 @@ VALIDATION_CLIPS = 100
 # Fields that decide the shapes of the weights: training from a checkpoint takes them from it.
 MODEL_FIELDS = (
     "network", "width", "norm", "code_size", "latent_size", "rnn_size", "predictor_layers", "posterior_layers", "prior",
-    "copies",
+    "copies", "feedback",
 )  # fmt: skip
 
 
@@ -61,31 +61,32 @@ def prepare(
     """
     config = replace(preset(preset_name or DEFAULT), **overrides)
     if init is not None:
-        own = {name: getattr(load(init).config, name) for name in MODEL_FIELDS}
-        clash = next((n for n in MODEL_FIELDS if n in overrides and overrides[n] != own[n]), None)
-        if clash:
-            raise UserError(f"{clash} comes from the checkpoint {init} ({own[clash]!r}): leave it out.")
-        config = replace(config, **own)
+        config = replace(config, **fixed_fields(load(init).config, MODEL_FIELDS, overrides, init))
     saved = {
         "system": "video", "preset": preset_name or DEFAULT, "config": vars(config), "init": init,
         "source": source and str(Path(source).resolve()), "device": device,
     }  # fmt: skip
-    task = _task(saved)
+    task = _task(saved, init)
+    run = runs.create(saved, preset_name or "video")
     if init is not None:
-        task.model.load_state_dict(load(init, task.device).state_dict())
-    return task, runs.create(saved, preset_name or "video")
+        run.write_init(runs.find_weights(init))
+    return task, run
 
 
 def reopen(run_id: str, device: str | None = None) -> tuple[VideoTask, Run]:
     """The task of a stopped, interrupted or failed run, on the device that it began on or another."""
     run = runs.find_unfinished(run_id, "video")
-    return _task(run.read_config() | ({"device": device} if device else {})), run
+    saved = run.read_config()
+    return _task(saved | ({"device": device} if device else {}), str(run.init) if saved["init"] else None), run
 
 
-def _task(saved: dict[str, Any]) -> VideoTask:
+def _task(saved: dict[str, Any], init: str | None) -> VideoTask:
     config = config_from_dict(VideoConfig, saved["config"])
     train, validation = clips_of(saved["source"], config)
     name = Path(saved["source"]).name if saved["source"] else "simulator"
     if not train:
         raise UserError(f"{name} has no train/ folder: there is nothing to train on.")
-    return VideoTask(config, train, validation, pick_device(saved["device"]), name)
+    task = VideoTask(config, train, validation, pick_device(saved["device"]), name)
+    if init is not None:
+        task.model.load_state_dict(load(init, task.device).state_dict())
+    return task
