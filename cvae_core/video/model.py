@@ -150,8 +150,10 @@ class Recurrent(nn.Module):
         self.out = nn.Linear(config.rnn_size, outputs)
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
-        h, state = self.lstm(self.embed(x), state)
-        return self.out(h), state
+        # Never in bfloat16: its 8 bits would place the arm to a quarter of a pixel at best, and on a CPU it is slower.
+        with torch.autocast(x.device.type, enabled=False):
+            h, state = self.lstm(self.embed(x.float()), state)
+            return self.out(h), state
 
 
 class Prediction(NamedTuple):
@@ -227,14 +229,16 @@ class VideoCVAE(nn.Module):
         return self._decode(follow[:, past - 1 :], [maps[:, -1:] for maps in skips], given[:, -1:])
 
     def _encode(self, frames: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Frames (B, T, 3, 64, 64) -> codes (B, T, G) and maps (B, T, ·)."""
+        """Frames (B, T, 3, 64, 64) -> codes (B, T, G) and maps (B, T, h, w, C), channels last as they lie in memory."""
         codes, skips = self.encoder(frames.flatten(0, 1))
-        return codes.unflatten(0, frames.shape[:2]), [maps.unflatten(0, frames.shape[:2]) for maps in skips]
+        clips = frames.shape[:2]
+        return codes.unflatten(0, clips), [maps.permute(0, 2, 3, 1).unflatten(0, clips) for maps in skips]
 
     def _decode(self, codes: Tensor, skips: list[Tensor], seen: Tensor) -> Tensor:
-        """Codes (B, S, G), and maps and frames of those that came before (B, ·) -> frames (B, S, 3, 64, 64)."""
-        skips = [self._helpers(maps, codes.shape[1]).flatten(0, 1) for maps in skips]
-        made = self.decoder(codes.flatten(0, 1), skips, self._helpers(seen, codes.shape[1]).flatten(0, 1))
+        """Codes (B, S, G), and maps and frames (B, T, ·) of those that came before -> frames (B, S, 3, 64, 64)."""
+        steps = codes.shape[1]
+        skips = [self._helpers(maps, steps).flatten(0, 1).permute(0, 3, 1, 2) for maps in skips]
+        made = self.decoder(codes.flatten(0, 1), skips, self._helpers(seen, steps).flatten(0, 1))
         return made.unflatten(0, codes.shape[:2])
 
     def _helpers(self, maps: Tensor, steps: int) -> Tensor:
