@@ -9,6 +9,7 @@ PAGES = {
         "convert": "Convert",
         "latent": "Latent space",
         "digits": "Digits",
+        "video": "Video",
         "curves": "Curves",
         "train": "Train",
         "theory": "Theory",

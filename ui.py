@@ -1,14 +1,16 @@
 """What the pages share: the frame's guard, cached models, the model picker."""
 
 import json
+from typing import Any
 
 import streamlit as st
 import torch
 
 from cvae_core import checkpoint, runs
-from cvae_core.digits import model as digits
+from cvae_core.digits import inference as digits
 from cvae_core.errors import UserError
-from cvae_core.tense import inference
+from cvae_core.tense import inference as tense
+from cvae_core.video import inference as video
 
 torch.set_num_threads(1)  # threads of several sessions would fight for the cores
 
@@ -23,15 +25,23 @@ def frame(name: str) -> None:
         st.switch_page("app.py")
 
 
-def load_model(name: str) -> inference.Tense:
+LOADERS = {"tense": tense.load, "digits": digits.load, "video": video.load}
+
+
+def load_model(name: str, system: str = "tense") -> Any:
     """A model by its name or its run's id, loaded once for all sessions and again when its file changes."""
+    return _load(system, *stamp(name))
+
+
+def stamp(name: str) -> tuple[str, float]:
+    """What tells a model's file from what it was before: its path and when it was written."""
     path = runs.find_weights(name)
-    return _load(str(path), path.stat().st_mtime)
+    return str(path), path.stat().st_mtime
 
 
-@st.cache_resource(max_entries=3, show_spinner="Loading the model…")
-def _load(path: str, modified: float) -> inference.Tense:
-    return inference.load(path)
+@st.cache_resource(max_entries=8, show_spinner="Loading the model…")
+def _load(system: str, path: str, modified: float) -> Any:
+    return LOADERS[system](path)
 
 
 @st.cache_data
@@ -40,25 +50,12 @@ def read_scores() -> dict:
     return json.loads((checkpoint.ROOT / "assets" / "tense.json").read_text())
 
 
-def load_digits(name: str) -> digits.QuadrantCVAE | digits.LabelCVAE:
-    """A model of digits, like `load_model`."""
-    path = runs.find_weights(name)
-    return _load_digits(str(path), path.stat().st_mtime)
-
-
-@st.cache_resource(max_entries=6, show_spinner="Loading the model…")
-def _load_digits(path: str, modified: float) -> digits.QuadrantCVAE | digits.LabelCVAE:
-    from cvae_core.digits import inference
-
-    return inference.load(path)
-
-
 def model_names(system: str = "tense") -> list[str]:
     """The shipped models of a system, the best first, then those of finished runs, newest first."""
     return sorted(checkpoint.available(system), key=lambda n: (n != system, n)) + runs.finished(system)
 
 
-def pick_model(label: str, key: str, none: str | None = None) -> inference.Tense | None:
+def pick_model(label: str, key: str, none: str | None = None) -> tense.Tense | None:
     """A list of the tense models; `none` adds a first entry that stands for no model."""
     names = model_names()
     if not names:

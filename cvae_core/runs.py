@@ -113,6 +113,13 @@ class Run:
         rows = [row for row in self.read_samples() if row["epoch"] < epoch] + [{"epoch": epoch, **samples}]
         self._write_lines("samples.jsonl", rows)
 
+    def read_sample(self, name: str) -> bytes:
+        """A file that `write_samples` wrote."""
+        try:
+            return (self.path / Path(name).name).read_bytes()
+        except OSError:
+            raise UserError(f"Run {self.id} has no readable {name}.") from None
+
     def read_last(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and position of the resumable state; a run killed before its first save starts from the beginning."""
         tensors, metadata = checkpoint.read(self.path / "last.safetensors")

@@ -31,11 +31,11 @@ SHEET = 10  # samples of each label
 
 def pick_model(kind: type, label: str, key: str) -> QuadrantCVAE | LabelCVAE:
     """A list of the shipped models and finished runs of one kind."""
-    names = [name for name in ui.model_names("digits") if isinstance(ui.load_digits(name), kind)]
+    names = [name for name in ui.model_names("digits") if isinstance(ui.load_model(name, "digits"), kind)]
     if not names:
         st.error("There is no such model yet: `python -m cvae_core train digits` makes one.")
         st.stop()
-    return ui.load_digits(st.selectbox(label, names, key=key, bind="query-params"))
+    return ui.load_model(st.selectbox(label, names, key=key, bind="query-params"), "digits")
 
 
 def picture_with_download(picture: np.ndarray, caption: str, name: str) -> None:
@@ -163,7 +163,7 @@ def show_sheets() -> None:
         st.columns(2), ("digits-label", "digits-unconditional"),
         ("Told the label: a row a label, a column a z", "Told nothing: each picture another z"), strict=True,
     ):  # fmt: skip
-        pictures = inference.sheet(ui.load_digits(name), SHEET, st.session_state["sheet"])
+        pictures = inference.sheet(ui.load_model(name, "digits"), SHEET, st.session_state["sheet"])
         with column:
             picture_with_download(figures.tile(pictures.flatten(0, 1).numpy(), SHEET), caption, name)
     st.markdown(

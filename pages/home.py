@@ -13,6 +13,7 @@ LINKS = {
     "convert": "**Convert**, letter by letter, or a whole file",
     "latent": "**Latent space**: walks, a map, random verbs",
     "digits": "**Digits**: what the hidden quarters could be",
+    "video": "**Video**: what a robot will see when it moves",
     "curves": "**Curves**: one training beside another",
     "train": "**Train**, or teach the model your own verbs",
     "theory": "**Theory**: where the loss comes from",
@@ -67,7 +68,8 @@ with right:
         "It follows three course reports, *Deep Learning and Practice Lab4 – VAE*, *Lab4-Conditional "
         "sequence-to-sequence VAE* and *Lab5: Conditional Sequence-to-Sequence VAE*, and corrects where they slip. The "
         "digits follow *Learning Structured Output Representation using Deep Conditional Generative Models* (Sohn, Lee "
-        "and Yan 2015): one half of a picture given the other."
+        "and Yan 2015): one half of a picture given the other. The video follows *Report of Lab #4*: "
+        "the next frames of a robot's table, given what its arm will do."
     )
 show_scores()
 st.markdown(

@@ -285,7 +285,7 @@ def play_with_estimates() -> None:
 
 @st.cache_data(max_entries=50)
 def estimate(index: int, quadrants: str) -> dict[str, torch.Tensor]:
-    model, pixels = ui.load_digits("digits"), small_digits().test.pixels[index].float() / 255
+    model, pixels = ui.load_model("digits", "digits"), small_digits().test.pixels[index].float() / 255
     return {
         name: estimates(model, pixels, TASKS[quadrants], DRAWS, seed=0, times=SERIES, importance=importance)
         for name, importance in (("importance sampling", True), ("Monte Carlo", False))

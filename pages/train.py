@@ -29,8 +29,10 @@ from cvae_core.tense.evaluate import MARKS, scorecard
 from cvae_core.tense.presets import PRESETS, preset
 from cvae_core.tense.session import MODEL_FIELDS, prepare, reopen
 from cvae_core.training import TrainConfig, describe_device, pick_device, train
+from cvae_core.video import presets as video_presets
+from cvae_core.video import session as video
 
-SYSTEMS = {"tense": "Verbs", "digits": "Digits"}
+SYSTEMS = {"tense": "Verbs", "digits": "Digits", "video": "Video"}
 DIGITS = {None: "scikit-learn's 1,797 small digits", "openml": "MNIST, downloaded from OpenML (11 MB, once)"}
 SCRATCH, LEXICON, OWN = "random weights", "The built-in dictionary", "My own verbs"
 MAX_VERBS = 20_000
@@ -51,7 +53,9 @@ LIMITS = {
     "tf_every": (1, 300), "evaluate_every": (0, 1_000_000), "hidden_size": (4, 1024), "embedding_size": (0, 512),
     "latent_size": (1, 256), "condition_size": (1, 64), "repeats": (1, 100), "irregular_repeats": (1, 100),
     "length_pool": (0, 1000), "state_width": (0, 2048), "prior_share": (0.0, 4.0), "consistency": (0.0, 100.0),
-    "hidden_layers": (1, 8), "shift": (0, 4), "tf_start": (0, 300),
+    "hidden_layers": (1, 8), "shift": (0, 4), "tf_start": (0, 300), "width": (4, 64), "code_size": (4, 512),
+    "rnn_size": (8, 512), "predictor_layers": (1, 4), "posterior_layers": (1, 4), "past": (1, 5), "future": (1, 20),
+    "clips": (10, 5000),
 }  # fmt: skip
 
 
@@ -152,6 +156,23 @@ def show_digits_form() -> None:
     show_start(lambda device: digits.prepare(chosen, changed, source, device))
 
 
+def show_video_form() -> None:
+    """How to train on simulated clips, and from which weights."""
+    columns = st.columns(2)
+    init = columns[0].selectbox(
+        "Start from", [SCRATCH, *ui.model_names("video")], key="video init",
+        help="Clips are simulated. Sequences of your own: `python -m cvae_core train video --data FOLDER`.",
+    )  # fmt: skip
+    chosen = columns[1].selectbox(
+        "Preset", list(video_presets.PRESETS), key="video preset",
+        help="The values that the fields below start from. The source's full size takes a GPU: on a processor choose a "
+        "width of 8 and some hundred clips.",
+    )  # fmt: skip
+    init = None if init == SCRATCH else init
+    changed = show_fields(chosen, video_presets.preset(chosen), fixed=video.MODEL_FIELDS if init else ())
+    show_start(lambda device: video.prepare(chosen, changed, None, device, init))
+
+
 def show_start(prepare, disabled: bool = False) -> None:
     """The device, and the button that hands what `prepare(device)` makes, a task and its run, to the queue."""
     device = "auto"
@@ -203,7 +224,7 @@ def watch(run_id: str) -> None:
         show_state(run, status)
         show_progress(run, status)
         show_before_and_after(run.read_metrics())
-        show_samples(run.read_samples())
+        show_samples(run)
         log = run.read_log(12)
     except UserError as error:  # deleted, or its folder is damaged
         st.error(str(error))
@@ -245,7 +266,7 @@ def show_state(run: Run, status: dict) -> None:
     elif state in ("stopped", "interrupted", "failed") and buttons.button(
         "Resume", icon=":material/play_arrow:", key="resume", help="From the exact place at which it was saved."
     ):
-        enqueue(*(digits.reopen if run.system == "digits" else reopen)(run.id))
+        enqueue(*REOPEN[run.system](run.id))
         st.rerun()
 
 
@@ -268,7 +289,14 @@ def show_progress(run: Run, status: dict) -> None:
         return
     shown = progress.iloc[curves.thin(progress["loss"].to_numpy(), LIVE_POINTS)]
     losses = [name for name in ("loss", "recon", "kl") if name in shown]
-    st.line_chart(shown, x="epoch", y=losses, height=260, alt="Losses so far, by epoch", y_label="nats")
+    st.line_chart(
+        shown,
+        x="epoch",
+        y=losses,
+        height=260,
+        alt="Losses so far, by epoch",
+        y_label="squared error" if run.system == "video" else "nats",
+    )
 
 
 def minutes(seconds: float | None) -> str:
@@ -282,6 +310,8 @@ SCORES = {
     "accuracy": "accuracy on unseen verbs", "bleu4": "BLEU-4, the course's ten pairs",
     "gaussian": "Gaussian score, 100 draws", "distinct": "distinct rows among the draws",
     "nll": "bound, nats an unseen picture",
+    "psnr": "PSNR of predicted frames, dB", "psnr_copy_last": "PSNR of the last given frame, copied, dB",
+    "ssim": "SSIM of predicted frames",
 } | {
     f"{model}_{n}": f"{called}, {n} of 4 quadrants seen, nats a picture"
     for model, called in (("baseline", "baseline"), ("cvae", "CVAE"), ("gsnn", "GSNN"), ("hybrid", "hybrid"))
@@ -302,9 +332,14 @@ def show_before_and_after(rows: list[dict]) -> None:
     st.dataframe(table, hide_index=True, alt="Scores of the latest epoch")
 
 
-def show_samples(samples: list[dict]) -> None:
+def show_samples(run: Run) -> None:
     """What the model makes of the course's pairs now, and one generated row an epoch; or the pictures that it draws."""
+    samples = run.read_samples()
     if not samples:
+        return
+    if "prediction.gif" in samples[-1]:
+        caption = f"Truth and prediction after epoch {samples[-1]['epoch']}"
+        st.image(run.read_sample(samples[-1]["prediction.gif"]), caption=caption, alt=caption)
         return
     if "pictures" in samples[-1]:
         pictures = np.array([list(bytes.fromhex(p)) for p in samples[-1]["pictures"]]) / 255
@@ -340,6 +375,9 @@ def show_finished(run: Run) -> None:
         row.page_link("pages/digits.py", label="Its pictures, epoch by epoch", query_params={
             "view": "Training", "run": run.id,
         })  # fmt: skip
+    elif run.system == "video":
+        if run.state == "finished":
+            row.page_link("pages/video.py", label="What it predicts", query_params={"model": run.id})
     elif run.state == "finished":
         row.page_link("pages/convert.py", label="Try it in Convert", query_params={"model": run.id})
         row.page_link("pages/latent.py", label="Its latent space", query_params={"model": run.id})
@@ -412,7 +450,8 @@ def show_training() -> None:
     show_runs(system)
 
 
-FORMS = {"tense": show_tense_form, "digits": show_digits_form}
+FORMS = {"tense": show_tense_form, "digits": show_digits_form, "video": show_video_form}
+REOPEN = {"tense": reopen, "digits": digits.reopen, "video": video.reopen}
 VIEWS = {"Training": show_training, "Scorecard": show_scorecard}
 
 st.title("Train")

@@ -98,7 +98,9 @@ def test_trains_on_own_verbs_to_the_end(runs_here):
     assert run.id in at.selectbox(key="init").options
 
 
-@pytest.mark.parametrize(("system", "picker"), [("Verbs", "preset True True"), ("Digits", "digits preset")])
+@pytest.mark.parametrize(
+    ("system", "picker"), [("Verbs", "preset True True"), ("Digits", "digits preset"), ("Video", "video preset")]
+)
 def test_every_preset_fits_the_form(system, picker):
     at = open_page(system=system)
     if system == "Verbs":
@@ -124,6 +126,24 @@ def test_trains_on_digits_to_the_end_and_resumes(runs_here):
     button(at, "Resume").click().run()
     wait_for(run, "finished")
     assert [row["epoch"] for row in run.read_metrics()] == [1]
+
+
+def test_trains_on_video_to_the_end(runs_here):
+    at = open_page(system="Video")
+    name = "source-004-decayed"
+    at.selectbox(key="video preset").set_value(name).run()
+    sizes = {"epochs": 1, "batch_size": 5, "width": 4, "code_size": 8, "latent_size": 2, "rnn_size": 8, "clips": 10}
+    for field, value in sizes.items():
+        at.number_input(key=f"{name} {field}").set_value(value)
+    button(at.run(), "Start training").click().run()
+    assert not at.exception and not at.error
+    run = runs.list_runs(system="video")[0]
+    wait_for(run, "finished")
+    at = open_page(system="Video", run=run.id)
+    assert not at.exception and not at.error
+    assert "PSNR of predicted frames, dB" in str(at.dataframe[0].value)
+    (run.path / run.read_samples()[-1]["prediction.gif"]).unlink()
+    assert "no readable" in open_page(system="Video", run=run.id).error[0].value
 
 
 def wait_for(run: runs.Run, state: str, seconds: float = 60) -> None:

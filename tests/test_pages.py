@@ -22,7 +22,7 @@ def open_page(page: str) -> AppTest:
     return at.run()
 
 
-@pytest.mark.parametrize("page", ["home", "convert", "latent", "digits", "curves", "theory"])
+@pytest.mark.parametrize("page", ["home", "convert", "latent", "digits", "video", "curves", "theory"])
 def test_page_runs(page):
     at = open_page(page)
     assert not at.exception and not at.error

@@ -176,6 +176,17 @@ class VideoCVAE(nn.Module):
         self.posterior = Recurrent(code, 2 * z, config.posterior_layers, config)
         learned = config.prior == "learned"
         self.prior = Recurrent(code + CONDITION, 2 * z, config.posterior_layers, config) if learned else None
+        # Metres are small numbers: as they come, the predictor takes many epochs to notice them.
+        self.register_buffer("condition_mean", torch.zeros(CONDITION))
+        self.register_buffer("condition_std", torch.ones(CONDITION))
+
+    def standardize(self, conditions: Tensor) -> None:
+        """From here on measure conditions in standard deviations of these (n, 7) around their mean."""
+        self.condition_mean.copy_(conditions.mean(0))
+        self.condition_std.copy_(conditions.std(0).clamp(min=1e-3))
+
+    def _standard(self, condition: Tensor) -> Tensor:
+        return (condition - self.condition_mean) / self.condition_std
 
     def next_code(self, code: Tensor, z: Tensor, condition: Tensor, state: State) -> tuple[Tensor, State]:
         """Codes, latents and conditions of some frames (B, T, ·) -> the codes that follow them, and the state."""
@@ -204,7 +215,7 @@ class VideoCVAE(nn.Module):
         posterior, _ = self.posterior(codes[:, 1:])
         mu, logvar = posterior.float().chunk(2, -1)
         z = reparameterize(mu, logvar, generator)
-        condition = condition[:, :-1]
+        condition = self._standard(condition[:, :-1])
         if self.config.feedback and not teacher_forcing:
             made, *priors = self._follow(frames[:, :past], condition, z, generator, first=1)
             return Prediction(made, mu, logvar, *priors)
@@ -219,7 +230,7 @@ class VideoCVAE(nn.Module):
 
         `condition[:, i]` is of frame i, the last given one is i = P - 1.
         """
-        past = given.shape[1]
+        past, condition = given.shape[1], self._standard(condition)
         if self.config.feedback:
             return self._follow(given, condition, None, generator, first=past)[0]
         codes, skips = self._encode(given)

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from .conftest import settle
 
 pytestmark = pytest.mark.browser
-PAGES = ["", "convert", "latent", "digits", "curves", "train", "theory"]
+PAGES = ["", "convert", "latent", "digits", "video", "curves", "train", "theory"]
 
 
 def answer(page):
@@ -20,6 +20,7 @@ DEEP_LINKS = {
     "convert?verb=study&target=third-person": "studies",
     "latent?view=Sample&n=7": "one shot",
     "curves?run=shipped%2Fbest&run=shipped%2Fsource-001-single&view=Two+scores": "Each point is an epoch",
+    "video?view=Steer&seed=2000007": "The simulator moves the arm in the same way",
     "train?view=Scorecard": "BLEU-4 (passed)",
     "theory?sigma_q=2.0": "KL(q‖p)",
 }

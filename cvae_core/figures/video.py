@@ -1,0 +1,73 @@
+"""Figures of video: a player of clips side by side, and scores by frame."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from PIL import Image
+from plotly.subplots import make_subplots
+
+FRAME_SECONDS = 0.2
+STYLES = ({"color": "#0072B2"}, {"color": "#7f7f7f", "dash": "dash"}, {"color": "#D55E00", "dash": "dot"})
+
+
+def player(rows: Mapping[str, np.ndarray], given: int, height: int = 330) -> go.Figure:
+    """Clips (T, h, w, 3) in [0, 1] side by side under their names, with a play button and a slider over the frames.
+
+    Playing and scrubbing happen in the browser; `given` frames of each are marked as such.
+    """
+    figure = make_subplots(1, len(rows), subplot_titles=list(rows), horizontal_spacing=0.02)
+    length = len(next(iter(rows.values())))
+    frames = [
+        go.Frame(
+            name=str(t), traces=list(range(len(rows))),
+            data=[go.Image(source=_source(clip[t]), hoverinfo="skip") for clip in rows.values()],
+        )
+        for t in range(length)
+    ]  # fmt: skip
+    for column, trace in enumerate(frames[given].data, start=1):
+        figure.add_trace(trace, 1, column)
+    figure.frames = frames
+    now = {"mode": "immediate", "transition": {"duration": 0}}
+    play = now | {"frame": {"duration": 1000 * FRAME_SECONDS, "redraw": True}, "fromcurrent": True}
+    still = now | {"frame": {"duration": 0, "redraw": True}}
+    buttons = [
+        {"label": "▶ Play", "method": "animate", "args": [None, play]},
+        {"label": "⏸ Pause", "method": "animate", "args": [[None], still]},
+    ]
+    steps = [
+        {"label": f"{t} given" if t < given else str(t), "method": "animate", "args": [[str(t)], still]}
+        for t in range(length)
+    ]
+    figure.update_layout(
+        height=height, margin={"l": 0, "r": 0, "t": 28, "b": 0},
+        updatemenus=[{"type": "buttons", "direction": "left", "x": 0, "y": -0.06, "yanchor": "top", "xanchor": "left",
+                      "buttons": buttons, "pad": {"r": 0, "t": 0}}],
+        sliders=[{"active": given, "x": 0.22, "len": 0.78, "y": -0.02, "steps": steps, "pad": {"t": 0},
+                  "currentvalue": {"prefix": "frame ", "xanchor": "right"}}],
+    )  # fmt: skip
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    return figure
+
+
+def by_frame(scores: Mapping[str, Sequence[float]], first: int, unit: str = "PSNR, dB") -> go.Figure:
+    """A line for each name over the frames from number `first` on."""
+    figure = go.Figure()
+    for (name, values), line in zip(scores.items(), STYLES, strict=False):
+        x = list(range(first, first + len(values)))
+        figure.add_scatter(x=x, y=list(values), name=name, line=line, mode="lines+markers")
+    figure.update_layout(
+        height=280, margin={"l": 0, "r": 0, "t": 8, "b": 0}, xaxis={"title": "frame", "dtick": 1},
+        yaxis={"title": unit}, legend={"orientation": "h", "y": 1.12}, hovermode="x unified",
+    )  # fmt: skip
+    return figure
+
+
+def _source(picture: np.ndarray) -> str:
+    """A picture (h, w, 3) in [0, 1] as an address that holds it."""
+    file = io.BytesIO()
+    Image.fromarray((np.clip(picture, 0, 1) * 255).round().astype(np.uint8)).save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

@@ -1,0 +1,126 @@
+"""The Video page: predictions, several futures, steering, and sequences of users."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from cvae_core import runs
+from cvae_core.training import fit
+from cvae_core.video.data import write_clip
+from cvae_core.video.session import TEST
+from cvae_core.video.simulator import simulate
+from tests.test_video import tiny
+
+PAGE = str(Path(__file__).parent.parent / "pages" / "video.py")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> str:
+    """A run's id: a model that has learned next to nothing."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(runs, "RUNS", tmp_path_factory.mktemp("runs"))
+    run = runs.create({"system": "video"}, "video")
+    fit(tiny(epochs=1, feedback=False), run)
+    yield run.id
+    patch.undo()
+
+
+def open_page(model: str, **state) -> AppTest:
+    at = AppTest.from_file(PAGE, default_timeout=60)
+    for name, value in ({"_framed": True, "model": model} | state).items():
+        at.session_state[name] = value
+    return at.run()
+
+
+def texts(at: AppTest) -> str:
+    return " ".join(m.value for m in at.markdown)
+
+
+def button(at: AppTest, label: str):
+    return next(b for b in at.button if b.label == label)
+
+
+def test_a_prediction_stands_beside_what_copying_scores(model):
+    at = open_page(model, seed=TEST + 3)
+    assert not at.exception and not at.error
+    scores = {m.label: float(m.value.split()[0]) for m in at.metric}
+    clip = simulate(TEST + 3, 12).frames.float() / 255
+    error = (clip[2:] - clip[1]).square().flatten(2).mean(-1)
+    assert scores["PSNR, the last frame, copied"] == pytest.approx((-10 * error.log10()).mean().item(), abs=0.006)
+    assert len(scores) == 3
+
+
+def test_another_seed_is_another_scene(model):
+    at = open_page(model)
+    button(at, "Another").click().run()
+    assert not at.exception and at.session_state["seed"] >= TEST
+
+
+def test_arrows_move_the_arm_step_by_step(model):
+    at = open_page(model, view="Steer", seed=TEST)
+    assert not at.exception and not at.error
+    button(at, "↓").click().run()
+    button(at, "→").click().run()
+    button(at, "Close").click().run()
+    assert not at.exception and not at.error
+    actions = at.session_state["actions"]
+    assert actions[1].tolist() == pytest.approx([0.02, 0, 0, simulate(TEST).condition[1, 3].item()])
+    assert actions[2, :3].tolist() == pytest.approx([0, 0.02, 0])
+    assert actions[3:, 3].tolist() == [0.0] * 8 and at.session_state["step"] == 4
+    assert "the prediction scores" in texts(at)
+    button(at, "As it was").click().run()
+    assert at.session_state["actions"] == pytest.approx(simulate(TEST).condition[:-1, :4].double().numpy(), abs=1e-6)
+    at.number_input(key="seed").set_value(TEST + 1).run()
+    assert at.session_state["actions"] == pytest.approx(simulate(TEST + 1).condition[:-1, :4].double().numpy(), abs=1e-6)
+
+
+def files_of(folder: Path, seed: int = 5, length: int = 6) -> list[tuple[str, bytes, str]]:
+    clip = write_clip(simulate(seed, length), folder / "traj_0" / "0")
+    return [(path.name, path.read_bytes(), "image/png") for path in sorted(clip.iterdir())]
+
+
+def test_a_folder_of_the_users_is_predicted_and_steered(model, tmp_path):
+    at = open_page(model, source="My own folder")
+    assert "0.png" in at.info[0].value
+    at.file_uploader[0].set_value(files_of(tmp_path)).run()
+    assert not at.exception and not at.error
+    assert len(at.metric) == 3
+    at.button_group(key="view").set_value("Steer").run()
+    button(at, "Raise").click().run()
+    assert not at.exception and not at.error
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda files: files[1:], "has no 0.png"),
+        (lambda files: [f for f in files if f[0] != "actions.csv"], "actions.csv is missing"),
+        (lambda files: files + files, "one sequence"),
+        (lambda files: [(n, b"\0" * 40 if n == "1.png" else b, t) for n, b, t in files], "cannot be read as a PNG"),
+        (lambda files: [(n, wide() if n == "1.png" else b, t) for n, b, t in files], "expected 64 x 64"),
+        (lambda files: [f for f in files if f[0] not in ("2.png", "3.png", "4.png", "5.png")], "at least 3"),
+    ],
+)
+def test_a_folder_that_is_no_sequence_gets_a_sentence(model, tmp_path, change, words):
+    at = open_page(model, source="My own folder")
+    at.file_uploader[0].set_value(change(files_of(tmp_path))).run()
+    assert not at.exception
+    assert words in at.error[0].value and "/tmp" not in at.error[0].value
+
+
+def wide() -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.zeros((64, 65, 3), np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_without_a_model_the_page_says_how_to_get_one(monkeypatch):
+    monkeypatch.setattr("ui.model_names", lambda system="tense": [])
+    at = AppTest.from_file(PAGE, default_timeout=60)
+    at.session_state["_framed"] = True
+    at.run()
+    assert "train video" in at.error[0].value
