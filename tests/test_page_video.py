@@ -75,7 +75,9 @@ def test_arrows_move_the_arm_step_by_step(model):
     button(at, "As it was").click().run()
     assert at.session_state["actions"] == pytest.approx(simulate(TEST).condition[:-1, :4].double().numpy(), abs=1e-6)
     at.number_input(key="seed").set_value(TEST + 1).run()
-    assert at.session_state["actions"] == pytest.approx(simulate(TEST + 1).condition[:-1, :4].double().numpy(), abs=1e-6)
+    assert at.session_state["actions"] == pytest.approx(
+        simulate(TEST + 1).condition[:-1, :4].double().numpy(), abs=1e-6
+    )
 
 
 def files_of(folder: Path, seed: int = 5, length: int = 6) -> list[tuple[str, bytes, str]]:

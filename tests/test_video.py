@@ -27,6 +27,7 @@ VARIANTS = [
     {}, {"network": "dcgan"}, {"norm": "group"}, {"prior": "learned"}, {"last_frame_skip": True},
     {"predictor_layers": 1, "posterior_layers": 2}, {"copies": True}, {"copies": True, "network": "dcgan"},
     {"feedback": False}, {"feedback": False, "prior": "learned"},
+    {"points": 3}, {"points": 3, "network": "dcgan"},
 ]  # fmt: skip
 each_variant = pytest.mark.parametrize("changes", VARIANTS, ids=lambda c: "-".join(map(str, c.values())) or "default")
 

@@ -5,6 +5,7 @@ and the condition (action and position); the decoder draws it with the help of t
 (skip connections). Shapes: B clips, T frames, G code, Z latent, P frames given; frames (3, 64, 64) in [0, 1].
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ class VideoConfig(TrainConfig):
     predictor_layers: int = option(2, "layers of the frame predictor")
     posterior_layers: int = option(1, "layers of the posterior, and of a learned prior")
     prior: str = option("fixed", "N(0, I) (source), or learned from the frames so far", ("fixed", "learned"))
+    points: int = option(0, "places that the predictor points at, drawn as blobs for the decoder (Jakab et al. 2018)")
     copies: bool = option(False, "a mask blends each drawn frame with the one that skips come from (Finn et al. 2016)")
     feedback: bool = option(True, "the predictor reads its own frames (source), or goes on from the last one given")
     last_frame_skip: bool = option(False, "skips from the frame before, even a predicted one, not from the last given")
@@ -45,7 +47,7 @@ class VideoConfig(TrainConfig):
         for name, low, high in (
             ("width", 4, 256), ("code_size", 4, 1024), ("latent_size", 1, 512), ("rnn_size", 8, 2048),
             ("predictor_layers", 1, 4), ("posterior_layers", 1, 4), ("past", 1, 100), ("future", 1, 100),
-            ("clips", 1, 1_000_000),
+            ("clips", 1, 1_000_000), ("points", 0, 64),
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise UserError(f"{name} is {getattr(self, name)}: expected {low} to {high}.")
@@ -98,8 +100,10 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Codes (N, G), maps of an encoder and the frames that it saw -> frames (N, 3, 64, 64).
+    """Codes (N, G), points (N, 2 K), maps of an encoder and the frames that it saw -> frames (N, 3, 64, 64).
 
+    A point (x, y) in (-1, 1) becomes a Gaussian blob in a map of its own beside the maps of each size: what moves to a
+    place is drawn around it, which a code of one pixel would have to learn place by place.
     With `copies` a fourth channel says how much of a pixel is the old frame's: what stands still is copied exactly and
     the network draws only what changes.
     """
@@ -107,32 +111,47 @@ class Decoder(nn.Module):
     def __init__(self, config: VideoConfig):
         super().__init__()
         w = config.width
-        channels = 4 if config.copies else 3
+        channels, k = 4 if config.copies else 3, config.points
+        # From sharp blobs for edges to wide ones, whose gradient is felt from afar; in halves of the picture.
+        self.log_spread = nn.Parameter(torch.linspace(math.log(0.08), math.log(0.6), k)) if k else None
         self.start = nn.Sequential(
             nn.ConvTranspose2d(config.code_size, 8 * w, 4), _norm(8 * w, config), nn.LeakyReLU(0.2, inplace=True)
         )
         if config.network == "vgg":
             sizes = (16 * w, (8 * w, 8 * w, 4 * w)), (8 * w, (4 * w, 4 * w, 2 * w)), (4 * w, (2 * w, w)), (2 * w, (w,))
-            self.maps = nn.ModuleList(_stack(inputs, outputs, config) for inputs, outputs in sizes)
+            self.maps = nn.ModuleList(_stack(inputs + k, outputs, config) for inputs, outputs in sizes)
             self.last = nn.ConvTranspose2d(w, channels, 3, 1, 1)
         else:
             sizes = (16 * w, 4 * w), (8 * w, 2 * w), (4 * w, w)
             self.maps = nn.ModuleList(
                 nn.Sequential(
-                    nn.ConvTranspose2d(a, b, 4, 2, 1), _norm(b, config), nn.LeakyReLU(0.2, inplace=True)
+                    nn.ConvTranspose2d(a + k, b, 4, 2, 1), _norm(b, config), nn.LeakyReLU(0.2, inplace=True)
                 )
                 for a, b in sizes
             )  # fmt: skip
-            self.last = nn.ConvTranspose2d(2 * w, channels, 4, 2, 1)
+            self.last = nn.ConvTranspose2d(2 * w + k, channels, 4, 2, 1)
         self.doubles = config.network == "vgg"
 
-    def forward(self, code: Tensor, skips: list[Tensor], seen: Tensor) -> Tensor:
+    def forward(self, code: Tensor, points: Tensor, skips: list[Tensor], seen: Tensor) -> Tensor:
         x = self.start(code[..., None, None])
-        for maps, skip in zip(self.maps, reversed(skips), strict=False):
+        for i, skip in enumerate(reversed(skips)):
             x = F.interpolate(x, scale_factor=2.0) if self.doubles else x
-            x = maps(torch.cat([x, skip], 1))
-        x = torch.sigmoid(self.last(x if self.doubles else torch.cat([x, skips[0]], 1)))
+            x = torch.cat([x, skip, *self._blobs(points, skip)], 1)
+            x = self.maps[i](x) if i < len(self.maps) else x
+        x = torch.sigmoid(self.last(x))
         return torch.lerp(x[:, :3], seen.to(x.dtype), x[:, 3:]) if x.shape[1] == 4 else x
+
+    def _blobs(self, points: Tensor, like: Tensor) -> list[Tensor]:
+        """Points (N, 2 K) -> their blobs (N, K, h, w), as large as other maps; nothing where there are none."""
+        if self.log_spread is None:
+            return []
+        x, y = points.float().unflatten(1, (2, -1)).unbind(1)  # (N, K) each
+        lines = [torch.linspace(-1 + 1 / n, 1 - 1 / n, n, device=points.device) for n in like.shape[2:]]
+        weight = -0.5 * torch.exp(-2 * self.log_spread)[:, None]
+        down, right = (
+            torch.exp(weight * (line - p[..., None]).square()) for line, p in zip(lines, (y, x), strict=True)
+        )
+        return [(down[..., None] * right[..., None, :]).to(like.dtype)]
 
 
 # --- time -----------------------------------------------------------------------------------------------------------
@@ -172,7 +191,9 @@ class VideoCVAE(nn.Module):
         self.config = config
         self.encoder, self.decoder = Encoder(config), Decoder(config)
         code, z = config.code_size, config.latent_size
-        self.predictor = Recurrent(code + z + CONDITION, code, config.predictor_layers, config)
+        self.predictor = Recurrent(code + z + CONDITION, code + 2 * config.points, config.predictor_layers, config)
+        # The arm's own place moves the points straight; what else matters comes through the LSTM.
+        self.pointing = nn.Linear(CONDITION, 2 * config.points) if config.points else None
         self.posterior = Recurrent(code, 2 * z, config.posterior_layers, config)
         learned = config.prior == "learned"
         self.prior = Recurrent(code + CONDITION, 2 * z, config.posterior_layers, config) if learned else None
@@ -189,9 +210,11 @@ class VideoCVAE(nn.Module):
         return (condition - self.condition_mean) / self.condition_std
 
     def next_code(self, code: Tensor, z: Tensor, condition: Tensor, state: State) -> tuple[Tensor, State]:
-        """Codes, latents and conditions of some frames (B, T, ·) -> the codes that follow them, and the state."""
-        code, state = self.predictor(torch.cat([code, z, condition], -1), state)
-        return torch.tanh(code), state
+        """Codes, z and conditions of frames (B, T, ·) -> codes and points (B, T, G + 2 K) after them; the state."""
+        follow, state = self.predictor(torch.cat([code, z, condition], -1), state)
+        if self.pointing is not None:
+            follow = follow + F.pad(self.pointing(condition.float()), (self.config.code_size, 0))
+        return torch.tanh(follow), state
 
     def expect(self, code: Tensor, condition: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
         """The prior of z where these frames (B, T, ·) were the last: its mean and log variance (B, T, Z)."""
@@ -246,11 +269,15 @@ class VideoCVAE(nn.Module):
         return codes.unflatten(0, clips), [maps.permute(0, 2, 3, 1).unflatten(0, clips) for maps in skips]
 
     def _decode(self, codes: Tensor, skips: list[Tensor], seen: Tensor) -> Tensor:
-        """Codes (B, S, G), and maps and frames (B, T, ·) of those that came before -> frames (B, S, 3, 64, 64)."""
+        """Codes and points (B, S, G + 2 K), maps and frames (B, T, ·) of those before -> frames (B, S, 3, 64, 64)."""
         steps = codes.shape[1]
         skips = [self._helpers(maps, steps).flatten(0, 1).permute(0, 3, 1, 2) for maps in skips]
-        made = self.decoder(codes.flatten(0, 1), skips, self._helpers(seen, steps).flatten(0, 1))
+        made = self._draw(codes.flatten(0, 1), skips, self._helpers(seen, steps).flatten(0, 1))
         return made.unflatten(0, codes.shape[:2])
+
+    def _draw(self, follow: Tensor, skips: list[Tensor], seen: Tensor) -> Tensor:
+        """Codes and points (N, G + 2 K) -> frames (N, 3, 64, 64)."""
+        return self.decoder(*follow.split([self.config.code_size, 2 * self.config.points], 1), skips, seen)
 
     def _helpers(self, maps: Tensor, steps: int) -> Tensor:
         """Of each step's frame, or of the last given one where that is earlier: (B, T, ·) -> (B, steps, ·)."""
@@ -282,7 +309,7 @@ class VideoCVAE(nn.Module):
             z_now = reparameterize(mu, logvar, generator) if z is None else z[:, i : i + 1]
             follow, state = self.next_code(code, z_now, now, state)
             if i + 1 >= first:
-                made.append(self.decoder(follow[:, 0], skips, copied))
+                made.append(self._draw(follow[:, 0], skips, copied))
         mu, logvar = (torch.cat(parts, 1) for parts in zip(*priors, strict=True))
         return torch.stack(made, 1), mu, logvar
 

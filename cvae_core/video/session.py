@@ -22,7 +22,7 @@ VALIDATION_CLIPS = 100
 # Fields that decide the shapes of the weights: training from a checkpoint takes them from it.
 MODEL_FIELDS = (
     "network", "width", "norm", "code_size", "latent_size", "rnn_size", "predictor_layers", "posterior_layers", "prior",
-    "copies", "feedback",
+    "copies", "feedback", "points",
 )  # fmt: skip
 
 
