@@ -118,11 +118,11 @@ def expected(name: str, model: VideoCVAE, clip: Clip, conditions: list[torch.Ten
     return torch.from_numpy(predict(ui.stamp(name), model, given, torch.stack(conditions).numpy(), seed))
 
 
-def show_player(clips: dict[str, torch.Tensor], past: int, key: str) -> None:
-    """Clips (T, 3, 64, 64) side by side."""
+def show_player(clips: dict[str, torch.Tensor], at: int, key: str) -> None:
+    """Clips (T, 3, 64, 64) side by side, from frame `at` on."""
     pictures = {called: clip.permute(0, 2, 3, 1).numpy() for called, clip in clips.items()}
     st.plotly_chart(
-        figures.player(pictures, past), key=key, config={"displayModeBar": False},
+        figures.player(pictures, at), key=key, config={"displayModeBar": False},
         alt=f"{', '.join(clips)}, frame by frame; a button plays them and a slider chooses the frame",
     )  # fmt: skip
 
@@ -270,7 +270,8 @@ def show_steer(name: str, model: VideoCVAE, clip: Clip) -> None:
         shown = (
             {"prediction": made} if truth is None else {"what happens": truth.frames.float() / 255, "prediction": made}
         )
-        show_player(shown, past, "steered player")
+        # The frame that the last arrow led to.
+        show_player(shown, max(st.session_state["step"], past), "steered player")
         st.download_button(
             "Download as GIF", gif(torch.cat(list(shown.values()), 3)), "steered.gif", "image/gif", on_click="ignore"
         )

@@ -13,10 +13,10 @@ FRAME_SECONDS = 0.2
 STYLES = ({"color": "#0072B2"}, {"color": "#7f7f7f", "dash": "dash"}, {"color": "#D55E00", "dash": "dot"})
 
 
-def player(rows: Mapping[str, np.ndarray], given: int, height: int = 330) -> go.Figure:
-    """Clips (T, h, w, 3) in [0, 1] side by side under their names, with a play button and a slider over the frames.
+def player(rows: Mapping[str, np.ndarray], at: int, height: int = 330) -> go.Figure:
+    """Clips (T, h, w, 3) in [0, 1] side by side under their names, with buttons to play them and a slider over frames.
 
-    Playing and scrubbing happen in the browser; `given` frames of each are marked as such.
+    Playing and scrubbing happen in the browser, from frame `at` on.
     """
     figure = make_subplots(1, len(rows), subplot_titles=list(rows), horizontal_spacing=0.02)
     length = len(next(iter(rows.values())))
@@ -27,25 +27,22 @@ def player(rows: Mapping[str, np.ndarray], given: int, height: int = 330) -> go.
         )
         for t in range(length)
     ]  # fmt: skip
-    for column, trace in enumerate(frames[given].data, start=1):
+    for column, trace in enumerate(frames[at].data, start=1):
         figure.add_trace(trace, 1, column)
     figure.frames = frames
     now = {"mode": "immediate", "transition": {"duration": 0}}
     play = now | {"frame": {"duration": 1000 * FRAME_SECONDS, "redraw": True}, "fromcurrent": True}
     still = now | {"frame": {"duration": 0, "redraw": True}}
     buttons = [
-        {"label": "▶ Play", "method": "animate", "args": [None, play]},
-        {"label": "⏸ Pause", "method": "animate", "args": [[None], still]},
+        {"label": "Play", "method": "animate", "args": [None, play]},
+        {"label": "Pause", "method": "animate", "args": [[None], still]},
     ]
-    steps = [
-        {"label": f"{t} given" if t < given else str(t), "method": "animate", "args": [[str(t)], still]}
-        for t in range(length)
-    ]
+    steps = [{"label": str(t), "method": "animate", "args": [[str(t)], still]} for t in range(length)]
     figure.update_layout(
         height=height, margin={"l": 0, "r": 0, "t": 28, "b": 0},
         updatemenus=[{"type": "buttons", "direction": "left", "x": 0, "y": -0.06, "yanchor": "top", "xanchor": "left",
                       "buttons": buttons, "pad": {"r": 0, "t": 0}}],
-        sliders=[{"active": given, "x": 0.22, "len": 0.78, "y": -0.02, "steps": steps, "pad": {"t": 0},
+        sliders=[{"active": at, "x": 0.3, "len": 0.7, "y": -0.02, "steps": steps, "pad": {"t": 0},
                   "currentvalue": {"prefix": "frame ", "xanchor": "right"}}],
     )  # fmt: skip
     figure.update_xaxes(visible=False)
@@ -60,8 +57,8 @@ def by_frame(scores: Mapping[str, Sequence[float]], first: int, unit: str = "PSN
         x = list(range(first, first + len(values)))
         figure.add_scatter(x=x, y=list(values), name=name, line=line, mode="lines+markers")
     figure.update_layout(
-        height=280, margin={"l": 0, "r": 0, "t": 8, "b": 0}, xaxis={"title": "frame", "dtick": 1},
-        yaxis={"title": unit}, legend={"orientation": "h", "y": 1.12}, hovermode="x unified",
+        height=320, margin={"l": 0, "r": 0, "t": 8, "b": 0}, xaxis={"title": "frame", "dtick": 1},
+        yaxis={"title": unit}, legend={"orientation": "h", "y": -0.25}, hovermode="x unified",
     )  # fmt: skip
     return figure
 
