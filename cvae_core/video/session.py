@@ -16,7 +16,7 @@ from cvae_core.video.model import VideoConfig
 from cvae_core.video.presets import preset
 from cvae_core.video.task import VideoTask
 
-DEFAULT = "source-004-cyclical"
+DEFAULT = "best"
 VALIDATION, TEST = 1_000_000, 2_000_000  # simulator seeds from there on: trained on are those from 0
 VALIDATION_CLIPS = 100
 # Fields that decide the shapes of the weights: training from a checkpoint takes them from it.
