@@ -19,6 +19,7 @@ from cvae_core import checkpoint, curves
 from cvae_core.errors import UserError
 from cvae_core.figures.curves import claims_figure, is_crowded, metric_figure, score_figure
 from cvae_core.runs import Run, list_runs
+from cvae_core.tense.batch import safe
 
 MAX_RUNS = 30
 FEW_RUNS = 8  # more stand in a box that scrolls
@@ -170,10 +171,11 @@ def show_runs(settings: dict[str, dict], states: dict[str, str]) -> None:
 
 def show_downloads(runs: dict[str, Run], frames: dict[str, pd.DataFrame]) -> None:
     st.subheader("Download")
+    numbers = curves.tidy(frames)
     with st.container(horizontal=True):
         st.download_button(
-            "All numbers (CSV)", lambda: curves.tidy(frames).to_csv(index=False), "curves.csv", "text/csv",
-            on_click="ignore",
+            "All numbers (CSV)", lambda: numbers.map(safe).rename(columns=safe).to_csv(index=False), "curves.csv",
+            "text/csv", on_click="ignore",
         )  # fmt: skip
         st.download_button(
             "TensorBoard files (zip)", lambda: curves.zip_tensorboard(runs), "tensorboard.zip", "application/zip",
