@@ -1,6 +1,7 @@
 """The command line: python -m cvae_core train | sweep | evaluate | convert | generate | interpolate | predict | runs"""
 
 import argparse
+import io
 import json
 import os
 import signal
@@ -19,6 +20,9 @@ SYSTEMS = ("tense", "digits", "video")
 def main(argv: list[str] | None = None) -> int:
     """Run one command; what the user got wrong is one sentence on stderr and exit status 2."""
     argv = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file's name or a ✓ that a terminal cannot show is no error
+            stream.reconfigure(errors="backslashreplace")
     try:
         args = build_parser(argv).parse_args(argv)
         args.run(args)
@@ -105,7 +109,7 @@ def build_parser(argv: list[str]) -> Parser:
 
     train = commands.add_parser("train", help="train a model", argument_default=argparse.SUPPRESS)
     train.add_argument("system", choices=SYSTEMS)
-    train.add_argument("--preset", help="named configuration; flags below change single fields of it")
+    train.add_argument("--preset", type=_name, help="named configuration; flags below change single fields of it")
     train.add_argument("--data", help=f"tense: {VERBS_DATA}; digits: {DIGITS_DATA}; video: {VIDEO_DATA}")
     train.add_argument("--device", choices=("auto", "cpu", "cuda"))
     train.add_argument("--threads", type=int, help="CPU threads (default 1)")
@@ -119,7 +123,7 @@ def build_parser(argv: list[str]) -> Parser:
         "sweep", help="train every point of a grid or of a search", argument_default=argparse.SUPPRESS
     )
     sweep.add_argument("system", choices=("tense",))
-    sweep.add_argument("--study", required=True, help="its name; alone, to go on with one that exists")
+    sweep.add_argument("--study", type=_name, required=True, help="its name; alone, to go on with one that exists")
     sweep.add_argument("--storage", help="database URL, such as postgresql://…; runs/sweeps.db when not given")
     sweep.add_argument("--grid", nargs="+", metavar="FIELD=V,V", help="values of config fields; all combinations run")
     sweep.add_argument(
@@ -128,7 +132,7 @@ def build_parser(argv: list[str]) -> Parser:
     sweep.add_argument("--trials", type=_whole, help="how many points of a search")
     sweep.add_argument("--workers", type=_whole, help="processes on this machine (default 1)")
     sweep.add_argument("--metric", help="what a point is judged by after its last epoch, more is better (score)")
-    sweep.add_argument("--preset", help="named configuration that the points change")
+    sweep.add_argument("--preset", type=_name, help="named configuration that the points change")
     sweep.add_argument("--data", help=VERBS_DATA)
     sweep.add_argument("--device", choices=("auto", "cpu", "cuda"))
     sweep.add_argument("--json", action="store_true", help="print the results as JSON")
@@ -194,6 +198,13 @@ def _whole(text: str, low: int = -(2**31), high: int = 2**31 - 1) -> int:
     return value
 
 
+def _name(text: str) -> str:
+    """A name that was given: an empty one is a variable that was not set, and must not stand for the default."""
+    if not text.strip() or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a name")
+    return text
+
+
 def _seed(text: str) -> int:
     return _whole(text, 0, 2**63 - 1)
 
@@ -229,9 +240,9 @@ def _in_range(name: str, value: int, low: int, high: int) -> int:
 def run_convert(args) -> None:
     from cvae_core.tense.data import TENSES, parse_tense, parse_word
 
-    if args.file:
+    if args.file is not None:
         return _convert_file(args)
-    if args.out:
+    if args.out is not None:
         raise UserError("--out goes with --file: without it, answers go to standard output.")
     if not args.words or not args.target:
         raise UserError("Nothing to convert: give words and --to TENSE, or --file FILE.")
@@ -261,7 +272,7 @@ def _convert_file(args) -> None:
 
     if args.words or args.source or args.target:
         raise UserError("--file names words and tenses itself: leave out WORD, --from and --to.")
-    if args.out and args.json:
+    if args.out is not None and args.json:
         raise UserError("--out writes a table: leave out --json.")
     rows = read_table(args.file)
     tense = _load(args)
@@ -274,7 +285,7 @@ def _convert_file(args) -> None:
         done = convert_table(tense, rows, show)
     if args.json:
         _print_json(done)
-    elif args.out:
+    elif args.out is not None:
         write_table(args.out, done)
     else:
         sys.stdout.write(format_table(done))
@@ -339,8 +350,9 @@ def run_evaluate(args) -> None:
     from cvae_core.tense import data
     from cvae_core.tense.evaluate import as_table, evaluate
 
-    lexicon = data.read_verbs(args.lexicon).verbs if args.lexicon else None
-    pairs = data.read_pairs(args.pairs) if args.pairs else data.COURSE_PAIRS
+    # An empty name is one that could not be filled in, not one that was left out.
+    lexicon = None if args.lexicon is None else data.read_verbs(args.lexicon).verbs
+    pairs = data.COURSE_PAIRS if args.pairs is None else data.read_pairs(args.pairs)
     scores = evaluate(
         _load(args), lexicon, pairs, args.split, args.seed, args.samples, args.compare, args.seeds, args.own
     )
@@ -392,7 +404,7 @@ def run_train(args) -> None:
 
     given = vars(args)
     out = given.get("out")
-    if out and not checkpoint.NAME.fullmatch(out):
+    if out is not None and not checkpoint.NAME.fullmatch(out):
         raise UserError(f"{out!r} cannot name a checkpoint: use letters, digits, dot, dash and underscore.")
     import torch
 
@@ -519,7 +531,7 @@ def run_sweep(args) -> None:
 
     given = vars(args)
     workers = _in_range("workers", given.get("workers", 1), 1, 256)
-    storage = given.get("storage") or sweep.default_storage()
+    storage = given["storage"] if "storage" in given else sweep.default_storage()
     study = _open_study(given, storage)
     if "worker" in given:
         return _work(study)

@@ -7,17 +7,25 @@ shows the same. Answers are plain strings: after a hot reload a caught class wou
 
 import atexit
 import contextlib
+import os
 import sys
 import threading
+import time
 import types
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
+from cvae_core import runs
+from cvae_core.errors import UserError
 from cvae_core.runs import Run
 
 MAX_WAITING = 3
 SECONDS_TO_STOP = 10.0  # how long the end of the process waits for a job to save its place
+
+MAX_HOURS = 2.0  # of one job, unless CVAE_MAX_HOURS says otherwise
+MAX_GB = 2.0  # of all runs together before no new one begins, unless CVAE_MAX_GB says otherwise
 
 Work = Callable[[Callable[[], bool]], object]  # gets `stopped`, asked before every batch
 
@@ -32,6 +40,7 @@ class Jobs:
     """The queue and the thread that works through it; every method may be called from any thread."""
 
     def __init__(self):
+        self.max_hours = limit("CVAE_MAX_HOURS", MAX_HOURS)
         self._lock = threading.Lock()
         self._current: Job | None = None
         self._waiting: deque[Job] = deque()
@@ -88,13 +97,54 @@ class Jobs:
 
     def _loop(self) -> None:
         while (job := self._current) is not None:
+            end = time.monotonic() + 3600 * self.max_hours
+
+            def stopped(job=job, end=end) -> bool:
+                return job.stop.is_set() or time.monotonic() > end
+
             try:
-                job.work(job.stop.is_set)
+                if job.work(stopped) == "stopped" and not job.stop.is_set():
+                    job.run.log(f"its {self.max_hours:g} hours are over, the most for one training here; it can go on")
             except BaseException as error:  # noqa: BLE001 (a failed job must not take the queue with it)
                 with contextlib.suppress(Exception):  # a full disk: then the dead job's folder stays as it was
                     job.run.write_status(state="failed", error=str(error) or type(error).__name__)
             with self._lock:
                 self._current = self._waiting.popleft() if self._waiting else None
+
+
+def training_allowed() -> bool:
+    """Whether visitors may train, stop, resume and delete: everything that changes what is on the server's disk."""
+    return os.environ.get("ALLOW_TRAINING", "1").strip().lower() not in ("0", "false", "no", "off")
+
+
+def limit(variable: str, default: float) -> float:
+    """A limit that an environment variable may change."""
+    text = os.environ.get(variable, "")
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        value = 0.0
+    if not value > 0:
+        raise UserError(f"{variable} is {text!r}: expected a number above 0.")
+    return value
+
+
+def check_room() -> None:
+    """A sentence about what to do when the runs have taken all the room that they may."""
+    most = limit("CVAE_MAX_GB", MAX_GB)
+    used = sum(size(Path(folder, name)) for folder, _, names in os.walk(runs.RUNS) for name in names) / 1e9
+    if used >= most:
+        raise UserError(
+            f"The runs take {used:.1f} GB, and this server keeps {most:g} GB: delete some below before a new training, "
+            "or start the app with a larger CVAE_MAX_GB."
+        )
+
+
+def size(path: Path) -> int:
+    """Bytes of a file; 0 for one that was deleted meanwhile."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_size
+    return 0
 
 
 def jobs() -> Jobs:

@@ -100,7 +100,7 @@ def config_from_dict(cls: type, values: dict[str, Any]) -> Any:
         default = known[name].default
         kind = type(default) if default is not MISSING else str
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
+            value = float(value) if abs(value) < 2**1023 else math.inf  # which the config refuses in a sentence
         if type(value) is not kind:
             raise UserError(f"Config field {name} is {value!r}: expected {kind.__name__}.")
         checked[name] = value

@@ -11,7 +11,7 @@ import pandas as pd
 from cvae_core.errors import UserError
 from cvae_core.figures.words import letter_heatmap, reliability_figure
 from cvae_core.latent import kl_to_standard
-from cvae_core.tense.batch import convert_table, format_table, parse_table
+from cvae_core.tense.batch import convert_table, format_table, parse_table, safe
 from cvae_core.tense.data import TENSES, parse_word
 from cvae_core.tense.inference import Tense, lookup
 
@@ -158,7 +158,8 @@ def show_batch() -> None:
     bar.empty()
     failed = sum(bool(row["error"]) for row in done)
     st.markdown(f"{len(done) - failed:,} rows converted, {failed:,} with an error.")
-    st.dataframe(pd.DataFrame(done), hide_index=True, alt="Converted rows")
+    shown = pd.DataFrame(done).map(safe).rename(columns=safe)  # the table has a download button of its own
+    st.dataframe(shown, hide_index=True, alt="Converted rows")
     st.download_button("Download CSV", format_table(done), "converted.csv", "text/csv")
 
 

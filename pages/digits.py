@@ -21,6 +21,8 @@ from cvae_core.figures import digits as figures
 
 MAX_SEED = 2**31 - 1
 MAX_PICTURE = 4096  # pixels a side of an uploaded picture
+# What the picture is, not what its name says: some of Pillow's other readers start programs.
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 PLAIN = {"displayModeBar": False}
 PNG = {"displaylogo": False, "modeBarButtons": [["toImage"]]}
 NAMES = ("top left", "top right", "bottom left", "bottom right")
@@ -54,13 +56,15 @@ def pick_digit() -> torch.Tensor:
     file = st.file_uploader("Your own picture of a digit", type=["png", "jpg", "jpeg", "bmp", "webp"])
     if file is not None:
         try:
-            picture = Image.open(file)
+            picture = Image.open(file, formats=FORMATS)
             if max(picture.size) > MAX_PICTURE:
                 raise UserError(f"The picture has {picture.size} pixels: expected at most {MAX_PICTURE} a side.")
             return data.centre(np.asarray(picture.convert("L"))).float() / 255
         except UserError as error:
             st.error(str(error))
-        except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
+        except (
+            UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError,
+        ):  # fmt: skip
             st.error(f"Cannot read {file.name}: expected a picture.")
     last = len(images.pixels) - 1
     st.session_state.setdefault("digit", 3)

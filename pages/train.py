@@ -7,7 +7,6 @@ import ui
 ui.frame("train")
 
 import math
-import os
 from dataclasses import fields
 from functools import partial
 
@@ -21,7 +20,7 @@ from cvae_core.digits import session as digits
 from cvae_core.digits.data import TASKS
 from cvae_core.errors import UserError
 from cvae_core.figures.digits import png, tile
-from cvae_core.jobs import MAX_WAITING, jobs
+from cvae_core.jobs import MAX_WAITING, check_room, jobs, training_allowed
 from cvae_core.runs import Run
 from cvae_core.tense import data
 from cvae_core.tense.data import TENSES, VerbFile
@@ -183,6 +182,7 @@ def show_start(prepare, disabled: bool = False) -> None:
         return
     if len(jobs().waiting()) >= MAX_WAITING:
         raise UserError(f"{MAX_WAITING} trainings wait already: try again when one of them has begun.")
+    check_room()
     with st.spinner("Preparing the data…"):
         task, run = prepare(device)
     enqueue(task, run)
@@ -455,7 +455,7 @@ REOPEN = {"tense": reopen, "digits": digits.reopen, "video": video.reopen}
 VIEWS = {"Training": show_training, "Scorecard": show_scorecard}
 
 st.title("Train")
-if os.environ.get("ALLOW_TRAINING") == "0":
+if not training_allowed():
     st.info(
         "Training is switched off on this server (ALLOW_TRAINING=0), so that its visitors do not compete for the "
         "processor. On a machine of your own, `make app` brings it: any preset from random weights, or fine-tuning on "

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from cvae_core import runs
-from cvae_core.jobs import MAX_WAITING, Jobs, jobs
+from cvae_core.errors import UserError
+from cvae_core.jobs import MAX_WAITING, Jobs, check_room, jobs, limit, training_allowed
 
 
 @pytest.fixture
@@ -105,3 +106,60 @@ def test_close_stops_what_runs_and_forgets_what_waits(new_run):
 
 def test_the_process_has_one_queue():
     assert jobs() is jobs()
+
+
+def test_a_job_stops_when_its_hours_are_over_and_says_so(new_run, monkeypatch):
+    monkeypatch.setenv("CVAE_MAX_HOURS", str(0.2 / 3600))
+    queue, run = Jobs(), new_run()
+
+    def work(stopped):
+        until_stopped(run)(stopped)
+        return "stopped"  # as `fit` says
+
+    queue.submit(run, work)
+    wait_until(lambda: queue.running() is None)
+    assert run.state == "stopped"
+    assert "hours are over" in run.read_log(1)
+
+
+def test_a_job_that_was_told_to_stop_says_nothing_of_hours(new_run):
+    queue, run = Jobs(), new_run()
+    assert queue.max_hours == 2
+
+    def work(stopped):
+        until_stopped(run)(stopped)
+        return "stopped"
+
+    queue.submit(run, work)
+    queue.stop(run.id)
+    wait_until(lambda: queue.running() is None)
+    assert run.read_log(1) == ""
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "two", "1;2"])
+def test_a_limit_that_is_no_number_gets_a_sentence(text, monkeypatch):
+    monkeypatch.setenv("CVAE_MAX_HOURS", text)
+    with pytest.raises(UserError, match="CVAE_MAX_HOURS is .*: expected a number above 0"):
+        limit("CVAE_MAX_HOURS", 2)
+
+
+def test_room_is_what_all_files_of_all_runs_take(new_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "RUNS", tmp_path)
+    check_room()
+    for _ in range(2):
+        (new_run().path / "last.safetensors").write_bytes(bytes(600_000))
+    monkeypatch.setenv("CVAE_MAX_GB", "0.002")
+    check_room()
+    monkeypatch.setenv("CVAE_MAX_GB", "0.001")
+    with pytest.raises(UserError, match="delete some"):
+        check_room()
+
+
+@pytest.mark.parametrize(
+    ("value", "allowed"), [(None, True), ("1", True), ("0", False), (" 0 ", False), ("false", False), ("No", False)]
+)
+def test_who_may_train(value, allowed, monkeypatch):
+    monkeypatch.delenv("ALLOW_TRAINING", raising=False)
+    if value is not None:
+        monkeypatch.setenv("ALLOW_TRAINING", value)
+    assert training_allowed() is allowed

@@ -114,7 +114,7 @@ def test_filter_leaves_the_runs_that_match(root):
     assert not at.exception and "No run's name matches" in at.info[0].value
 
 
-@pytest.mark.parametrize("pattern", ["(", "*", "[a", "a{99999999999999999999}"])
+@pytest.mark.parametrize("pattern", ["(", "*", "[a", "(a{500}){500}"])
 def test_a_bad_filter_gets_a_sentence(root, pattern):
     at = open_page(filter=pattern)
     assert "not a regular expression" in at.error[0].value

@@ -203,13 +203,44 @@ def test_a_damaged_run_gets_a_sentence():
     assert "metrics.jsonl" in at.error[0].value
 
 
-def test_no_training_on_a_public_server(monkeypatch):
-    monkeypatch.setenv("ALLOW_TRAINING", "0")
-    at = open_page()
+def test_no_new_training_without_room(runs_here, monkeypatch):
+    tiny_run()
+    monkeypatch.setenv("CVAE_MAX_GB", "0.00001")
+    at = open_page(system="Digits")
+    button(at, "Start training").click().run()
     assert not at.exception
-    assert "switched off" in at.info[0].value
-    assert all(b.label != "Start training" for b in at.button)
-    assert at.segmented_control(key="view").options == ["Scorecard"]
+    assert "delete some" in at.error[0].value
+    assert runs_here.running() is None and runs.list_runs(system="digits") == []
+
+
+def test_a_limit_that_makes_no_sense_gets_a_sentence(monkeypatch):
+    monkeypatch.setattr("cvae_core.jobs.jobs", Jobs)
+    monkeypatch.setenv("CVAE_MAX_HOURS", "two")
+    at = open_page(run=tiny_run().id)
+    assert not at.exception
+    assert "CVAE_MAX_HOURS is 'two'" in at.error[0].value
+
+
+@pytest.mark.parametrize("said", ["0", "false"])
+@pytest.mark.parametrize("state", ["running", "stopped", "finished"])
+def test_no_training_on_a_public_server(said, state, runs_here, monkeypatch):
+    """Nor stopping, resuming, deleting, or an upload to train on, even by a link to a run."""
+    monkeypatch.setenv("ALLOW_TRAINING", said)
+    hold = threading.Event()
+    run = runs.create({"system": "tense"}, "test")
+    if state == "running":
+        runs_here.submit(run, lambda stopped: hold.wait(60))
+    else:
+        run.write_status(state=state)
+    for query in ({}, {"run": run.id, "view": "Training", "system": "Verbs"}):
+        at = open_page(**query)
+        assert not at.exception
+        assert "switched off" in at.info[0].value
+        assert [b.label for b in at.button] == []
+        assert [f.key for f in at.file_uploader] == ["rows", "pairs"]  # the scorecard's
+        assert at.segmented_control(key="view").options == ["Scorecard"]
+    assert run.path.exists()
+    hold.set()
 
 
 def test_scorecard_gives_both_scores():

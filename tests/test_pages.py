@@ -83,6 +83,7 @@ def test_batch_upload_keeps_bad_rows_and_makes_formulas_safe():
     assert not at.exception
     shown = at.dataframe[-1].value
     assert shown["prediction"].tolist() == ["abandoned", "", ""]
+    assert shown["word"].tolist() == ["abandon", "'=1+1", "walk"]
     assert [bool(e) for e in shown["error"]] == [False, True, True]
 
 

@@ -4,7 +4,9 @@ Quadrants are numbered 0 top left, 1 top right, 2 bottom left, 3 bottom right; `
 """
 
 import gzip
+import math
 import struct
+import zlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -28,6 +30,7 @@ TASKS = {
     "3": (True, True, True, False),  # all but bottom right
 }
 BOX = 20  # MNIST fits its digits into 20 x 20 before it centres them
+MAX_BYTES = 1 << 30  # of one file, unpacked: EMNIST, the largest of its kind, has 547 MB
 HELD_OUT = 10_000  # of MNIST's training images, for validation
 
 
@@ -98,23 +101,34 @@ def _find(folder: Path, name: str, dimensions: int) -> Path:
 
 
 def read_idx(path: str | Path) -> np.ndarray:
-    """The bytes of an IDX file, gzip or not, in their shape; anything else is a `UserError` that says what was read."""
+    """The bytes of an IDX file, gzip or not, in their shape; anything else is a `UserError` that says what was read.
+
+    No more is unpacked than the header says, and that is limited: a small gzip file can hold gigabytes.
+    """
     path = Path(path)
     try:
-        raw = path.read_bytes()
-        content = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    except (OSError, EOFError) as error:
+        with open(path, "rb") as file:
+            zipped = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if zipped else open(path, "rb") as file:
+            kind = file.read(4)
+            if len(kind) < 4 or kind[:3] != b"\0\0\x08" or not 1 <= kind[3] <= 3:
+                raise UserError(
+                    f"{path} is not an IDX file of bytes: expected it to begin with 0 0 8 and 1 to 3 dimensions."
+                )
+            sizes = file.read(4 * kind[3])
+            if len(sizes) < 4 * kind[3]:
+                raise UserError(f"{path} ends within its header.")
+            shape = struct.unpack(f">{kind[3]}I", sizes)
+            expected = math.prod(shape)
+            if not 0 < expected <= MAX_BYTES:
+                raise UserError(f"{path} is to hold {expected:,} bytes by its header: expected 1 to {MAX_BYTES:,}.")
+            content = file.read(expected + 1)
+    except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from None
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != 8 or not 1 <= content[3] <= 3:
-        raise UserError(f"{path} is not an IDX file of bytes: expected it to begin with 0 0 8 and 1 to 3 dimensions.")
-    start = 4 + 4 * content[3]
-    if len(content) < start:
-        raise UserError(f"{path} ends within its header.")
-    shape = struct.unpack(f">{content[3]}I", content[4:start])
-    expected = int(np.prod(shape, dtype=object))
-    if len(content) - start != expected:
-        raise UserError(f"{path} holds {len(content) - start} bytes of data: its header says {expected}.")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    if len(content) != expected:
+        holds = "more" if len(content) > expected else f"{len(content)} bytes of data"
+        raise UserError(f"{path} holds {holds}: its header says {expected}.")
+    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def download() -> Digits:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from cvae_core.tense.data import parse_tense, parse_word
 
 COLUMNS = ("word", "source", "target")
 GROUP = 1024  # rows between two reports of progress
+MAX_COLUMNS = 100  # every row has every column, so that a wide header over many short rows would fill the memory
+# Where a formula could begin: in a cell, or in what a spreadsheet that splits at semicolons, as in much of Europe,
+# makes of it. The wide forms count in some Asian locales (OWASP, CSV Injection).
+FORMULA = re.compile(r"(^|[;\t\n])(?=[^\S\n]*[=+\-@\t\n＝＋－＠])")
 
 
 def convert_table(tense, rows: list[dict], on_progress: Callable[[int, int], None] | None = None) -> list[dict]:
@@ -59,6 +64,8 @@ def parse_table(text: str, name: str = "the table") -> list[dict]:
     try:
         header = [c.strip() for c in reader.fieldnames or []]
         header = [c.lower() if c.lower() in COLUMNS else c for c in header]
+        if len(header) > MAX_COLUMNS:
+            raise UserError(f"{name}, line 1: the header has {len(header):,} columns; at most {MAX_COLUMNS} are taken.")
         missing = [c for c in COLUMNS if c not in header]
         if missing:
             raise UserError(f"{name}, line 1: expected a header with {', '.join(COLUMNS)}; {missing[0]} is missing.")
@@ -81,26 +88,33 @@ def read_table(path: str | Path) -> list[dict]:
 
 
 def format_table(rows: list[dict], delimiter: str = ",") -> str:
-    """The rows as CSV; a cell that a spreadsheet would run as a formula gets a leading apostrophe."""
+    """The rows as CSV, every cell `safe`."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     if not any(row.get("error") for row in rows):
         columns = [c for c in columns if c != "error"]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, delimiter=delimiter, extrasaction="ignore", lineterminator="\n")
-    writer.writerow({c: _safe(c) for c in columns})
-    writer.writerows({k: _safe(v) for k, v in row.items()} for row in rows)
+    writer.writerow({c: safe(c) for c in columns})
+    writer.writerows({k: safe(v) for k, v in row.items()} for row in rows)
     return text.getvalue()
 
 
-def _safe(cell):
+def safe(cell):
+    """A cell of an export with an apostrophe wherever a spreadsheet would take what follows for a formula.
+
+    Words stay as they are, so that a table of words that is read again is the same; an apostrophe stays, too: to take
+    it away on reading would bring the formula back.
+    """
     if not isinstance(cell, str):
         return cell
     cell = cell.replace("\r\n", "\n").replace("\r", "\n")  # the writer quotes a line feed, not a lone return
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\n")) else cell
+    return FORMULA.sub(r"\1'", cell)
 
 
 def write_table(path: str | Path, rows: list[dict]) -> None:
     delimiter = "\t" if str(path).endswith(".tsv") else ","
+    if not Path(path).name:
+        raise UserError(f"Cannot write {str(path)!r}: expected the name of a file.")
     try:
         write_atomic(Path(path), format_table(rows, delimiter).encode())
     except OSError as error:

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from cvae_core.errors import UserError
+from cvae_core.errors import UserError, shown
 
 PAD, SOS, EOS = 0, 1, 2
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 FIRST_LETTER = 3
 VOCABULARY_SIZE = FIRST_LETTER + len(LETTERS)
 MAX_LENGTH = 32
+MAX_SPELLINGS = 16  # of one form; `generate` counts every combination of a verb's spellings
 
 TENSES = ("present", "third-person", "progressive", "past")
 PRESENT, THIRD, PROGRESSIVE, PAST = range(4)
@@ -58,7 +59,7 @@ def parse_tense(name: str) -> int:
     key = name.strip().lower().replace("_", "-").replace(" ", "-")
     key = TENSE_ALIASES.get(key, key)
     if key not in TENSES:
-        raise UserError(f"{name!r} is not a tense: use one of {', '.join(TENSES)} (or sp, tp, pg, p).")
+        raise UserError(f"{shown(name)} is not a tense: use one of {', '.join(TENSES)} (or sp, tp, pg, p).")
     return TENSES.index(key)
 
 
@@ -68,8 +69,7 @@ def parse_word(text: str) -> str:
     if not word:
         raise UserError("No word given: type one English verb form, such as abandon.")
     if not re.fullmatch(r"[a-z]+", word):
-        shown = text if len(text) <= 40 else text[:40] + "…"
-        raise UserError(f"{shown!r} is not one word of the letters a to z: no blanks, digits, accents or hyphens.")
+        raise UserError(f"{shown(text)} is not one word of the letters a to z: no blanks, digits, accents or hyphens.")
     if len(word) > MAX_LENGTH:
         raise UserError(f"The word has {len(word)} letters; at most {MAX_LENGTH} are supported.")
     return word
@@ -295,12 +295,15 @@ def parse_verbs(text: str, name: str = "the list") -> VerbFile:
     for number, cells in _cells(text):
         if number == 1 and [c.lower() for c in cells] in (list(TENSES), ["sp", "tp", "pg", "p"]):
             continue
-        forms = [tuple(dict.fromkeys(cell.lower().split("/"))) for cell in cells]
         if len(cells) != 4:
             raise UserError(f"{name}, line {number}: expected four forms ({', '.join(TENSES)}), found {len(cells)}.")
+        forms = [tuple(dict.fromkeys(cell.lower().split("/"))) for cell in cells]
+        if max(map(len, forms)) > MAX_SPELLINGS:
+            raise UserError(f"{name}, line {number}: a form has more than {MAX_SPELLINGS} spellings.")
         for word in (w for spellings in forms for w in spellings):
             if not re.fullmatch(r"[a-z]{1,32}", word):
-                raise UserError(f"{name}, line {number}: expected words of 1 to 32 letters a to z, found {word!r}.")
+                found = shown(word)
+                raise UserError(f"{name}, line {number}: expected words of 1 to 32 letters a to z, found {found}.")
         count += 1
         seen.setdefault(tuple(forms), Verb(tuple(forms)))
     if not seen:
@@ -333,7 +336,7 @@ def parse_pairs(text: str, name: str = "the pairs") -> list[tuple[str, int, str,
             )
         for w in (word, target):
             if not re.fullmatch(r"[a-z]{1,32}", w):
-                raise UserError(f"{name}, line {number}: expected words of 1 to 32 letters a to z, found {w!r}.")
+                raise UserError(f"{name}, line {number}: expected words of 1 to 32 letters a to z, found {shown(w)}.")
         pairs.append((word, source, target, tense))
     if not pairs:
         raise UserError(f"{name} holds no pairs: expected two words a line.")

@@ -1,0 +1,29 @@
+# The app as an image: docker build -t cvae . && docker run -p 8501:8501 cvae
+FROM python:3.11-slim
+
+ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 OMP_WAIT_POLICY=PASSIVE
+WORKDIR /app
+
+# PyTorch's own index has the build for processors, without gigabytes of GPU libraries; the version stands in one place.
+COPY requirements.txt ./
+RUN pip install --index-url https://download.pytorch.org/whl/cpu "$(grep -o '^torch==[^ ]*' requirements.txt)" \
+    && pip install -r requirements.txt
+
+COPY LICENSE NOTICE app.py ui.py ./
+COPY .streamlit ./.streamlit
+COPY assets ./assets
+COPY checkpoints ./checkpoints
+COPY cvae_core ./cvae_core
+COPY pages ./pages
+
+# Number 1000 is the one that Hugging Face runs images as. The program's files stay root's: only /data can be written.
+RUN useradd --create-home --uid 1000 app && install -d -o app -g app /data /data/runs
+USER app
+ENV CVAE_RUNS=/data/runs CVAE_CACHE=/data/cache ALLOW_TRAINING=0
+VOLUME /data
+
+EXPOSE 8501
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
+CMD ["python", "-m", "streamlit", "run", "app.py", "--server.address=0.0.0.0", "--server.port=8501", \
+    "--server.fileWatcherType=none"]
