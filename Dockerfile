@@ -1,12 +1,14 @@
-# The app as an image: docker build -t cvae . && docker run -p 8501:8501 cvae
+# The app as an image; README.md, Hosting, says how to build and run it.
 FROM python:3.11-slim
 
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 OMP_WAIT_POLICY=PASSIVE
 WORKDIR /app
 
-# PyTorch's own index has the build for processors, without gigabytes of GPU libraries; the version stands in one place.
+# PyTorch's index of builds for processors, given as TORCH_INDEX, spares gigabytes of GPU libraries; the version stands in
+# requirements.txt alone.
+ARG TORCH_INDEX=
 COPY requirements.txt ./
-RUN pip install --index-url https://download.pytorch.org/whl/cpu "$(grep -o '^torch==[^ ]*' requirements.txt)" \
+RUN pip install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "$(grep -o '^torch==[^ ]*' requirements.txt)" \
     && pip install -r requirements.txt
 
 COPY LICENSE NOTICE app.py ui.py ./
