@@ -101,7 +101,4 @@ def _safe(cell):
 
 def write_table(path: str | Path, rows: list[dict]) -> None:
     delimiter = "\t" if str(path).endswith(".tsv") else ","
-    try:
-        write_atomic(Path(path), format_table(rows, delimiter).encode())
-    except OSError as error:
-        raise UserError(f"Cannot write {path}: {error.strerror or error}.") from None
+    write_atomic(Path(path), format_table(rows, delimiter).encode())
