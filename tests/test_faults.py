@@ -31,6 +31,7 @@ from tests.test_training import assert_same
 from tests.tiny import SIZES, VERBS, tiny_task
 
 ROOT = Path(__file__).parent.parent
+read = checkpoint.read
 TINY = {"epochs": 4, "keep": "last", "batch_size": 6, "train_on": "all", **SIZES}
 
 
@@ -339,6 +340,18 @@ def test_names_do_not_lead_out_of_their_folder(name, capsys, tmp_path):
     assert main(["train", "tense", "--resume", name]) == 2
     assert "There is no run" in capsys.readouterr().err
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_link_with_a_path_opens_no_file(half, monkeypatch):
+    monkeypatch.setattr("streamlit.delta_generator.DeltaGenerator.page_link", lambda *args, **options: None)
+    checkpoint.copy(half.path / "best.safetensors", checkpoint.CHECKPOINTS / "tense.safetensors")
+    opened = []
+    monkeypatch.setattr(checkpoint, "read", lambda path, *rest: opened.append(Path(path).name) or read(path, *rest))
+    for path in (str(half.path / "best.safetensors"), "../runs/x", "/etc/passwd"):
+        at = open_page("convert.py", model=path)
+        assert at.selectbox(key="model").value == "tense"
+        open_page("train.py", run=path)
+    assert set(opened) <= {"tense.safetensors"}
 
 
 def test_saving_over_a_link_leaves_alone_what_it_points_at(half, tmp_path):

@@ -100,9 +100,10 @@ def test_killed_at_twenty_random_moments(whole, tmp_path):
 
 @pytest.mark.slow
 def test_killed_at_twenty_random_moments_of_saving(whole, tmp_path):
-    rng = random.Random(1)
-    writing = [kill_and_resume(whole, tmp_path / str(i), [0.3 * rng.random() for _ in range(4)], "saving") for i in range(5)]
-    assert sum(writing) >= 5  # of the twenty; the others came between two files
+    rng, writing = random.Random(1), 0
+    for i in range(5):
+        writing += kill_and_resume(whole, tmp_path / str(i), [0.3 * rng.random() for _ in range(4)], "saving")
+    assert writing >= 5  # of the twenty; the others came between two files
 
 
 def test_a_loss_that_is_not_finite_fails_with_a_sentence_and_keeps_the_last_state(tmp_path, whole):
