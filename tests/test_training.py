@@ -71,11 +71,15 @@ def test_stopped_and_resumed_equals_not_stopped(whole, tmp_path, after):
 def kill_and_resume(whole, folder, moments, *how):
     """How many of the kills came while a file was being written."""
     run, writing = new_run(folder), 0
+    last = run.path / "last.safetensors"
     run.give_back()  # other processes are to train it
     for moment in moments:
         process = subprocess.Popen([sys.executable, "-m", "tests.tiny", str(run.path), *how], cwd=ROOT)
         while run.read_status().get("pid") != process.pid and process.poll() is None:
             time.sleep(0.01)  # until training begins
+        began = time.time()
+        while how and process.poll() is None and not (run.resumable and last.stat().st_mtime > began):
+            time.sleep(0.01)  # and has saved once
         time.sleep(moment)
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -102,7 +106,7 @@ def test_killed_at_twenty_random_moments(whole, tmp_path):
 def test_killed_at_twenty_random_moments_of_saving(whole, tmp_path):
     rng, writing = random.Random(1), 0
     for i in range(5):
-        writing += kill_and_resume(whole, tmp_path / str(i), [0.3 * rng.random() for _ in range(4)], "saving")
+        writing += kill_and_resume(whole, tmp_path / str(i), [rng.random() for _ in range(4)], "saving")
     assert writing >= 5  # of the twenty; the others came between two files
 
 

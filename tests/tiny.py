@@ -38,7 +38,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     run = Run(Path(sys.argv[1]))
     if sys.argv[2:] == ["saving"]:
-        training.SAVE_SECONDS, os.fsync = -1.0, lambda file: time.sleep(0.05)
+        training.SAVE_SECONDS, os.fsync = -1.0, lambda file: time.sleep(0.2)
     # Slower batches, so that a kill finds every part of an epoch.
     ended = fit(tiny_task(), run, resume=run.resumable, on_event=lambda event: time.sleep(0.005))
     print(ended)
