@@ -23,12 +23,19 @@ FORMAT = 1
 ROOT = Path(__file__).resolve().parent.parent
 CHECKPOINTS = ROOT / "checkpoints"
 SCALE = ":scale"  # ends the names of what a matrix in 8 bits is multiplied by, row by row
+TYPES = {
+    torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8,
+    torch.uint8, torch.bool,
+}  # fmt: skip
 MAX_BYTES = 256 * 1024 * 1024
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write under a temporary name, flush to disk, then rename: the old file or the new one, never half of one."""
+    """Write under a temporary name, flush to disk, then rename: the old file or the new one, never half of one.
+
+    What the disk refuses (it is full, or may only be read) is a `UserError`.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
@@ -36,8 +43,11 @@ def write_atomic(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"Cannot write {path}: {error.strerror or error}.") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a disk that may only be read says so even of a file that is not there
+            temporary.unlink(missing_ok=True)
 
 
 def write(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
@@ -56,6 +66,8 @@ def read(path: str | Path, device: torch.device | str = "cpu") -> tuple[dict[str
         with safe_open(path, framework="pt") as file:
             metadata = json.loads((file.metadata() or {})["cvae"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        if not {t.dtype for t in tensors.values()} <= TYPES:
+            raise ValueError("tensors of a type that no model has")
         intact = isinstance(metadata, dict) and metadata.pop("sha256") == digest(tensors)
         tensors = _unpack(tensors)
     except OSError as error:
@@ -92,6 +104,10 @@ def _unpack(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Matrices in 8 bits, each row in steps of its own, become numbers again."""
     scales = {name.removesuffix(SCALE): scale for name, scale in tensors.items() if name.endswith(SCALE)}
     rest = {name: tensor for name, tensor in tensors.items() if not name.endswith(SCALE)}
+    if any(
+        scale.shape != (*rest[name].shape[:1], 1) for name, scale in scales.items()
+    ):  # a product could be of any size
+        raise ValueError("scales do not fit their matrices")
     return rest | {name: rest[name] * scale for name, scale in scales.items()}
 
 
@@ -131,5 +147,5 @@ def system_of(path: Path) -> str | None:
     try:
         with safe_open(path, framework="pt") as file:
             return json.loads((file.metadata() or {})["cvae"])["system"]
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError, RecursionError):
         return None

@@ -47,9 +47,13 @@ class Jobs:
         self._thread: threading.Thread | None = None
 
     def submit(self, run: Run, work: Work) -> str:
-        """`running`, `queued` behind others, or `full`: then nothing was changed."""
+        """`running`, `queued` behind others, or `full`: then nothing was changed, as for a run that is here already."""
         job = Job(run, work, threading.Event())
         with self._lock:
+            if self._current is not None and self._current.run.id == run.id:
+                return "running"
+            if run.id in [waiting.run.id for waiting in self._waiting]:
+                return "queued"
             if self._current is not None and len(self._waiting) == MAX_WAITING:
                 return "full"
             run.write_status(state="queued", error=None)  # until training itself says that it runs

@@ -9,14 +9,20 @@ status.json          state, pid, heartbeat, epoch, epochs, batch, batches, per_s
 last.safetensors     weights, optimiser and position: what resuming needs
 best.safetensors     a checkpoint as `checkpoint.read` takes it
 init.safetensors     the checkpoint that training started from, if there was one
+lock                 empty, and locked by the process that has the run in hand
 
-States: created, queued, running, stopped, interrupted (its process is gone), failed, finished.
+States: created, queued, running: a process has it in hand; stopped, failed, finished: none has; interrupted: it was in
+hand, and its process is gone. The lock tells, not a process id, which the next process may get: the system drops it
+with its process, however that ended.
 """
 
+import contextlib
+import fcntl
 import functools
 import json
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +36,12 @@ from cvae_core import checkpoint, parallel
 from cvae_core.errors import UserError
 
 RUNS = Path(os.environ.get("CVAE_RUNS", checkpoint.ROOT / "runs"))
+IN_HAND = ("created", "queued", "running")
+STATES = (*IN_HAND, "stopped", "interrupted", "failed", "finished")
+LOOK_SECONDS = 1.0  # for so long whoever wants a run waits for those who only look at its lock
+
+_taken: dict[Path, int] = {}  # the runs that this process has in hand, and the files by which it holds their locks
+_taking = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -53,12 +65,16 @@ class Run:
 
     def read_status(self) -> dict[str, Any]:
         """The status as written, except that a run whose process is gone is `interrupted`."""
-        if not (self.path / "status.json").exists():  # killed while its folder was being made
-            return {"state": "interrupted", "epoch": 0}
-        status = self._read_json("status.json")
-        if status.get("state") in ("created", "queued", "running") and not _alive(status.get("pid")):
+        status = {"state": "created", "epoch": 0}
+        if (self.path / "status.json").exists():  # it does not when its process was killed while making the folder
+            status = self._read_json("status.json")
+        numbers = [status.get(name) for name in ("epoch", "epochs", "batch", "batches", "eta", "per_second")]
+        known = status.get("state") in STATES and isinstance(status.get("error"), str | None)
+        if not known or not all(n is None or _is_number(n) for n in numbers):
+            raise UserError(f"Run {self.id} has no readable status.json.")
+        if status["state"] in IN_HAND and not self.is_taken():
             status["state"] = "interrupted"
-        return status
+        return {"epoch": 0} | status
 
     @property
     def state(self) -> str:
@@ -69,40 +85,86 @@ class Run:
             return "unknown"
 
     def write_status(self, **changes: Any) -> None:
-        path = self.path / "status.json"
-        status = self._read_json("status.json") if path.exists() else {}
-        status |= changes | {"pid": os.getpid(), "heartbeat": time.time()}
-        checkpoint.write_atomic(path, json.dumps(status).encode())
+        """Change some of it. The run is this process's own from then on, until its state is one of an end."""
+        self.take()
+        try:
+            status = {}
+            with contextlib.suppress(UserError):  # there is none yet, or it was damaged: then it is written anew
+                status = self._read_json("status.json")
+            status |= changes | {"pid": os.getpid(), "heartbeat": time.time()}
+            checkpoint.write_atomic(self.path / "status.json", json.dumps(status).encode())
+        finally:
+            if changes.get("state", "running") not in IN_HAND:
+                self.give_back()
+
+    def take(self) -> None:
+        """Make the run this process's own, for all its threads; a run that another has in hand is a `UserError`."""
+        path = self.path.resolve()
+        with _taking:
+            if path in _taken:
+                return
+            lock = _lock(path / "lock", os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX, LOOK_SECONDS)
+            if lock is None:
+                raise UserError(
+                    f"Another process has run {self.id} in hand{self._holder()}: stop it there, or wait for its end."
+                )
+            _taken[path] = lock
+        for left in self.path.glob(".*.tmp"):  # half of what a killed process was writing
+            left.unlink(missing_ok=True)
+
+    def give_back(self) -> None:
+        """Let other processes have the run."""
+        with _taking:
+            if (lock := _taken.pop(self.path.resolve(), None)) is not None:
+                os.close(lock)
+
+    def is_taken(self) -> bool:
+        """Whether a process, this or another, has the run in hand."""
+        if self.path.resolve() in _taken:
+            return True
+        if not (self.path / "lock").exists():
+            return False
+        lock = _lock(self.path / "lock", os.O_RDONLY, fcntl.LOCK_SH)
+        if lock is not None:
+            os.close(lock)
+        return lock is None
+
+    def _holder(self) -> str:
+        with contextlib.suppress(UserError, KeyError):
+            return f" (PID {self._read_json('status.json')['pid']})"
+        return ""
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        return self._read_lines("metrics.jsonl")
+        return self._read_lines("metrics.jsonl", "epoch")
 
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:
         self._write_lines("metrics.jsonl", rows)
 
     def read_progress(self) -> list[dict[str, Any]]:
-        return self._read_lines("progress.jsonl")
+        return self._read_lines("progress.jsonl", "step")
 
     def write_progress(self, rows: list[dict[str, Any]]) -> None:
         self._write_lines("progress.jsonl", rows)
 
     def add_progress(self, row: dict[str, Any]) -> None:
         """Appended, unlike the rest: one short line a second, and a torn last one is skipped when read."""
-        with open(self.path / "progress.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        self._append("progress.jsonl", json.dumps(row))
 
     def log(self, text: str) -> None:
         """Add a line with the time to log.txt."""
-        with open(self.path / "log.txt", "a", encoding="utf-8") as file:
-            file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S}  {text}\n")
+        self._append("log.txt", f"{datetime.now():%Y-%m-%d %H:%M:%S}  {text}")
 
     def read_log(self, lines: int) -> str:
         """The last lines of log.txt."""
         path = self.path / "log.txt"
-        return "\n".join(path.read_text(encoding="utf-8").splitlines()[-lines:]) if path.exists() else ""
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        except OSError:
+            raise UserError(f"Run {self.id} has no readable log.txt.") from None
+        return "\n".join(text.splitlines()[-lines:])
 
     def read_samples(self) -> list[dict[str, Any]]:
-        return self._read_lines("samples.jsonl")
+        return self._read_lines("samples.jsonl", "epoch")
 
     def write_samples(self, epoch: int, samples: dict[str, Any]) -> None:
         """Plain JSON values into a row of the epoch's; bytes into a file of their own, whose name stands in the row."""
@@ -125,12 +187,9 @@ class Run:
         tensors, metadata = checkpoint.read(self.path / "last.safetensors")
         return tensors, metadata["position"]
 
-    def write_init(self, weights: Path) -> None:
-        """Keep the checkpoint that training starts from, so that it can start again without it."""
-        checkpoint.write_atomic(self.init, weights.read_bytes())
-
     @property
     def init(self) -> Path:
+        """The checkpoint that training started from, kept so that it can start again without it."""
         return self.path / "init.safetensors"
 
     def write_last(self, tensors: dict[str, Tensor], position: dict[str, Any]) -> None:
@@ -146,7 +205,7 @@ class Run:
     def _read_json(self, name: str) -> dict[str, Any]:
         try:
             value = json.loads((self.path / name).read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             raise UserError(f"Run {self.id} has no readable {name}.") from None
         if not isinstance(value, dict):
             raise UserError(f"Run {self.id} has no readable {name}.")
@@ -155,13 +214,24 @@ class Run:
     def _write_lines(self, name: str, rows: list[dict[str, Any]]) -> None:
         checkpoint.write_atomic(self.path / name, "".join(json.dumps(row) + "\n" for row in rows).encode())
 
-    def _read_lines(self, name: str) -> list[dict[str, Any]]:
+    def _read_lines(self, name: str, position: str) -> list[dict[str, Any]]:
+        """JSON objects, each with a number that says where in training it was written."""
         path = self.path / name
         try:
             text = path.read_text() if path.exists() else ""
-            return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
-        except ValueError:
-            raise UserError(f"Run {self.id} has no readable {name}.") from None
+            rows = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        except (OSError, ValueError, RecursionError):
+            rows = [None]
+        if not all(isinstance(row, dict) and _is_number(row.get(position)) for row in rows):
+            raise UserError(f"Run {self.id} has no readable {name}.")
+        return rows
+
+    def _append(self, name: str, line: str) -> None:
+        try:
+            with open(self.path / name, "a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise UserError(f"Cannot write {self.path / name}: {error.strerror}.") from None
 
 
 class Watched(Run):
@@ -170,7 +240,7 @@ class Watched(Run):
     def _leave(self, *_, **__) -> None: ...
 
     write_status = write_metrics = write_progress = add_progress = log = write_samples = _leave
-    write_init = write_last = write_best = _leave
+    take = give_back = write_last = write_best = _leave
 
 
 def _by_first(find_run: Callable[..., Run]) -> Callable[..., Run]:
@@ -186,23 +256,38 @@ def _by_first(find_run: Callable[..., Run]) -> Callable[..., Run]:
 
 
 @_by_first
-def create(config: dict[str, Any], label: str, root: Path | None = None) -> Run:
-    """A new run folder; the id is the time and a label of the program's own (a preset's or a system's name)."""
-    root = root or RUNS
-    root.mkdir(parents=True, exist_ok=True)
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    for attempt in range(1000):
-        path = root / (f"{stamp}-{label}" + (f"-{attempt}" if attempt else ""))
-        try:
-            path.mkdir()
-        except FileExistsError:
-            continue
+def create(config: dict[str, Any], label: str, root: Path | None = None, init: Path | None = None) -> Run:
+    """A new run folder, or none at all; `init` is the checkpoint that training starts from, of which it gets a copy.
+
+    The id is the time and a label of the program's own (a preset's or a system's name).
+    """
+    run = Run(_make_folder(root or RUNS, label))
+    try:
+        run.take()
+        if init is not None:
+            checkpoint.copy(init, run.init)
         config = config | {"created": datetime.now().astimezone().isoformat(timespec="seconds")}
-        checkpoint.write_atomic(path / "config.json", json.dumps(config, indent=2).encode())
-        run = Run(path)
+        checkpoint.write_atomic(run.path / "config.json", json.dumps(config, indent=2).encode())
         run.write_status(state="created", epoch=0, error=None)
-        return run
-    raise UserError(f"Cannot make a run folder in {root}.")
+    except BaseException:
+        shutil.rmtree(run.path, ignore_errors=True)
+        run.give_back()
+        raise
+    return run
+
+
+def _make_folder(root: Path, label: str) -> Path:
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1000):
+            path = root / (f"{stamp}-{label}" + (f"-{attempt}" if attempt else ""))
+            with contextlib.suppress(FileExistsError):
+                path.mkdir()
+                return path
+    except OSError as error:
+        raise UserError(f"Cannot make a run folder in {root}: {error.strerror}.") from None
+    raise UserError(f"Cannot make a run folder in {root}: there are too many of this second.")
 
 
 def find(run_id: str, root: Path | None = None) -> Run:
@@ -213,21 +298,24 @@ def find(run_id: str, root: Path | None = None) -> Run:
 
 
 @_by_first
-def find_unfinished(run_id: str, system: str) -> Run:
-    """A run of a system that can be resumed."""
+def find_unfinished(run_id: str, system: str, *needed: str) -> Run:
+    """A run of a system that can be resumed; `needed` are the entries of its config.json that this takes."""
     run = find(run_id)
-    if run.state in ("finished", "running", "queued"):
+    if run.state in ("finished", *IN_HAND):
         raise UserError(f"Run {run_id} is {run.state}: only a stopped, interrupted or failed run can be resumed.")
-    other = run.read_config().get("system")
-    if other != system:
-        raise UserError(f"Run {run_id} is of {other}, not of {system}.")
+    config = run.read_config()
+    if config.get("system") != system:
+        raise UserError(f"Run {run_id} is of {config.get('system')}, not of {system}.")
+    if not isinstance(config.get("config"), dict) or not config.keys() >= set(needed):
+        raise UserError(f"Run {run_id} has no readable config.json.")
     return run
 
 
 def list_runs(root: Path | None = None, system: str | None = None) -> list[Run]:
     """Runs in a folder, newest first; of one system, or all."""
     root = root or RUNS
-    paths = [p for p in root.glob("*") if (p / "config.json").is_file()] if root.is_dir() else []
+    files = ("config.json", "status.json")  # one of them alone is a damaged run
+    paths = [p for p in root.glob("*") if any((p / name).exists() for name in files)] if root.is_dir() else []
     found = [Run(p) for p in sorted(paths, reverse=True)]
     return found if system is None else [run for run in found if run.system == system]
 
@@ -249,18 +337,35 @@ def finished(system: str) -> list[str]:
 
 def delete(run: Run) -> None:
     """Remove a run's folder with everything in it; a run in training is an error."""
-    if run.state in ("running", "queued"):
+    if run.state in IN_HAND:
         raise UserError(f"Run {run.id} is {run.state}: stop it first.")
-    shutil.rmtree(run.path)
-
-
-def _alive(pid: Any) -> bool:
-    if not isinstance(pid, int):
-        return False
+    run.take()  # so that none resumes what is being removed
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        shutil.rmtree(run.path)
+    except OSError as error:
+        raise UserError(f"Cannot remove {run.path}: {error.strerror or error}.") from None
+    finally:
+        run.give_back()
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value read from a file is a number that a count or a time can be; NaN is none."""
+    return isinstance(value, int | float) and abs(value) < 1e15
+
+
+def _lock(path: Path, flags: int, kind: int, seconds: float = 0.0) -> int | None:
+    """Open and lock a file, waiting for so long: its descriptor, or None where another process has the lock."""
+    deadline = time.monotonic() + seconds
+    try:
+        file = os.open(path, flags, 0o666)
+        while True:
+            try:
+                fcntl.flock(file, kind | fcntl.LOCK_NB)
+                return file
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    os.close(file)
+                    return None
+            time.sleep(0.02)
+    except OSError as error:
+        raise UserError(f"Cannot lock {path}: {error.strerror}.") from None

@@ -127,6 +127,8 @@ def load_model(
     tensors, metadata = checkpoint.read(path, device)
     if metadata.get("system") != system:
         raise UserError(f"{path.name} is a checkpoint of {metadata.get('system')}, not of {system}.")
+    if not isinstance(metadata.get("config"), dict):
+        raise UserError(f"{path.name} holds no config for its weights.")
     model = build(config_from_dict(config_class, metadata["config"])).to(device)
     try:
         model.load_state_dict(tensors)
@@ -260,20 +262,32 @@ def fit(
 
     `stopped` is asked before every batch and all through scoring; a stopped run keeps its exact place. `on_event` gets
     `{"kind": "batch", epoch, batch, batches, eta, …}` and `{"kind": "epoch", "row": …}`. A loss or gradient that is
-    not finite raises `UserError` and leaves the last good state on disk; every failure is written to the run.
+    not finite, a full disk and too little memory raise `UserError` and leave the last good state on disk; every failure
+    is written to the run. So does a run that another process trains, and that run is left alone.
     """
+    run.write_status(state="running", error=None)  # from here no other process can train it
     try:
-        ended = _fit(task, run, resume, stopped, on_event)
-    except Stopped:
         ended = "stopped"
+        with contextlib.suppress(Stopped):
+            ended = _fit(task, run, resume, stopped, on_event)
+        run.log(ended)
+        run.write_status(state=ended, eta=0.0 if ended == "finished" else None)
     except BaseException as error:
+        if _is_out_of_memory(error):
+            batch_size = task.config.batch_size
+            error = UserError(f"There is too little memory for batches of {batch_size}: try a smaller batch_size.")
         reason = str(error) or type(error).__name__
-        run.log(f"failed: {reason}" if isinstance(error, UserError) else f"failed: {traceback.format_exc()}")
-        run.write_status(state="failed", error=reason)
-        raise
-    run.log(ended)
-    run.write_status(state=ended, eta=0.0 if ended == "finished" else None)
+        with contextlib.suppress(UserError):  # what cannot be written now, as on a full disk, is said all the same
+            run.log(f"failed: {reason}" if isinstance(error, UserError) else f"failed: {traceback.format_exc()}")
+        with contextlib.suppress(UserError):
+            run.write_status(state="failed", error=reason)
+        raise error from None
     return ended
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    # That of the CPU is a RuntimeError like any other.
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def train(
@@ -325,7 +339,7 @@ def _fit(task, run, resume, stopped, on_event) -> str:
         rows = [row for row in run.read_metrics() if row["epoch"] <= position.epoch]
     steps = task.steps_per_epoch()
     done_before = position.epoch * steps + position.batch
-    run.write_status(state="running", epoch=position.epoch, epochs=config.epochs, batches=steps, error=None)
+    run.write_status(epoch=position.epoch, epochs=config.epochs, batches=steps)
     run.write_metrics(rows)
     run.write_progress([row for row in run.read_progress() if row["step"] <= done_before])
     run.log(f"{'resumed' if resume else 'started'} on {device}, at epoch {position.epoch + 1} of {config.epochs}")

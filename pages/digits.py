@@ -33,7 +33,13 @@ SHEET = 10  # samples of each label
 
 def pick_model(kind: type, label: str, key: str) -> QuadrantCVAE | LabelCVAE:
     """A list of the shipped models and finished runs of one kind."""
-    names = [name for name in ui.model_names("digits") if isinstance(ui.load_model(name, "digits"), kind)]
+    names = []
+    for name in ui.model_names("digits"):
+        try:
+            if isinstance(ui.load_model(name, "digits"), kind):
+                names.append(name)
+        except UserError as error:
+            st.warning(f"{error} It is left out.")
     if not names:
         st.error("There is no such model yet: `python -m cvae_core train digits` makes one.")
         st.stop()
@@ -272,4 +278,7 @@ view = st.segmented_control(
     bind="query-params",
     label_visibility="collapsed",
 )
-VIEWS[view]()
+try:
+    VIEWS[view]()
+except UserError as error:
+    st.error(str(error))

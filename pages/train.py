@@ -282,10 +282,11 @@ def show_progress(run: Run, status: dict) -> None:
         share = 1.0 if status["state"] == "finished" else (status["epoch"] + status.get("batch", 0) / batches) / epochs
         parts = [f"epoch {min(status['epoch'] + 1, epochs)} of {epochs}", f"{share:.0%}"]
         if status["state"] == "running" and status.get("per_second"):
-            parts += [f"{status['per_second']:,.0f} {status['unit']} per second", f"{minutes(status['eta'])} left"]
+            speed = f"{status['per_second']:,.0f} {status.get('unit', 'examples')} per second"
+            parts += [speed, f"{minutes(status.get('eta'))} left"]
         st.progress(min(share, 1.0), " · ".join(parts))
-    progress = pd.DataFrame(run.read_progress())
-    if len(progress) < 2:
+    progress = pd.DataFrame(run.read_progress()).apply(pd.to_numeric, errors="coerce")
+    if len(progress) < 2 or not {"epoch", "loss"} <= set(progress):
         return
     shown = progress.iloc[curves.thin(progress["loss"].to_numpy(), LIVE_POINTS)]
     losses = [name for name in ("loss", "recon", "kl") if name in shown]
@@ -297,6 +298,10 @@ def show_progress(run: Run, status: dict) -> None:
         alt="Losses so far, by epoch",
         y_label="squared error" if run.system == "video" else "nats",
     )
+
+
+def digits_of(score: object) -> str:
+    return f"{score:.3f}" if isinstance(score, int | float) else "–"
 
 
 def minutes(seconds: float | None) -> str:
@@ -326,17 +331,24 @@ def show_before_and_after(rows: list[dict]) -> None:
     known = [name for name in SCORES if name in rows[-1]]
     table = pd.DataFrame({"score": [SCORES[name] for name in known]})
     if rows[0]["epoch"] == 0:
-        table["before training"] = [f"{rows[0].get(name, math.nan):.3f}" for name in known]
+        table["before training"] = [digits_of(rows[0].get(name)) for name in known]
     if rows[-1]["epoch"] > 0:
-        table[f"after epoch {rows[-1]['epoch']}"] = [f"{rows[-1][name]:.3f}" for name in known]
+        table[f"after epoch {rows[-1]['epoch']}"] = [digits_of(rows[-1][name]) for name in known]
     st.dataframe(table, hide_index=True, alt="Scores of the latest epoch")
 
 
 def show_samples(run: Run) -> None:
-    """What the model makes of the course's pairs now, and one generated row an epoch; or the pictures that it draws."""
+    """What the model made of a few inputs, if it was asked yet."""
     samples = run.read_samples()
-    if not samples:
-        return
+    try:
+        if samples:
+            draw_samples(run, samples)
+    except (LookupError, TypeError, ValueError):
+        raise UserError(f"Run {run.id} has no readable samples.jsonl.") from None
+
+
+def draw_samples(run: Run, samples: list[dict]) -> None:
+    """What the model makes of the course's pairs now, and one generated row an epoch; or the pictures that it draws."""
     if "prediction.gif" in samples[-1]:
         caption = f"Truth and prediction after epoch {samples[-1]['epoch']}"
         st.image(run.read_sample(samples[-1]["prediction.gif"]), caption=caption, alt=caption)
@@ -387,6 +399,9 @@ def show_finished(run: Run) -> None:
 
 def show_runs(system: str) -> None:
     """Pick a run and look at it."""
+    damaged = [run.id for run in runs.list_runs() if run.system not in tuple(SYSTEMS)]
+    if damaged:
+        st.warning(f"Without a readable config.json, and left out: {', '.join(damaged)}.")
     found = {run.id: run for run in runs.list_runs(system=system)}
     if not found:
         st.info(f"There is no run yet: start one above, or with `python -m cvae_core train {system}`.")

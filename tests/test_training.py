@@ -1,7 +1,5 @@
 """`fit`: it learns, stops within a batch, resumes bit for bit, and says what went wrong."""
 
-import json
-import os
 import random
 import signal
 import subprocess
@@ -70,18 +68,27 @@ def test_stopped_and_resumed_equals_not_stopped(whole, tmp_path, after):
     assert_same(run, whole)
 
 
-def kill_and_resume(whole, folder, moments):
-    run = new_run(folder)
+def kill_and_resume(whole, folder, moments, *how):
+    """How many of the kills came while a file was being written."""
+    run, writing = new_run(folder), 0
+    last = run.path / "last.safetensors"
+    run.give_back()  # other processes are to train it
     for moment in moments:
-        process = subprocess.Popen([sys.executable, "-m", "tests.tiny", str(run.path)], cwd=ROOT)
-        while not (run.path / "metrics.jsonl").exists() and process.poll() is None:
+        process = subprocess.Popen([sys.executable, "-m", "tests.tiny", str(run.path), *how], cwd=ROOT)
+        while run.read_status().get("pid") != process.pid and process.poll() is None:
             time.sleep(0.01)  # until training begins
+        began = time.time()
+        while how and process.poll() is None and not (run.resumable and last.stat().st_mtime > began):
+            time.sleep(0.01)  # and has saved once
         time.sleep(moment)
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert run.read_status()["state"] in ("interrupted", "finished")
+        writing += bool(list(run.path.glob(".*.tmp")))
     subprocess.run([sys.executable, "-m", "tests.tiny", str(run.path)], cwd=ROOT, check=True)
     assert_same(run, whole)
+    assert not list(run.path.glob(".*.tmp"))
+    return writing
 
 
 def test_killed_and_resumed_equals_not_killed(whole, tmp_path):
@@ -93,6 +100,14 @@ def test_killed_at_twenty_random_moments(whole, tmp_path):
     rng = random.Random(0)
     for i in range(5):
         kill_and_resume(whole, tmp_path / str(i), [rng.random() for _ in range(4)])
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_random_moments_of_saving(whole, tmp_path):
+    rng, writing = random.Random(1), 0
+    for i in range(5):
+        writing += kill_and_resume(whole, tmp_path / str(i), [rng.random() for _ in range(4)], "saving")
+    assert writing >= 5  # of the twenty; the others came between two files
 
 
 def test_a_loss_that_is_not_finite_fails_with_a_sentence_and_keeps_the_last_state(tmp_path, whole):
@@ -125,18 +140,6 @@ def test_generators_of_positions_differ():
         torch.rand(1, generator=generator_at(s, e, b)).item() for s in (0, 1) for e in range(5) for b in range(-1, 9)
     }
     assert len(draws) == 2 * 5 * 10
-
-
-def test_a_running_status_of_a_dead_process_reads_interrupted(tmp_path):
-    run = new_run(tmp_path)
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    run.write_status(state="running")
-    assert run.read_status()["state"] == "running"
-    status = json.loads((run.path / "status.json").read_text()) | {"pid": gone.pid}
-    (run.path / "status.json").write_text(json.dumps(status))
-    assert run.read_status()["state"] == "interrupted"
-    assert os.getpid() != gone.pid
 
 
 @pytest.mark.parametrize(

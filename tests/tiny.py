@@ -1,11 +1,16 @@
-"""A model and verbs so small that a training takes a second; `python -m tests.tiny RUN_FOLDER` trains to the end."""
+"""A model and verbs so small that a training takes a second; `python -m tests.tiny RUN_FOLDER` trains to the end.
 
+`saving` after the folder makes it save after every batch, slowly, so that a kill finds it at that.
+"""
+
+import os
 import sys
 import time
 from pathlib import Path
 
 import torch
 
+from cvae_core import training
 from cvae_core.runs import Run
 from cvae_core.tense.data import Verb
 from cvae_core.tense.model import TenseConfig
@@ -32,6 +37,8 @@ def tiny_task(config: TenseConfig = CONFIG, verbs=tuple(VERBS)) -> TenseTask:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     run = Run(Path(sys.argv[1]))
+    if sys.argv[2:] == ["saving"]:
+        training.SAVE_SECONDS, os.fsync = -1.0, lambda file: time.sleep(0.2)
     # Slower batches, so that a kill finds every part of an epoch.
     ended = fit(tiny_task(), run, resume=run.resumable, on_event=lambda event: time.sleep(0.005))
     print(ended)

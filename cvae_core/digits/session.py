@@ -33,7 +33,7 @@ def prepare(
 
 def reopen(run_id: str, device: str | None = None) -> tuple[DigitsTask, Run]:
     """The task of a stopped, interrupted or failed run, on the device that it began on or another."""
-    run = runs.find_unfinished(run_id, "digits")
+    run = runs.find_unfinished(run_id, "digits", "source", "data", "device")
     saved = run.read_config()
     config = config_from_dict(DigitsConfig, saved["config"])
     task = DigitsTask(config, data.load(saved["source"]), pick_device(device or saved["device"]))

@@ -115,7 +115,4 @@ def write_table(path: str | Path, rows: list[dict]) -> None:
     delimiter = "\t" if str(path).endswith(".tsv") else ","
     if not Path(path).name:
         raise UserError(f"Cannot write {str(path)!r}: expected the name of a file.")
-    try:
-        write_atomic(Path(path), format_table(rows, delimiter).encode())
-    except OSError as error:
-        raise UserError(f"Cannot write {path}: {error.strerror or error}.") from None
+    write_atomic(Path(path), format_table(rows, delimiter).encode())

@@ -6,6 +6,7 @@ A `Verb` holds four forms in the order of `TENSES`, each with every accepted spe
 import gzip
 import hashlib
 import importlib.util
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -63,6 +64,10 @@ def parse_tense(name: str) -> int:
     return TENSES.index(key)
 
 
+def _is_word(text: str) -> bool:
+    return re.fullmatch(r"[a-z]{1,32}", text) is not None
+
+
 def parse_word(text: str) -> str:
     """The word in lower case without surrounding blanks; anything but 1 to 32 letters a-z is refused."""
     word = text.strip().lower()
@@ -113,9 +118,15 @@ class Verb:
         return all(word in spellings for word, spellings in zip(row, self.forms, strict=True))
 
 
-def verbs_from_rows(rows: Sequence) -> list[Verb]:
-    """Verbs from plain JSON: for each its four forms, each a list of spellings."""
-    return [Verb(tuple(tuple(spellings) for spellings in row)) for row in rows]
+def verbs_from_rows(rows: Sequence, name: str = "the list") -> list[Verb]:
+    """Verbs from plain JSON: for each its four forms, each a list of spellings; `name` is what errors call it."""
+    try:
+        verbs = [Verb(tuple(tuple(spellings) for spellings in row)) for row in rows]
+        if all(len(v.forms) == 4 and all(v.forms) and all(map(_is_word, itertools.chain(*v.forms))) for v in verbs):
+            return verbs
+    except TypeError:
+        pass
+    raise UserError(f"{name} is damaged: its verbs are not rows of four forms in the letters a to z.")
 
 
 def split_of(lemma: str) -> str:
@@ -301,7 +312,7 @@ def parse_verbs(text: str, name: str = "the list") -> VerbFile:
         if max(map(len, forms)) > MAX_SPELLINGS:
             raise UserError(f"{name}, line {number}: a form has more than {MAX_SPELLINGS} spellings.")
         for word in (w for spellings in forms for w in spellings):
-            if not re.fullmatch(r"[a-z]{1,32}", word):
+            if not _is_word(word):
                 found = shown(word)
                 raise UserError(f"{name}, line {number}: expected words of 1 to 32 letters a to z, found {found}.")
         count += 1

@@ -226,8 +226,8 @@ def load(name_or_path: str, device: torch.device | str = "cpu") -> Tense:
     """A shipped checkpoint by name, a run's by its id, or any file of this program by path, ready to use."""
     model, metadata, path = load_model(name_or_path, "tense", TenseConfig, TenseCVAE, device)
     name = path.parent.name if path.name == "best.safetensors" else path.stem
-    if metadata["rows"] is None:
+    if metadata.get("rows") is None:
         verbs = data.select_split(data.load_lexicon().verbs, model.config.train_on)
     else:
-        verbs = data.verbs_from_rows(metadata["rows"])
+        verbs = data.verbs_from_rows(metadata["rows"], path.name)
     return Tense(model, verbs, name)

@@ -54,15 +54,12 @@ def prepare(
     if verbs is not None:
         saved["verbs"] = [verb.forms for verb in verbs]
     task = _task(saved, start)
-    run = runs.create(saved, preset_name or "tense")
-    if init is not None:
-        run.write_init(runs.find_weights(init))
-    return task, run
+    return task, runs.create(saved, preset_name or "tense", init=init and runs.find_weights(init))
 
 
 def reopen(run_id: str, device: str | None = None) -> tuple[TenseTask, Run]:
     """The task of a stopped, interrupted or failed run, on the device that it began on or another."""
-    run = runs.find_unfinished(run_id, "tense")
+    run = runs.find_unfinished(run_id, "tense", "data")
     saved = run.read_config()
     start = load(str(run.init)) if saved.get("init") else None
     return _task(saved | ({"device": device} if device else {}), start), run
@@ -70,7 +67,7 @@ def reopen(run_id: str, device: str | None = None) -> tuple[TenseTask, Run]:
 
 def _task(saved: dict[str, Any], start: Tense | None) -> TenseTask:
     """The task that a run's config.json describes, with the weights and the old verbs of `start`."""
-    verbs = data.verbs_from_rows(saved["verbs"]) if "verbs" in saved else data.load_lexicon().verbs
+    verbs = data.verbs_from_rows(saved["verbs"], "config.json") if "verbs" in saved else data.load_lexicon().verbs
     config = config_from_dict(TenseConfig, saved["config"])
     old = start.verbs if start else ()
     task = TenseTask(config, verbs, pick_device(saved.get("device", "auto")), saved["data"], old=old)

@@ -140,7 +140,7 @@ def read_folder(folder: str | Path) -> tuple[list[Clip], list[Clip]]:
     clips = _read_cache(kept, key, [name for _, name, _ in found])
     if clips is None:
         clips = [read_clip(path)._replace(name=name) for _, name, path in found]
-        with contextlib.suppress(OSError):  # a cache that cannot be written is done without
+        with contextlib.suppress(OSError, UserError):  # a cache that cannot be written is done without
             _write_cache(kept, key, clips)
     train, validate = ([clip for clip, row in zip(clips, found, strict=True) if row[0] == split] for split in SPLITS)
     return train, validate

@@ -67,15 +67,12 @@ def prepare(
         "source": source and str(Path(source).resolve()), "device": device,
     }  # fmt: skip
     task = _task(saved, init)
-    run = runs.create(saved, preset_name or "video")
-    if init is not None:
-        run.write_init(runs.find_weights(init))
-    return task, run
+    return task, runs.create(saved, preset_name or "video", init=init and runs.find_weights(init))
 
 
 def reopen(run_id: str, device: str | None = None) -> tuple[VideoTask, Run]:
     """The task of a stopped, interrupted or failed run, on the device that it began on or another."""
-    run = runs.find_unfinished(run_id, "video")
+    run = runs.find_unfinished(run_id, "video", "source", "device", "init")
     saved = run.read_config()
     return _task(saved | ({"device": device} if device else {}), str(run.init) if saved["init"] else None), run
 
