@@ -68,8 +68,8 @@ class Visitor:
             while True:
                 answer = ForwardMsg.FromString(await self.socket.recv())
                 kind = answer.WhichOneof("type")
-                if kind == "new_session":
-                    self.page = answer.new_session.page_script_hash
+                if kind == "navigation":
+                    self.page = answer.navigation.page_script_hash
                 elif kind == "delta" and answer.delta.WhichOneof("type") == "new_element":
                     self.elements.append(answer.delta.new_element)
                 # A switch of pages ends one script early and begins the next.

@@ -177,6 +177,28 @@ def test_gradients_do_not_depend_on_how_threads_fall():
     assert all(torch.equal(first, gradients()) for _ in range(8))
 
 
+def test_a_mirrored_clip_moves_the_other_way():
+    plain, turned = (next(tiny(mirror=m, batch_size=6).batches(0, generator_at(0, 0, -1))) for m in (False, True))
+    flipped = [not torch.equal(a, b) for a, b in zip(plain.frames, turned.frames, strict=True)]
+    assert 0 < sum(flipped) < 6
+    for i, was in enumerate(flipped):
+        assert torch.equal(turned.frames[i], plain.frames[i].flip(-1) if was else plain.frames[i])
+        sideways = torch.tensor([1.0, -1, 1, 1, 1, -1, 1]) if was else torch.ones(7)
+        assert torch.equal(turned.condition[i], plain.condition[i] * sideways)
+
+
+def test_jitter_changes_a_clips_colours_and_not_what_moves():
+    plain, other = (next(tiny(jitter=j, batch_size=6).batches(0, generator_at(0, 0, -1))) for j in (0.0, 0.3))
+    assert torch.equal(plain.condition, other.condition)
+    ratio = other.frames / plain.frames  # the clips are grey
+    bright = plain.frames > 0.5
+    assert ((ratio >= 0.69) & (ratio <= 1.31)).all() and (other.frames <= 1).all()
+    dark = ratio.masked_fill(bright, torch.nan)  # what is bright may be cut off at white
+    per_channel = dark.nanmean((1, 3, 4), keepdim=True)
+    assert torch.allclose(dark.nan_to_num(0.0), per_channel.expand_as(dark) * ~bright, atol=1e-5)
+    assert not torch.allclose(per_channel[:, :, 0], per_channel[:, :, 1])
+
+
 def test_each_epoch_leaves_a_moving_picture(tmp_path):
     run = runs.create({"system": "video"}, "pictures", tmp_path)
     fit(tiny(), run)

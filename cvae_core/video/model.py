@@ -40,6 +40,8 @@ class VideoConfig(TrainConfig):
     # Data
     past: int = option(2, "frames given")
     future: int = option(10, "frames to predict in training and scoring, where the clips are long enough")
+    jitter: float = option(0.0, "share by which colours of a training clip are scaled at most, and channels exchanged")
+    mirror: bool = option(False, "half of the training clips left to right, with their actions: for few clips")
     clips: int = option(2000, "simulated clips to train on, of seeds from 0; folders are read whole")
 
     def __post_init__(self):
@@ -51,6 +53,8 @@ class VideoConfig(TrainConfig):
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise UserError(f"{name} is {getattr(self, name)}: expected {low} to {high}.")
+        if not 0 <= self.jitter < 1:
+            raise UserError(f"jitter is {self.jitter}: expected a share from 0 to below 1.")
         if self.last_frame_skip and not self.feedback:
             raise UserError("last_frame_skip takes maps of predicted frames, which only feedback reads: choose one.")
 

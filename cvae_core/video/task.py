@@ -9,7 +9,7 @@ from torch import Tensor
 from cvae_core.errors import UserError
 from cvae_core.latent import kl_between
 from cvae_core.video import metrics
-from cvae_core.video.data import Clip, stack
+from cvae_core.video.data import ACTION, CONDITION, Clip, stack
 from cvae_core.video.inference import predict
 from cvae_core.video.model import VideoConfig, build
 from cvae_core.video.pictures import gif
@@ -65,7 +65,24 @@ class VideoTask:
                 first = int(places[row] * (len(frames) - self.length + 1))
                 windows.append((frames[first : first + self.length], condition[first : first + self.length]))
             frames, condition = (torch.stack(parts) for parts in zip(*windows, strict=True))
-            yield Batch(frames.float() / 255, condition)
+            yield self._augmented(Batch(frames.float() / 255, condition), generator)
+
+    def _augmented(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Other colours, the same in all frames of a clip, and mirrored clips, as the config says."""
+        frames, condition = batch
+        n, device = len(frames), frames.device
+        if self.config.jitter:
+            channels = torch.rand(n, 3, generator=generator).argsort(1).to(device)
+            scale = 1 + self.config.jitter * (2 * torch.rand(n, 3, generator=generator) - 1).to(device)
+            frames = frames.gather(2, channels[:, None, :, None, None].expand_as(frames))
+            frames = (frames * scale[:, None, :, None, None]).clamp(max=1)
+        if self.config.mirror:
+            turned = (torch.rand(n, generator=generator) < 0.5).to(device)
+            frames = torch.where(turned[:, None, None, None, None], frames.flip(-1), frames)
+            sideways = torch.ones(CONDITION, device=device)
+            sideways[[1, ACTION + 1]] = -1  # dy and y
+            condition = torch.where(turned[:, None, None], condition * sideways, condition)
+        return Batch(frames, condition)
 
     def count(self, batch: Batch) -> int:
         return batch.frames.shape[0] * batch.frames.shape[1]
