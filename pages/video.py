@@ -44,7 +44,11 @@ def pick_model() -> tuple[str, VideoCVAE]:
     if not names:
         st.error("There is no model of video yet: `python -m cvae_core train video --out video` makes one.")
         st.stop()
-    name = st.selectbox("Model", names, key="model", bind="query-params")
+    name = st.selectbox(
+        "Model", names, key="model", bind="query-params",
+        help="`video` has learned from the simulator, `video-robot` from 16 sequences of a real robot at a kitchen sink: "
+        "give that one a folder.",
+    )  # fmt: skip
     return name, ui.load_model(name, "video")
 
 

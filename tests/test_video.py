@@ -3,7 +3,9 @@
 import io
 import json
 import math
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,11 +16,16 @@ from cvae_core import checkpoint, runs
 from cvae_core.errors import UserError
 from cvae_core.training import beta_at, fit, generator_at, teacher_forcing_at
 from cvae_core.video import metrics
-from cvae_core.video.data import Clip, write_clip
+from cvae_core.video.data import Clip, read_folder, write_clip
+from cvae_core.video.inference import load, predict
 from cvae_core.video.model import VideoConfig, build
 from cvae_core.video.pictures import gif, strip
 from cvae_core.video.presets import PRESETS, preset
+from cvae_core.video.session import TEST
+from cvae_core.video.simulator import simulate
 from cvae_core.video.task import VideoTask
+
+ROBOT = Path(__file__).parent.parent.parent / "shared" / "data" / "robot"
 
 CONFIG = VideoConfig(
     epochs=2, batch_size=3, width=4, code_size=8, latent_size=3, rnn_size=12, past=2, future=3, learning_rate=5e-3
@@ -287,3 +294,26 @@ def test_frames_become_gifs_and_strips():
         assert picture.n_frames == 4 and picture.size == (16, 16) and picture.info["loop"] == 0
     with Image.open(io.BytesIO(strip(frames))) as picture:
         assert picture.size == (32, 8)
+
+
+# --- what ships -----------------------------------------------------------------------------------------------------
+
+
+def test_the_shipped_model_predicts_listens_and_is_quick():
+    model, clips = load("video"), [simulate(TEST + i, 12) for i in range(12)]
+    began = time.perf_counter()
+    predict(model, clips[0].frames[None], clips[0].condition[None, :-1])
+    assert time.perf_counter() - began < 1.0
+    scores = metrics.evaluate(model, clips, "simulator")
+    assert scores["psnr"] > max(30, scores["psnr_copy_last"] + 6, scores["psnr_shuffled_actions"] + 3)
+
+
+@pytest.mark.skipif(not ROBOT.is_dir(), reason="needs the robot's sequences beside the repository")
+def test_the_shipped_model_of_the_robot_is_better_than_copying():
+    scores = metrics.evaluate(load("video-robot"), read_folder(ROBOT)[1], "robot")
+    assert scores["psnr"] > scores["psnr_copy_last"] + 1
+
+
+@pytest.mark.parametrize("name", ["video", "video-robot"])
+def test_shipped_models_are_small(name):
+    assert checkpoint.find(name).stat().st_size <= 10_000_000
