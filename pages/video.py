@@ -46,8 +46,8 @@ def pick_model() -> tuple[str, VideoCVAE]:
         st.stop()
     name = st.selectbox(
         "Model", names, key="model", bind="query-params",
-        help="`video` has learned from the simulator, `video-robot` from 16 sequences of a real robot at a kitchen sink: "
-        "give that one a folder.",
+        help="`video` has learned from the simulator, `video-robot` from 16 sequences of a real robot: give that one a "
+        "folder.",
     )  # fmt: skip
     return name, ui.load_model(name, "video")
 
