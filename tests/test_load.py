@@ -2,7 +2,11 @@
 
 import asyncio
 
+import pytest
+
 from benchmarks import load
+
+pytestmark = pytest.mark.slow
 
 
 def test_people_at_once_get_their_own_answers():

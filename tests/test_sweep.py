@@ -180,6 +180,7 @@ def test_mistakes_get_a_sentence(command, more, says, capsys, tmp_path, monkeypa
     assert says in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_killed_worker_loses_nothing(command, tmp_path):
     """Two worker processes; one is killed within its second epoch, and its run is gone on with."""
     start = (

@@ -32,6 +32,6 @@ def test_a_folder_is_uploaded(server, open_page, tmp_path):
     folder = write_clip(simulate(3, 8), tmp_path / "sequence")
     page = open_page(f"{server}/video?source=My+own+folder")
     with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Browse directories").click()
+        page.get_by_role("button", name="Upload directories").click()
     chooser.value.set_files(folder)
     expect(page.get_by_text("PSNR, the model with the actions backwards")).to_be_visible(timeout=30_000)
