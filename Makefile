@@ -9,7 +9,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 APP_READY := $(VENV)/.app-ready
 TESTS_READY := $(VENV)/.tests-ready
 
-.PHONY: app test test-slow lint browser
+.PHONY: app test test-slow fuzz lint browser
 
 app: $(APP_READY)
 	@echo "The app is at http://localhost:$(PORT) (Ctrl+C stops it)."
@@ -20,7 +20,10 @@ test: lint browser
 	$(VENV)/bin/python -m pytest
 
 test-slow: $(TESTS_READY) browser
-	$(VENV)/bin/python -m pytest -m slow
+	$(VENV)/bin/python -m pytest -m slow -n 0  # one at a time: they measure and kill
+
+fuzz: $(TESTS_READY)
+	$(VENV)/bin/python -m pytest -m fuzz
 
 lint: $(TESTS_READY)
 	$(VENV)/bin/python -m ruff check

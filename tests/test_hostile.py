@@ -1,6 +1,6 @@
 """Hostile input: whatever comes in, the answer is a sentence or a result, within seconds, and nothing is written.
 
-Parsers get many generated examples, pages and commands a few chosen ones; `pytest -m slow` has larger budgets.
+Parsers get many generated examples, pages and commands a few chosen ones; `make fuzz` has larger budgets.
 """
 
 import csv
@@ -180,7 +180,7 @@ def test_parsers_answer_or_refuse(check):
     settings(few, max_examples=30 if check is check_names else 150)(given(FILES | TEXT)(check))()
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.parametrize("check", CHECKS)
 def test_parsers_answer_or_refuse_at_length(check):
     many(given(FILES | TEXT)(check))()
@@ -409,7 +409,7 @@ def test_every_number_in_the_address(page, view):
     check_address(page, view, 0)
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.parametrize("shift", range(1, len(NUMBERS)))
 @pytest.mark.parametrize("page", VIEWS)
 def test_every_number_in_the_address_at_length(page, shift):
@@ -512,7 +512,7 @@ def test_the_command_line_answers_or_refuses(command, tmp_path, capsys):
         check_command(command, argument, tmp_path, capsys)
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_command_line_answers_or_refuses_at_length(command, tmp_path, capsys):
     for argument in ARGUMENTS:
