@@ -171,11 +171,10 @@ def show_runs(settings: dict[str, dict], states: dict[str, str]) -> None:
 
 def show_downloads(runs: dict[str, Run], frames: dict[str, pd.DataFrame]) -> None:
     st.subheader("Download")
-    numbers = curves.tidy(frames)
     with st.container(horizontal=True):
         st.download_button(
-            "All numbers (CSV)", lambda: numbers.map(safe).rename(columns=safe).to_csv(index=False), "curves.csv",
-            "text/csv", on_click="ignore",
+            "All numbers (CSV)", lambda: curves.tidy(frames).map(safe).rename(columns=safe).to_csv(index=False),
+            "curves.csv", "text/csv", on_click="ignore",
         )  # fmt: skip
         st.download_button(
             "TensorBoard files (zip)", lambda: curves.zip_tensorboard(runs), "tensorboard.zip", "application/zip",

@@ -91,9 +91,8 @@ def simulated(seed: int, length: int, actions: np.ndarray | None = None) -> Clip
 
 def uploaded(files: list) -> Clip:
     """The sequence in uploaded files; only the names that a sequence has are written, into a folder of its own."""
-    names = [Path(file.name).name for file in files]
-    kept = [(name, file) for name, file in zip(names, files, strict=True) if re.fullmatch(r"\d{1,4}\.png", name)]
-    kept += [(name, file) for name, file in zip(names, files, strict=True) if name in FILES]
+    named = [(Path(file.name).name, file) for file in files]
+    kept = [(name, file) for name, file in named if name in FILES or re.fullmatch(r"\d{1,4}\.png", name)]
     if len(kept) > MAX_FILES or len(dict(kept)) < len(kept):
         raise UserError(f"Give the folder of one sequence, with at most {MAX_FILES - len(FILES)} frames.")
     with tempfile.TemporaryDirectory() as folder:
@@ -173,8 +172,8 @@ def show_predict(name: str, model: VideoCVAE, clip: Clip) -> None:
             "how much moves; wrong actions say how much the model listens."
         )
     st.download_button(
-        "Download as GIF", gif(torch.cat([frames, torch.cat([given, made])], 3)), "prediction.gif", "image/gif",
-        on_click="ignore",
+        "Download as GIF", lambda: gif(torch.cat([frames, torch.cat([given, made])], 3)), "prediction.gif",
+        "image/gif", on_click="ignore",
     )  # fmt: skip
     show_draws(name, model, clip)
 
@@ -277,7 +276,11 @@ def show_steer(name: str, model: VideoCVAE, clip: Clip) -> None:
         # The frame that the last arrow led to.
         show_player(shown, max(st.session_state["step"], past), "steered player")
         st.download_button(
-            "Download as GIF", gif(torch.cat(list(shown.values()), 3)), "steered.gif", "image/gif", on_click="ignore"
+            "Download as GIF",
+            lambda: gif(torch.cat(list(shown.values()), 3)),
+            "steered.gif",
+            "image/gif",
+            on_click="ignore",
         )
         if truth is not None:
             psnr = metrics.psnr(made[past:], shown["what happens"][past:]).mean().item()

@@ -29,6 +29,7 @@ from cvae_core.tense.session import prepare, reopen
 from cvae_core.training import fit, train
 from tests.test_training import assert_same
 from tests.tiny import SIZES, VERBS, tiny_task
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent
 read = checkpoint.read
@@ -131,13 +132,6 @@ def test_a_kill_within_saving_leaves_the_file_before_and_what_was_half_written_g
     assert not temporary_files()
 
 
-def wait_for(condition, seconds: float = 240.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
 def test_of_two_processes_that_resume_one_run_one_trains_and_one_gets_a_sentence(tmp_path):
     task, run = new_run(epochs=100_000)
     train(task, run, after_epochs(1, run))
@@ -146,7 +140,7 @@ def test_of_two_processes_that_resume_one_run_one_trains_and_one_gets_a_sentence
         output = tmp_path / f"said {i}"
         said[python("-m", "cvae_core", "train", "tense", "--resume", run.id, output=output)] = output
     try:
-        wait_for(lambda: any(process.poll() is not None for process in said) and len(run.read_metrics()) > 2)
+        wait_until(lambda: any(process.poll() is not None for process in said) and len(run.read_metrics()) > 2, 240)
         loser, winner = sorted(said, key=lambda process: process.poll() is None)
         assert loser.returncode == 2 and winner.poll() is None
         sentence = said[loser].read_text()
@@ -182,12 +176,12 @@ def test_a_run_submitted_twice_is_trained_once():
 
     def work(stopped):
         begun.append(run)
-        wait_for(stopped)
+        wait_until(stopped, 240)
 
     assert [queue.submit(run, work), queue.submit(run, work)] == ["running", "running"]
     assert [queue.submit(other, work), queue.submit(other, work)] == ["queued", "queued"]
     assert queue.waiting() == [other.id]
-    wait_for(lambda: begun)
+    wait_until(lambda: begun, 240)
     queue.close()
     assert begun == [run]
 

@@ -1,25 +1,18 @@
 """The queue of background trainings: order, stopping, and what a failure or the end of the process leaves."""
 
 import threading
-import time
 
 import pytest
 
 from cvae_core import runs
 from cvae_core.errors import UserError
 from cvae_core.jobs import MAX_WAITING, Jobs, check_room, jobs, limit, training_allowed
+from tests.waiting import wait_until
 
 
 @pytest.fixture
 def new_run(tmp_path):
     return lambda: runs.create({"system": "tense"}, "test", tmp_path)
-
-
-def wait_until(condition, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 def until_stopped(run):

@@ -10,8 +10,8 @@ from PIL import Image
 
 from cvae_core.errors import UserError
 from cvae_core.video import data, simulator
-from cvae_core.video.data import Clip, read_clip, read_folder, write_clip
-from cvae_core.video.simulator import HEIGHT, REACH, TABLE, rollout, simulate, simulate_many, write_dataset
+from cvae_core.video.data import Clip, read_clip, read_folder, stack, write_clip
+from cvae_core.video.simulator import HEIGHT, REACH, TABLE, rollout, simulate, write_dataset
 
 ROBOT = Path(__file__).resolve().parents[2] / "shared" / "data" / "robot"
 robot = pytest.mark.skipif(not ROBOT.is_dir(), reason=f"the real robot's sequences are not at {ROBOT}")
@@ -226,7 +226,7 @@ def test_a_seed_is_a_clip(scenes):
     assert clip.condition.shape == (12, 7) and clip.condition.dtype == torch.float32
     assert_same([clip], [scenes[0].clip])
     assert not torch.equal(clip.frames, scenes[1].clip.frames)
-    frames, condition = simulate_many(SEEDS[:2])
+    frames, condition = stack([simulate(seed) for seed in SEEDS[:2]], 12)
     assert torch.equal(frames[1], scenes[1].clip.frames) and torch.equal(condition[1], scenes[1].clip.condition)
 
 

@@ -12,7 +12,7 @@ from cvae_core.training import config_from_dict, fixed_fields, pick_device
 from cvae_core.video.data import Clip, read_folder
 from cvae_core.video.inference import load
 from cvae_core.video.metrics import FUTURE
-from cvae_core.video.model import VideoConfig
+from cvae_core.video.model import VideoConfig, VideoCVAE
 from cvae_core.video.presets import preset
 from cvae_core.video.task import VideoTask
 
@@ -60,13 +60,14 @@ def prepare(
     `init` is a checkpoint to start from; the fields that decide the shapes of the weights come from it.
     """
     config = replace(preset(preset_name or DEFAULT), **overrides)
-    if init is not None:
-        config = replace(config, **fixed_fields(load(init).config, MODEL_FIELDS, overrides, init))
+    start = None if init is None else load(init)
+    if start is not None:
+        config = replace(config, **fixed_fields(start.config, MODEL_FIELDS, overrides, init))
     saved = {
         "system": "video", "preset": preset_name or DEFAULT, "config": vars(config), "init": init,
         "source": source and str(Path(source).resolve()), "device": device,
     }  # fmt: skip
-    task = _task(saved, init)
+    task = _task(saved, start)
     return task, runs.create(saved, preset_name or "video", init=init and runs.find_weights(init))
 
 
@@ -74,16 +75,18 @@ def reopen(run_id: str, device: str | None = None) -> tuple[VideoTask, Run]:
     """The task of a stopped, interrupted or failed run, on the device that it began on or another."""
     run = runs.find_unfinished(run_id, "video", "source", "device", "init")
     saved = run.read_config()
-    return _task(saved | ({"device": device} if device else {}), str(run.init) if saved["init"] else None), run
+    start = load(str(run.init)) if saved["init"] else None
+    return _task(saved | ({"device": device} if device else {}), start), run
 
 
-def _task(saved: dict[str, Any], init: str | None) -> VideoTask:
+def _task(saved: dict[str, Any], start: VideoCVAE | None) -> VideoTask:
+    """The task that a run's config.json describes, with the weights of `start`."""
     config = config_from_dict(VideoConfig, saved["config"])
     train, validation = clips_of(saved["source"], config)
     name = Path(saved["source"]).name if saved["source"] else "simulator"
     if not train:
         raise UserError(f"{name} has no train/ folder: there is nothing to train on.")
     task = VideoTask(config, train, validation, pick_device(saved["device"]), name)
-    if init is not None:
-        task.model.load_state_dict(load(init, task.device).state_dict())
+    if start is not None:
+        task.model.load_state_dict(start.state_dict())
     return task

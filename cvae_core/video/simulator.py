@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 import pymunk
 import torch
-from torch import Tensor
 
 from cvae_core.errors import UserError
 from cvae_core.video.data import ACTION, SIDE, Clip, write_clip
@@ -50,12 +49,6 @@ class Scene(NamedTuple):
 def simulate(seed: int, length: int = 12, noise: float = 0.0, actions: np.ndarray | None = None) -> Clip:
     """The clip of a seed; `rollout` says what the arguments mean, and tells more."""
     return rollout(seed, length, noise, actions).clip
-
-
-def simulate_many(seeds: Iterable[int], length: int = 12, noise: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Clips of many seeds, stacked: frames (n, T, 3, 64, 64) bytes and condition (n, T, 7)."""
-    clips = [simulate(seed, length, noise) for seed in seeds]
-    return torch.stack([clip.frames for clip in clips]), torch.stack([clip.condition for clip in clips])
 
 
 def write_dataset(
