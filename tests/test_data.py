@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cvae_core.errors import UserError
 from cvae_core.tense import data
-from cvae_core.tense.invent import PREFIXES, invent, irregular_verbs, prefixed, regular_verbs
+from cvae_core.tense.invent import PREFIXES, invent, irregular_verbs, prefixed, regular_verbs, syllables
 from cvae_core.training import generator_at
 
 COURSE = Path(__file__).parent.parent.parent / "shared" / "data" / "tense"
@@ -116,6 +116,18 @@ def test_invented_verbs_inflect_as_their_ending_does():
     assert rows == invent(verbs, regular_verbs(verbs), 200, generator_at(0, 0, 0))
     for present, third, progressive, past in rows:
         assert third.endswith("s") and progressive.endswith("ing") and past.endswith("ed") and present.isalpha()
+
+
+def test_invented_verbs_double_where_the_stress_may_be():
+    verbs = [data.Verb(tuple((word,) for word in row)) for row in (
+        ("pit", "pits", "pitting", "pitted"), ("stop", "stops", "stopping", "stopped"),
+        ("limit", "limits", "limiting", "limited"), ("gallop", "gallops", "galloping", "galloped"),
+    )]  # fmt: skip
+    rows = invent(verbs, regular_verbs(verbs), 200, generator_at(0, 0, 0))
+    assert {syllables(row[0]) for row in rows} == {1, 2}
+    for present, _, _, past in rows:
+        assert (past[-4] == past[-3]) == (syllables(present) == 1), past
+    assert [syllables(word) for word in ("ate", "flare", "permit", "inhabit", "familiarize")] == [1, 1, 2, 3, 3]
 
 
 def test_a_prefix_leaves_an_irregular_verb_as_it_was():

@@ -5,6 +5,7 @@ Training on them teaches spelling rather than vocabulary ("data hallucination", 
 that a prefix leaves the verb behind it as it was: overtook, because took.
 """
 
+import re
 from collections.abc import Sequence
 
 import torch
@@ -44,9 +45,17 @@ def _stem(row: Sequence[str]) -> int:
     return next((i for i in range(shortest) if len({w[i] for w in row}) > 1), shortest)
 
 
+def syllables(lemma: str) -> int:
+    """Groups of vowels, a final e aside, counted up to three."""
+    return min(len(re.findall(f"[{VOWELS}y]+", lemma.removesuffix("e"))), 3)
+
+
 def invent(verbs: Sequence[Verb], regular: Sequence[Verb], count: int, generator: torch.Generator) -> list[tuple]:
     """`count` rows of four forms: start of any verb + end of a regular one, cut so that vowel and consonant alternate
-    as they did in the second verb."""
+    as they did in the second verb and the syllables stay as many.
+
+    Stress goes with the number of syllables, and doubling and silent e with stress: from pit, pitted no depitted.
+    """
     rows = []
     while len(rows) < count:
         n = count - len(rows)
@@ -61,6 +70,8 @@ def invent(verbs: Sequence[Verb], regular: Sequence[Verb], count: int, generator
             head = verbs[i].lemma
             head = head[: 1 + int(u * (len(head) - 1))]
             if end > 0 and (head[-1] in VOWELS) != (row[0][end - 1] in VOWELS):
+                continue
+            if syllables(head + row[0][end:]) != syllables(row[0]):
                 continue
             if SHORTEST <= len(head) + len(row[0]) - end <= LONGEST:
                 rows.append(tuple(head + word[end:] for word in row))

@@ -41,6 +41,7 @@ class TenseConfig(TrainConfig):
         2, "layers from z to the decoder's state: 1 (reports); each more is a tanh layer", (1, 2, 3, 4, 5)
     )
     state_width: int = option(0, "width of those tanh layers; 0 means hidden_size")
+    state_shared: bool = option(False, "whether one net gives the decoder's hidden and cell state, or each has its own")
     decoder_condition: str = option(
         "state", "how the decoder learns the tense: in its first state (reports), or at every letter, so that z alone "
         "sets the state and one z is the same verb in every tense", ("state", "input"),
@@ -78,6 +79,9 @@ class TenseConfig(TrainConfig):
         0.0, "weight of the divergence between what one draw says in two tenses, over the letters that both share"
     )
     consistency_from: float = option(0.5, "share of training after which draws are written in two tenses for that")
+    encoder_until: float = option(
+        1.0, "share of training after which the encoder stays as it is, so that draws aim at verbs that do not move"
+    )
     # Loss
     recon: str = option("sum", "cross entropy summed over letters, or their mean (reports)", ("sum", "mean"))
     free_running_loss: str = option(
@@ -103,6 +107,8 @@ class TenseConfig(TrainConfig):
                 raise UserError(f"{name} is {getattr(self, name)}: expected a share between 0 and 1.")
         if self.prior_share < 0 or not 0 <= self.prior_from <= 1:
             raise UserError("prior_share must be 0 or more, and prior_from a share between 0 and 1.")
+        if not 0 <= self.encoder_until <= 1:
+            raise UserError(f"encoder_until is {self.encoder_until}: expected a share between 0 and 1.")
         if self.consistency < 0 or not 0 <= self.consistency_from <= 1:
             raise UserError("consistency must be 0 or more, and consistency_from a share between 0 and 1.")
         if self.invented + self.rehearsal >= 1:
@@ -110,6 +116,8 @@ class TenseConfig(TrainConfig):
             raise UserError(f"Of each batch, {share} leaves nothing for the verbs themselves: expected less than 1.")
         if self.latents == "hidden+cell" and self.decoder_state != "hidden+cell":
             raise UserError("latents hidden+cell need decoder_state hidden+cell.")
+        if self.state_shared and (self.latents != "hidden" or self.decoder_state != "hidden+cell"):
+            raise UserError("state_shared needs latents hidden and decoder_state hidden+cell: one z for both states.")
 
 
 class Encoded(NamedTuple):
@@ -156,16 +164,17 @@ class TenseCVAE(nn.Module):
 
         def to_state() -> nn.Module:
             inputs = config.latent_size + (condition if config.decoder_condition == "state" else 0)
+            outputs = 2 * hidden if config.state_shared else hidden
             if config.state_layers == 1:
-                return nn.Linear(inputs, hidden)
+                return nn.Linear(inputs, outputs)
             wide = config.state_width or hidden
             layers = [nn.Linear(inputs, wide), nn.Tanh()]
             for _ in range(config.state_layers - 2):
                 layers += [nn.Linear(wide, wide), nn.Tanh()]
-            return nn.Sequential(*layers, nn.Linear(wide, hidden))
+            return nn.Sequential(*layers, nn.Linear(wide, outputs))
 
-        self.to_hidden = to_state()
-        self.to_cell = to_state() if config.decoder_state == "hidden+cell" else None
+        self.to_hidden = to_state()  # and to the cell state, if shared
+        self.to_cell = to_state() if config.decoder_state == "hidden+cell" and not config.state_shared else None
         self.decoder_embedding = nn.Embedding(VOCABULARY_SIZE, width)
         self.decoder_tense = nn.Embedding(len(TENSES), width) if config.decoder_condition == "input" else None
         seen = directions * hidden if config.source == "aligned" else 0
@@ -241,8 +250,11 @@ class TenseCVAE(nn.Module):
             embedded = self.tense_embedding(tense)
             z_hidden, z_cell = (torch.cat([z.expand(len(tense), -1), embedded], 1) for z in (z_hidden, z_cell))
         h = self.to_hidden(z_hidden)[None]
-        c = torch.zeros_like(h) if self.to_cell is None else self.to_cell(z_cell)[None]
-        return State(h.expand(1, len(tense), -1), c.expand(1, len(tense), -1), added)
+        if self.config.state_shared:
+            h, c = h.chunk(2, 2)
+        else:
+            c = torch.zeros_like(h) if self.to_cell is None else self.to_cell(z_cell)[None]
+        return State(*(s.expand(1, len(tense), -1).contiguous() for s in (h, c)), added)
 
     def see_source(self, memory: Tensor | None, seen: Tensor | None = None) -> Tensor | None:
         """What of the source word reaches the decoder, prepared once a word; `seen` (B,) bool hides it from some."""
@@ -300,15 +312,18 @@ class TenseCVAE(nn.Module):
         state = self.initial_state(z, tense)
         letter = torch.full((len(tense), 1), SOS, device=z.device)
         done = torch.zeros(len(tense), 1, dtype=torch.bool, device=z.device)
+        blocked = _blocked(z.device)
         found = []
         for place in range(max_length):
             logits, state = self.step(letter, state, shown, place)
-            logprob, letter = allowed(logits).max(-1)  # (B, 1) each
-            found.append((letter, logprob))
+            logits = logits + blocked
+            letter = logits.argmax(-1)
+            found.append((letter, logits))
             done = done | (letter == EOS)
             if bool(done.all()):
                 break
-        letters, logprobs = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
+        letters, logits = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
+        logprobs = torch.log_softmax(logits.float(), -1).gather(2, letters[..., None])[..., 0]  # of all places at once
         over = F.pad((letters == EOS).cumsum(1)[:, :-1], (1, 0)) > 0
         return letters.masked_fill(over, PAD), logprobs.masked_fill(over, 0.0)
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cvae_core.tense.data import PAD
 
 BALANCE = 0.5  # how much a verb's bias, in nats, falls when it is drawn once more than its share
+ROUNDS, DRAWS, CALMER = 600, 2048, 0.99  # of settling the biases: the step shrinks by the last in each round
 
 
 def add_bank(model: nn.Module, verbs: int, dimensions: int) -> None:
@@ -65,8 +66,17 @@ def disagreement(logits: Tensor, other_logits: Tensor, target: Tensor, other_tar
 
 
 @torch.no_grad()
-def balance(model: nn.Module, chosen: Tensor) -> None:
+def balance(model: nn.Module, chosen: Tensor, step: float = BALANCE) -> None:
     """Move the biases against the shares of the verbs chosen for some draws: (m,)."""
     verbs = len(model.bank_bias)
     drawn = torch.bincount(chosen, minlength=verbs).to(model.bank_bias.dtype)
-    model.bank_bias -= BALANCE * (drawn - len(chosen) / verbs)
+    model.bank_bias -= step * (drawn - len(chosen) / verbs)
+
+
+@torch.no_grad()
+def settle(model: nn.Module, generator: torch.Generator) -> None:
+    """The biases for posteriors that stay as they are, from zeros with ever smaller steps, so that they rest."""
+    model.bank_bias.zero_()
+    for i in range(ROUNDS):
+        z = torch.randn(DRAWS, model.bank_mu.shape[-1], generator=generator).to(model.bank_mu.device)
+        balance(model, responsible(model, z), BALANCE * CALMER**i)

@@ -1,5 +1,6 @@
 """What `fit` trains on for verbs: batches of (source form, target form), the loss, and the scores of an epoch."""
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -30,6 +31,7 @@ class Batch(NamedTuple):
     verb: Tensor  # (B,) index of the verb, -1 for an invented one
     draws: Tensor  # (m, Z) from the prior, beside the words
     twice: bool  # whether each draw is written in two tenses, which should agree
+    moving: bool  # whether the encoder still learns
 
 
 class Pairs(NamedTuple):
@@ -101,6 +103,10 @@ class TenseTask:
     def steps_per_epoch(self) -> int:
         return -(-len(self._shown) // self._batch_shares()[0])
 
+    def _encoder_epochs(self) -> int:
+        """How many epochs the encoder learns in."""
+        return math.ceil(self.config.encoder_until * self.config.epochs)
+
     def _batch_shares(self) -> tuple[int, int, int]:
         """How many forms of a batch are of the verbs themselves, of old verbs, and of invented ones."""
         size, config = self.config.batch_size, self.config
@@ -111,6 +117,9 @@ class TenseTask:
 
     def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Batch]:
         own, old, invented = self._batch_shares()
+        if self.config.prior_share and epoch == self._encoder_epochs():
+            self.fill_bank()
+            prior.settle(self.model, generator)
         matching = epoch >= self.config.prior_from * self.config.epochs
         draws = round(self.config.prior_share * self.config.batch_size) if matching else 0
         n = len(self._shown)
@@ -167,7 +176,7 @@ class TenseTask:
         twice = self.config.consistency > 0 and epoch >= self.config.consistency_from * self.config.epochs
         return Batch(
             source, source_tense.to(self.device), _cut(target), target_tense.to(self.device), verb.to(self.device),
-            z.to(self.device), twice,
+            z.to(self.device), twice, epoch < self._encoder_epochs(),
         )  # fmt: skip
 
     def count(self, batch: Batch) -> int:
@@ -180,7 +189,8 @@ class TenseTask:
         """
         config, model = self.config, self.model
         real = batch.verb >= 0
-        encoded = model.encode(batch.source, batch.source_tense)
+        with torch.set_grad_enabled(batch.moving and torch.is_grad_enabled()):
+            encoded = model.encode(batch.source, batch.source_tense)
         z = reparameterize(encoded.mu, encoded.logvar, generator)
         hidden = draw(torch.rand, z.shape[:1], generator, device=z.device) < config.source_dropout
         shown = model.see_source(encoded.memory, seen=~(hidden & real))
@@ -204,30 +214,32 @@ class TenseTask:
         recon = recon.mean()
         kl = kl_to_standard(encoded.mu, encoded.logvar).sum(1).mean()
         terms = {"loss": recon + beta * kl, "recon": recon, "kl": kl}
-        if config.prior_share:
+        if config.prior_share and batch.moving:
             seen = gather(batch.verb), gather(batch.source_tense), gather(encoded.mu), gather(encoded.logvar)
             prior.remember(model, *(part[seen[0] >= 0] for part in seen))
         if len(batch.draws):
-            terms |= self._prior_terms(batch.draws, batch.twice, generator)
+            terms |= self._prior_terms(batch, generator)
             terms["loss"] = terms["loss"] + terms["prior"] + config.consistency * terms.get("consistency", 0.0)
         return terms
 
-    def _prior_terms(self, z: Tensor, twice: bool, generator: torch.Generator) -> dict[str, Tensor]:
-        """`prior`: mean cross entropy of the verbs that draws z (m, Z) stand for, each in a random tense or in two.
+    def _prior_terms(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """`prior`: mean cross entropy of the verbs that the batch's draws stand for, each in a random tense or in two.
 
         With two, `consistency` is how far the letters' distributions differ between them (`prior.disagreement`).
         """
+        z = batch.draws
         tense = draw(partial(torch.randint, 4), z.shape[:1], generator, device=self.device)
         verb = prior.responsible(self.model, z)
-        prior.balance(self.model, gather(verb))
-        if twice:
+        if batch.moving:
+            prior.balance(self.model, gather(verb))
+        if batch.twice:
             other = (tense + draw(partial(torch.randint, 1, 4), z.shape[:1], generator, device=self.device)) % 4
             z, verb, tense = torch.cat([z, z]), torch.cat([verb, verb]), torch.cat([tense, other])
         target = _cut(self._letters[self._first.to(self.device)[verb, tense]])  # the commonest spelling
         logits = self.model(F.pad(target[:, :-1], (1, 0), value=SOS), z, tense).float()
         nll = F.cross_entropy(logits.transpose(1, 2), target, reduction="none")
         terms = {"prior": (nll * (target != PAD)).sum(1).mean()}
-        if twice:
+        if batch.twice:
             terms["consistency"] = prior.disagreement(*logits.chunk(2), *target.chunk(2)).mean()
         return terms
 
