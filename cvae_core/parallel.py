@@ -102,7 +102,8 @@ def averaging(loss: Callable[..., dict[str, Tensor]], model: nn.Module) -> Calla
         def forward(self, *args):
             return loss(*args)
 
-    return nn.parallel.DistributedDataParallel(Loss())
+    # Not every step needs all weights: an encoder at rest, a decoder that does not see the source.
+    return nn.parallel.DistributedDataParallel(Loss(), find_unused_parameters=True)
 
 
 def mean(terms: dict[str, Tensor]) -> dict[str, float]:

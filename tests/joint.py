@@ -14,7 +14,10 @@ from cvae_core.training import fit
 from tests import tiny
 from tests.test_video import tiny as tiny_video
 
-VERBS = replace(tiny.CONFIG, batch_size=8, prior_share=1.0, consistency=1.0, source_dropout=0.5)
+VERBS = replace(
+    tiny.CONFIG, batch_size=8, prior_share=1.0, consistency=1.0, source_dropout=0.5, encoder_until=0.5,
+    decoder_condition="input",
+)  # fmt: skip
 
 
 def tasks():

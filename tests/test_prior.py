@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 from torch import nn
 
@@ -11,7 +12,9 @@ from cvae_core.tense.inference import Tense, load
 from cvae_core.training import fit
 from tests.tiny import CONFIG, VERBS, tiny_task
 
-MATCHING = replace(CONFIG, prior_share=1.0, prior_from=0.25, consistency=1.0, consistency_from=0.5)
+MATCHING = replace(
+    CONFIG, prior_share=1.0, prior_from=0.25, consistency=1.0, consistency_from=0.5, decoder_condition="input"
+)
 
 
 def bank(n: int = 5, dimensions: int = 3, seed: int = 0) -> nn.Module:
@@ -87,15 +90,15 @@ def test_draws_are_learned(tmp_path):
     assert losses[-1] < 0.7 * losses[0]
 
 
-def test_a_stopped_run_goes_on_exactly_and_the_checkpoint_holds_weights_alone(tmp_path):
-    stopped, whole = (
-        runs.create({"system": "tense", "config": vars(MATCHING)}, "tiny", tmp_path) for _ in range(2)
-    )  # fmt: skip
-    asked = iter(range(10_000))
-    steps = tiny_task(MATCHING).steps_per_epoch()
-    assert fit(tiny_task(MATCHING), stopped, stopped=lambda: next(asked) > 2 * steps + 40) == "stopped"
-    fit(tiny_task(MATCHING), stopped, resume=True)
-    fit(tiny_task(MATCHING), whole)
+@pytest.mark.parametrize("encoder_until", [1.0, 0.5])
+def test_a_stopped_run_goes_on_exactly_and_the_checkpoint_holds_weights_alone(encoder_until, tmp_path):
+    config = replace(MATCHING, encoder_until=encoder_until)
+    stopped, whole = (runs.create({"system": "tense", "config": vars(config)}, "tiny", tmp_path) for _ in range(2))
+    at = {}
+    in_the_third = lambda: at.get("epoch") == 2 and at["batch"] >= 2  # noqa: E731
+    assert fit(tiny_task(config), stopped, stopped=in_the_third, on_event=at.update) == "stopped"
+    fit(tiny_task(config), stopped, resume=True)
+    fit(tiny_task(config), whole)
     a, b = (checkpoint.read(run.path / "last.safetensors")[0] for run in (stopped, whole))
     assert "model.bank_mu" in a and all(torch.equal(a[name], b[name]) for name in a)
     kept, _ = checkpoint.read(whole.path / "best.safetensors")
@@ -111,3 +114,29 @@ def test_a_filled_bank_holds_what_the_model_says_of_every_form():
         mu, logvar = tense.posterior(verb.row, range(4))
         torch.testing.assert_close(task.model.bank_mu[number], mu, atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(task.model.bank_logvar[number], logvar, atol=1e-5, rtol=1e-4)
+
+
+def test_an_encoder_at_rest_leaves_posteriors_and_shares_as_they_are(tmp_path):
+    run = runs.create({"system": "tense"}, "tiny", tmp_path)
+    task, banks = tiny_task(replace(MATCHING, epochs=6, encoder_until=0.5)), []
+    moving = [name for name, _ in task.model.named_parameters() if name.startswith(("encoder", "to_mu", "to_logvar"))]
+
+    def look(event):
+        if event["kind"] == "epoch":
+            banks.append({name: value.clone() for name, value in task.model.state_dict().items()})
+
+    fit(task, run, on_event=look)
+    for name in [*moving, "bank_mu", "bank_logvar", "bank_bias"]:
+        assert not torch.equal(banks[0][name], banks[2][name]), name
+        assert torch.equal(banks[3][name], banks[5][name]), name
+    assert not torch.equal(banks[3]["decoder.weight_hh_l0"], banks[5]["decoder.weight_hh_l0"])
+
+
+def test_settled_biases_give_equal_shares():
+    task, generator = tiny_task(MATCHING), torch.Generator().manual_seed(0)
+    prior.add_bank(task.model, 40, 4)
+    task.model.bank_mu.normal_(generator=generator)
+    task.model.bank_bias.normal_(generator=generator)
+    prior.settle(task.model, generator)
+    shares = torch.bincount(prior.responsible(task.model, torch.randn(40_000, 4, generator=generator)), minlength=40)
+    assert shares.min() > 800 and shares.max() < 1200  # of 1,000 each

@@ -109,6 +109,8 @@ class TenseConfig(TrainConfig):
             raise UserError("prior_share must be 0 or more, and prior_from a share between 0 and 1.")
         if not 0 <= self.encoder_until <= 1:
             raise UserError(f"encoder_until is {self.encoder_until}: expected a share between 0 and 1.")
+        if self.encoder_until < 1 and self.decoder_condition == "state":
+            raise UserError("encoder_until needs decoder_condition input: in the state both share an embedding.")
         if self.consistency < 0 or not 0 <= self.consistency_from <= 1:
             raise UserError("consistency must be 0 or more, and consistency_from a share between 0 and 1.")
         if self.invented + self.rehearsal >= 1:

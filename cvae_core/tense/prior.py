@@ -77,6 +77,7 @@ def balance(model: nn.Module, chosen: Tensor, step: float = BALANCE) -> None:
 def settle(model: nn.Module, generator: torch.Generator) -> None:
     """The biases for posteriors that stay as they are, from zeros with ever smaller steps, so that they rest."""
     model.bank_bias.zero_()
+    step = BALANCE / max(1, DRAWS / len(model.bank_bias))  # few verbs are each drawn many times a round
     for i in range(ROUNDS):
         z = torch.randn(DRAWS, model.bank_mu.shape[-1], generator=generator).to(model.bank_mu.device)
-        balance(model, responsible(model, z), BALANCE * CALMER**i)
+        balance(model, responsible(model, z), step * CALMER**i)
