@@ -9,7 +9,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 APP_READY := $(VENV)/.app-ready
 TESTS_READY := $(VENV)/.tests-ready
 
-.PHONY: app test test-slow fuzz lint browser
+.PHONY: app test test-slow fuzz bench lint browser
 
 app: $(APP_READY)
 	@echo "The app is at http://localhost:$(PORT) (Ctrl+C stops it)."
@@ -24,6 +24,9 @@ test-slow: $(TESTS_READY) browser
 
 fuzz: $(TESTS_READY)
 	$(VENV)/bin/python -m pytest -m fuzz
+
+bench: $(TESTS_READY)
+	$(VENV)/bin/python -m benchmarks.scale
 
 lint: $(TESTS_READY)
 	$(VENV)/bin/python -m ruff check

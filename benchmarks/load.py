@@ -111,10 +111,13 @@ class Outcome(NamedTuple):
     lost: list[str]
     seconds: list[float]  # of each answer
 
+    def quantile(self, percent: int) -> float:
+        """Seconds in which so many percent of the answers were there."""
+        return statistics.quantiles(self.seconds, n=100)[percent - 1] if len(self.seconds) > 1 else float("nan")
+
     def __str__(self) -> str:
-        quantiles = statistics.quantiles(self.seconds, n=100) if len(self.seconds) > 1 else [float("nan")] * 99
         return (
-            f"{self.people:>6} {self.asked:>7} {len(self.lost):>5} {quantiles[49]:>9.3f} {quantiles[94]:>7.3f} "
+            f"{self.people:>6} {self.asked:>7} {len(self.lost):>5} {self.quantile(50):>9.3f} {self.quantile(95):>7.3f} "
             f"{max(self.seconds, default=float('nan')):>7.3f}"
         )
 

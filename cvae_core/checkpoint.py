@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,16 @@ def available(system: str | None = None) -> list[str]:
 
 def system_of(path: Path) -> str | None:
     """The system that a checkpoint file belongs to, read from its header; None for anything else."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return None
+    return _system_in(path, seen.st_ino, seen.st_mtime_ns, seen.st_size)
+
+
+@lru_cache(maxsize=1024)
+def _system_in(path: Path, *version: int) -> str | None:
+    """Each version of a file is read once: a page lists them all whenever somebody touches it."""
     try:
         with safe_open(path, framework="pt") as file:
             return json.loads((file.metadata() or {})["cvae"])["system"]

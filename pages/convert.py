@@ -7,6 +7,7 @@ import ui
 ui.frame("convert")
 
 import pandas as pd
+from plotly.graph_objects import Figure
 
 from cvae_core.errors import UserError
 from cvae_core.figures.words import letter_heatmap, reliability_figure
@@ -122,6 +123,11 @@ def _remember(word: str, source: str, target: str, answer: str, model: str) -> N
         st.session_state["history"] = [entry, *history][:50]
 
 
+@st.cache_resource
+def _reliability() -> Figure:
+    return reliability_figure(ui.read_scores()["calibration"]["bins"])
+
+
 def show_reliability() -> None:
     """How much the shown probability is worth, for the shipped model."""
     scores = ui.read_scores()
@@ -132,7 +138,7 @@ def show_reliability() -> None:
             f"average the two differ by {scores['calibration']['error']:.1%} (expected calibration error, 15 bins)."
         )
         st.plotly_chart(
-            reliability_figure(scores["calibration"]["bins"]), config={"displayModeBar": False}, key="reliability",
+            _reliability(), config={"displayModeBar": False}, key="reliability",
             alt="Share of right answers against the probability that the model shows",
         )  # fmt: skip
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks import ablation, digits_speed, heavy_kl, time_to_mark, train_speed
+from benchmarks import ablation, digits_speed, heavy_kl, scale, time_to_mark, train_speed
 from cvae_core.digits.task import DigitsTask
 from cvae_core.tense.data import PAD, Verb
 from cvae_core.tense.model import build
@@ -97,3 +97,26 @@ def test_the_heavier_kl_is_scored_as_bound_and_as_it_is_used():
     found = heavy_kl.scores(task, small.test.pixels.float() / 255)
     assert found["kl"] > 0 and found["importance sampling"] < found["bound"] + 1
     assert found["Monte Carlo"] < found["bound"] + 10
+
+
+def test_slopes_of_known_powers_stand_under_the_table(tmp_path):
+    part = scale.Part(
+        "Growth", "How.", ("x", "line", "square", "left out"), [(n, 3.0 * n, 0.5 * n**2, 1.0) for n in (1, 10, 1000)],
+        ("line", "square"),
+    )  # fmt: skip
+    assert scale.slopes(part) == pytest.approx({"line": 1.0, "square": 2.0})
+    text = scale.section(part, "growth.svg")
+    assert "| 1,000 | 3,000 | 500,000 | 1 |" in text and "Slopes: line 1.00; square 2.00." in text
+    scale.plot(part, tmp_path / "growth.svg")
+    scale.plot(part, tmp_path / "again.svg")
+    picture = (tmp_path / "growth.svg").read_text()
+    assert "<svg" in picture and "square (slope 2.00)" in picture
+    assert picture == (tmp_path / "again.svg").read_text()  # no date, no random names
+
+
+def test_an_invented_lexicon_is_as_large_as_asked_and_its_updates_are_timed():
+    verbs = scale.invented_verbs(6600)
+    assert len(verbs) == 6600 and all(len(verb.forms) == 4 for verb in verbs)
+    setup, plain, epoch, peak = scale.one_lexicon(50, 0.0)
+    assert min(setup, plain, epoch, peak) > 0
+    assert scale.one_lexicon(50, 1.0)[2] > 0

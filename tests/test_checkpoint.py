@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from cvae_core import checkpoint, runs
@@ -104,3 +105,15 @@ def test_a_scale_without_its_matrix_is_no_checkpoint(tensors, tmp_path):
     checkpoint.write(tmp_path / "x.safetensors", tensors | {"a:scale": torch.ones(3, 1)}, {"system": "tense"})
     with pytest.raises(UserError, match="not a checkpoint"):
         checkpoint.read(tmp_path / "x.safetensors")
+
+
+def test_a_file_is_read_for_its_system_once_and_again_when_it_changed(path, monkeypatch):
+    opened = []
+    monkeypatch.setattr(
+        checkpoint, "safe_open", lambda file, **options: opened.append(file) or safe_open(file, **options)
+    )
+    assert [checkpoint.system_of(path) for _ in range(3)] == ["tense"] * 3 and opened == [path]
+    checkpoint.write(path, {"a": torch.zeros(1)}, {"system": "other"})
+    assert checkpoint.system_of(path) == "other" and len(opened) == 2
+    path.unlink()
+    assert checkpoint.system_of(path) is None

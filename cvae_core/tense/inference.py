@@ -128,17 +128,17 @@ class Tense:
     @torch.inference_mode()
     def tense_evidence(self, words: Sequence[str]) -> np.ndarray:
         """Lower bound on log p(word | tense) for each tense, at z = mu and from z alone: (n, 4)."""
-        letters = self._letters(words)
-        mask = letters != PAD
+        parts = [self._evidence(words[i : i + CHUNK]) for i in range(0, len(words), CHUNK)]
+        return torch.cat(parts).cpu().numpy()
+
+    def _evidence(self, words: Sequence[str]) -> Tensor:
+        letters = self._letters(words).repeat_interleave(len(TENSES), 0)  # each word in all tenses, side by side
+        tenses = self._tenses(range(len(TENSES))).repeat(len(words))
+        encoded = self.model.encode(letters, tenses)
         inputs = torch.nn.functional.pad(letters[:, :-1], (1, 0), value=SOS)
-        evidence = []
-        for tense in range(len(TENSES)):
-            tenses = self._tenses([tense] * len(words))
-            encoded = self.model.encode(letters, tenses)
-            logprobs = allowed(self.model(inputs, encoded.mu, tenses))
-            recon = (logprobs.gather(2, letters[..., None])[..., 0] * mask).sum(1)
-            evidence.append(recon - kl_to_standard(encoded.mu, encoded.logvar).sum(1))
-        return torch.stack(evidence, 1).cpu().numpy()
+        logprobs = allowed(self.model(inputs, encoded.mu, tenses))
+        recon = (logprobs.gather(2, letters[..., None])[..., 0] * (letters != PAD)).sum(1)
+        return (recon - kl_to_standard(encoded.mu, encoded.logvar).sum(1)).view(len(words), len(TENSES))
 
     def familiarity(self, words: Sequence[str], tense: int) -> np.ndarray:
         """The evidence for words of one tense, in nats a letter (the end counts as one): (n,).

@@ -1,0 +1,330 @@
+"""How cost grows with the lexicon, the model's width, the batch, the processes and the visitors.
+
+    python -m benchmarks.scale                  # everything: writes benchmarks/RESULTS.md and its plots
+    python -m benchmarks.scale --only width     # one part, printed and not kept
+
+Linux only; about twenty minutes on two cores, with nothing else running.
+"""
+
+import argparse
+import asyncio
+import datetime
+import importlib.metadata
+import itertools
+import multiprocessing
+import os
+import resource
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib
+import torch
+from matplotlib.figure import Figure
+
+from benchmarks import convert_speed, load, machine, sweeps
+from cvae_core import runs
+from cvae_core.tense.data import Verb, load_lexicon
+from cvae_core.tense.inference import load as load_tense
+from cvae_core.tense.invent import invent, regular_verbs
+from cvae_core.tense.presets import preset
+from cvae_core.tense.task import TenseTask
+from cvae_core.training import generator_at, make_optimizer
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+PLOTS = Path(__file__).parent / "plots"
+VERBS = (1_000, 6_000, 100_000, 1_000_000)
+WIDTHS = (32, 64, 128, 256, 512)
+SMALL = {"hidden_size": 64, "state_width": 128, "train_on": "all", "precision": "float32"}
+BATCHES = (1, 4, 16, 64, 256, 1024)
+PROCESSES = (1, 2, 4)
+WORKERS = (1, 2, 4)
+PEOPLE = (10, 25, 50, 100)
+STEPS = 20  # of training that a time is taken of
+SLOPES = (
+    "A slope is that of a straight line through the points on logarithmic axes: 1 means that twice as much costs (or "
+    "gives) twice as much, 0 that it makes no difference.\n"
+)
+VERSIONS = ("torch", "numpy", "streamlit", "optuna")
+
+
+class Part(NamedTuple):
+    """One measured dependence: a row for each x, of which the columns named in `slopes` are drawn."""
+
+    title: str
+    text: str
+    columns: tuple[str, ...]  # x first
+    rows: list[tuple]
+    slopes: tuple[str, ...]
+
+
+# --- training -------------------------------------------------------------------------------------------------------
+
+
+def step_seconds(task: TenseTask) -> float:
+    """Median time of an update, its batch included, after two that warm up."""
+    optimizer, taken = make_optimizer(task.model, task.config), []
+    batches = itertools.chain.from_iterable(task.batches(e, generator_at(0, e, -1)) for e in itertools.count())
+    for index in range(STEPS + 2):
+        began = time.perf_counter()
+        task.loss(next(batches), 0.1, 1.0, generator_at(0, 0, index))["loss"].backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken[2:])
+
+
+def invented_verbs(count: int) -> list[Verb]:
+    """The lexicon's first verbs, and then invented ones."""
+    verbs = load_lexicon().verbs
+    rows = invent(verbs, regular_verbs(verbs), max(count - len(verbs), 0), torch.Generator().manual_seed(0))
+    return [*verbs[:count], *(Verb(tuple((word,) for word in row)) for row in rows)]
+
+
+def _in_own_process(work: Callable, *args):
+    """What `work` gives, in a process of its own, so that its peak of memory is its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, args)
+
+
+def one_lexicon(count: int, prior_share: float) -> tuple[float, float, float, float]:
+    """Seconds to set up, milliseconds of an update, seconds of an epoch, and peak memory in MiB."""
+    torch.set_num_threads(1)
+    verbs = invented_verbs(count)
+    began = time.perf_counter()
+    config = replace(preset("best"), **SMALL, prior_share=prior_share, prior_from=0.0)
+    task = TenseTask(config, verbs)
+    setup = time.perf_counter() - began
+    if prior_share:
+        task.model.bank_mu.normal_()
+    began = time.perf_counter()
+    next(task.batches(0, generator_at(0, 0, -1)))
+    shuffle = time.perf_counter() - began
+    step = step_seconds(task)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return setup, 1000 * step, shuffle + task.steps_per_epoch() * step, peak
+
+
+def training_by_lexicon() -> Part:
+    rows = []
+    for count in VERBS:
+        setup, plain_ms, plain, _ = _in_own_process(one_lexicon, count, 0.0)
+        _, matched_ms, matched, peak = _in_own_process(one_lexicon, count, 1.0)
+        rows.append((count, setup, plain_ms, plain, matched_ms, matched, peak))
+    return Part(
+        "Training against the lexicon's size",
+        "Preset `best` at width 64 on one thread, with invented verbs beyond the dictionary's. An epoch is its shuffle "
+        f"and as many updates as it has, each taken as the median of {STEPS}. An update knows nothing of the lexicon's "
+        "size, so that an epoch grows as the lexicon does; only prior matching compares each of its draws with every "
+        "verb, and that grows with the square.",
+        ("verbs", "set up, s", "update, ms", "epoch, s", "update with prior matching, ms",
+         "epoch with prior matching, s", "peak memory, MiB"),
+        rows, ("epoch, s", "epoch with prior matching, s", "peak memory, MiB"),
+    )  # fmt: skip
+
+
+def training_by_width() -> Part:
+    torch.set_num_threads(1)
+    verbs, rows = load_lexicon().verbs, []
+    for width in WIDTHS:
+        config = replace(preset("best"), **SMALL | {"hidden_size": width, "state_width": 2 * width}, prior_share=0.0)
+        task = TenseTask(config, verbs)
+        seconds = step_seconds(task)
+        weights = sum(p.numel() for p in task.model.parameters())
+        rows.append((width, weights, 1000 * seconds, config.batch_size / seconds))
+    return Part(
+        "Training against the model's width",
+        "The same on the dictionary, one thread, without prior matching, the layers from z twice as wide as the LSTMs. "
+        "Weights grow with the square; small models wait for the number of operations, not for their size.",
+        ("width", "weights", "update, ms", "words/s"), rows, ("weights", "update, ms"),
+    )  # fmt: skip
+
+
+def ddp_rate(processes: int, folder: Path) -> float:
+    """Words a second in the last of three epochs, with one thread a process."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command += ["-m", "cvae_core", "train", "tense", "--epochs", "3", "--device", "cpu", "--data", folder / "verbs.txt"]
+    command += ["--invented", "0.35", "--train-on", "all", "--batch-size", "256"]
+    home = folder / str(processes)
+    environment = os.environ | {"CVAE_RUNS": str(home), "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    (run,) = runs.list_runs(home)
+    return run.read_metrics()[-1]["words_per_second"]
+
+
+def training_by_processes() -> Part:
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        verbs = load_lexicon().verbs[:1000]
+        (folder / "verbs.txt").write_text("\n".join(" ".join(verb.row) for verb in verbs))
+        rates = {n: ddp_rate(n, folder) for n in (1, 2)}
+    return Part(
+        "Training against processes (DDP)",
+        "Preset `best` at its own width on 1,000 verbs under `torchrun`, gloo, one thread a process, joint batches of "
+        "256. Each process computes its share of a batch; what keeps two from twice the rate is what all of them do "
+        "for themselves (drawing the batch, the update) and the exchange of gradients.",
+        ("processes", "words/s", "speed-up"), [(n, rate, rate / rates[1]) for n, rate in rates.items()], ("words/s",),
+    )  # fmt: skip
+
+
+# --- conversion -----------------------------------------------------------------------------------------------------
+
+
+def conversion_by_batch() -> Part:
+    torch.set_num_threads(1)
+    tense, rows = load_tense("tense"), []
+    jobs = convert_speed.tasks(4 * BATCHES[-1])
+    for size in BATCHES:
+        parts = [tuple(zip(*jobs[i : i + size], strict=True)) for i in range(0, min(len(jobs), 100 * size), size)]
+        tense.convert(*parts[0])
+        taken = [convert_speed.seconds(lambda part=part: tense.convert(*part)) for part in parts]
+        rows.append((size, 1000 * statistics.median(taken), size / statistics.median(taken)))
+    return Part(
+        "Conversion against the batch's size",
+        "`Tense.convert` with the shipped model on one thread. A letter of a small batch costs what its operations "
+        "cost to start; from some hundred words on the arithmetic counts.",
+        ("words at once", "milliseconds", "words/s"), rows, ("milliseconds", "words/s"),
+    )  # fmt: skip
+
+
+def _convert_in_process(ready, count: int) -> float:
+    torch.set_num_threads(1)
+    tense, jobs = load_tense("tense"), convert_speed.tasks(count)
+    tense.convert(*zip(*jobs[:100], strict=True))
+    ready.wait()
+    return convert_speed.seconds(lambda: tense.convert(*zip(*jobs, strict=True)))
+
+
+def conversion_by_processes(count: int = 4096) -> Part:
+    rows, context = [], multiprocessing.get_context("spawn")
+    for processes in PROCESSES:
+        with context.Manager() as manager, context.Pool(processes) as pool:
+            work = [(manager.Barrier(processes), count)] * processes
+            slowest = max(pool.starmap(_convert_in_process, work, chunksize=1))
+            rows.append((processes, processes * count / slowest))
+    return Part(
+        "Conversion against processes",
+        f"Each converts {count:,} words on one thread, all at the same time: all words by the slowest's time. More "
+        f"processes than cores ({os.cpu_count()} here) bring nothing.",
+        ("processes", "words/s"), rows, ("words/s",),
+    )  # fmt: skip
+
+
+# --- many at once ---------------------------------------------------------------------------------------------------
+
+
+def sweep_by_workers() -> Part:
+    rows = []
+    for workers in WORKERS:
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place)
+            seconds, points = sweeps.measure(workers, False, f"sqlite:///{folder / 'studies.db'}", folder)
+            done = sum(point["state"] == "complete" for point in points)
+            rows.append((workers, done, seconds, 60 * done / seconds))
+    return Part(
+        "Sweep throughput against workers",
+        f"{sweeps.POINTS} small trainings of one study on SQLite (`benchmarks.sweeps`), start of the workers included. "
+        "A worker trains on one core.",
+        ("workers", "trainings", "seconds", "trainings a minute"), rows, ("trainings a minute",),
+    )  # fmt: skip
+
+
+def visitors(seconds: float = 60) -> Part:
+    answers, rows = load.expected(), []
+
+    async def measure(url: str) -> None:
+        await load.many_conversions(url, 40, answers)
+        async with load.training(url):
+            for people in PEOPLE:
+                outcome = await load.crowd(url, people, seconds, answers)
+                times = (outcome.quantile(50), outcome.quantile(95), max(outcome.seconds))
+                rows.append((people, outcome.asked, len(outcome.lost), *times))
+
+    with load.server() as (_, url):
+        asyncio.run(measure(url))
+    return Part(
+        "Visitors of the app",
+        "Each opens Convert and asks for a verb every 10 ± 5 s, over the browser's own protocol, while one training "
+        f"runs in the same server (`benchmarks.load`, {seconds:.0f} s each).",
+        ("people", "answers", "lost", "median, s", "p95, s", "slowest, s"), rows, ("p95, s",),
+    )  # fmt: skip
+
+
+# --- report ---------------------------------------------------------------------------------------------------------
+
+PARTS = {
+    "lexicon": training_by_lexicon, "width": training_by_width, "ddp": training_by_processes,
+    "batch": conversion_by_batch, "processes": conversion_by_processes, "sweep": sweep_by_workers,
+    "visitors": visitors,
+}  # fmt: skip
+
+
+def slope(x: Sequence[float], y: Sequence[float]) -> float:
+    """Of the least-squares line through the points on logarithmic axes."""
+    a, b = torch.tensor(x, dtype=torch.float64).log(), torch.tensor(y, dtype=torch.float64).log()
+    a, b = a - a.mean(), b - b.mean()
+    return float((a * b).sum() / a.square().sum())
+
+
+def slopes(part: Part) -> dict[str, float]:
+    x, *_ = columns = dict(zip(part.columns, zip(*part.rows, strict=True), strict=True))
+    return {name: slope(columns[x], columns[name]) for name in part.slopes}
+
+
+@matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "cvae"})  # text as text, the same names each time
+def plot(part: Part, path: Path) -> None:
+    figure = Figure(figsize=(5.5, 3.5), layout="constrained")
+    axes = figure.subplots()
+    columns = dict(zip(part.columns, zip(*part.rows, strict=True), strict=True))
+    for name, value in slopes(part).items():
+        axes.plot(columns[part.columns[0]], columns[name], "o-", label=f"{name} (slope {value:.2f})")
+    axes.set(xscale="log", yscale="log", xlabel=part.columns[0])
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    # Nothing that changes from day to day without the measurement doing so.
+    figure.savefig(path, metadata={"Date": None, "Creator": None})
+
+
+def section(part: Part, picture: str = "") -> str:
+    """Markdown: text, table, slopes and, if it has one, the plot."""
+    lines = [f"## {part.title}", "", part.text, ""]
+    lines += [f"| {' | '.join(part.columns)} |", f"|{'---:|' * len(part.columns)}"]
+    lines += [f"| {' | '.join(_number(value) for value in row)} |" for row in part.rows]
+    lines += ["", "Slopes: " + "; ".join(f"{name} {value:.2f}" for name, value in slopes(part).items()) + "."]
+    if picture:
+        lines += ["", f"![{part.title}]({picture})"]
+    return "\n".join(lines) + "\n"
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="these parts, printed and not kept")
+    args = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that servers and workers are stopped with it
+    sections = []
+    PLOTS.mkdir(exist_ok=True)
+    for name in args.only or PARTS:
+        part = PARTS[name]()
+        print(section(part), flush=True)
+        if not args.only:
+            plot(part, PLOTS / f"{name}.svg")
+            sections.append(section(part, f"{PLOTS.name}/{name}.svg"))
+    if sections:
+        versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in VERSIONS)
+        head = f"# How cost grows\n\n`make bench` wrote this on {datetime.date.today()}: {machine()}; {versions}.\n"
+        RESULTS.write_text("\n".join([head, SLOPES, *sections]))
+
+
+if __name__ == "__main__":
+    main()
