@@ -1,10 +1,13 @@
 """What the pages share: the frame's guard, cached models, the model picker."""
 
+import contextlib
 import json
+import math
 from typing import Any
 
 import streamlit as st
 import torch
+from streamlit.errors import StreamlitAPIException
 
 from cvae_core import checkpoint, runs
 from cvae_core.digits import inference as digits
@@ -23,6 +26,28 @@ def frame(name: str) -> None:
     if not st.session_state.get("_framed"):
         st.session_state["_bounce"] = (name, {key: st.query_params.get_all(key) for key in st.query_params})
         st.switch_page("app.py")
+    _clean_address()
+
+
+def _clean_address() -> None:
+    """Without what Streamlit's widgets stumble over: an empty value undoes what they require, inf is no whole number.
+
+    They have read the address before the page begins, so that it begins again.
+    """
+    found = {key: st.query_params.get_all(key) for key in st.query_params}
+    wrong = [key for key, values in found.items() if any(value == "" or _is_infinite(value) for value in values)]
+    with contextlib.suppress(StreamlitAPIException):  # a widget on the page holds it, and has its value already
+        for key in wrong:
+            del st.query_params[key]
+        if wrong:
+            st.rerun()
+
+
+def _is_infinite(value: str) -> bool:
+    try:
+        return math.isinf(float(value))
+    except ValueError:
+        return False
 
 
 LOADERS = {"tense": tense.load, "digits": digits.load, "video": video.load}

@@ -409,6 +409,13 @@ def test_every_number_in_the_address(page, view):
     check_address(page, view, 0)
 
 
+def test_an_address_with_nothing_and_with_too_much_opens_the_page_as_it_begins():
+    at = open_page("latent", {"view": "Sample", "seed": "9" * 400, "n": "inf", "failures": "true"})
+    assert at.number_input(key="seed").value == 0 and at.number_input(key="n").value == 100
+    assert at.toggle(key="failures").value  # what is in order stays
+    assert open_page("train", {"view": "", "system": ""}).segmented_control(key="system").value == "tense"
+
+
 @pytest.mark.fuzz
 @pytest.mark.parametrize("shift", range(1, len(NUMBERS)))
 @pytest.mark.parametrize("page", VIEWS)

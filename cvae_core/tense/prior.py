@@ -39,11 +39,18 @@ def remember(model: nn.Module, verb: Tensor, tense: Tensor, mu: Tensor, logvar: 
 
 def log_responsibility(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
     """Sum over the tenses of log q(z | form, tense), but for a constant: (m, Z), (n, 4, Z), (n, 4, Z) -> (m, n)."""
+    return _scores(z, *_products(mu, logvar))
+
+
+def _products(mu: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
+    """What the density of each verb's four posteriors takes of z² and z, (2Z, n), and what of neither, (n,)."""
     precision = torch.exp(-logvar)
-    squares = z.square() @ precision.sum(1).T  # Σ z²/σ²
-    products = z @ (precision * mu).sum(1).T  # Σ zμ/σ²
-    constant = (precision * mu.square() + logvar).sum((1, 2))
-    return products - 0.5 * (squares + constant)
+    weights = torch.cat([-0.5 * precision.sum(1), (precision * mu).sum(1)], 1)  # -Σ z²/2σ² + Σ zμ/σ²
+    return weights.T, -0.5 * (precision * mu.square() + logvar).sum((1, 2))
+
+
+def _scores(z: Tensor, weights: Tensor, constant: Tensor) -> Tensor:
+    return torch.cat([z.square(), z], 1) @ weights + constant
 
 
 @torch.no_grad()
@@ -78,6 +85,7 @@ def settle(model: nn.Module, generator: torch.Generator) -> None:
     """The biases for posteriors that stay as they are, from zeros with ever smaller steps, so that they rest."""
     model.bank_bias.zero_()
     step = BALANCE / max(1, DRAWS / len(model.bank_bias))  # few verbs are each drawn many times a round
+    products = _products(model.bank_mu, model.bank_logvar)
     for i in range(ROUNDS):
         z = torch.randn(DRAWS, model.bank_mu.shape[-1], generator=generator).to(model.bank_mu.device)
-        balance(model, responsible(model, z), step * CALMER**i)
+        balance(model, (_scores(z, *products) + model.bank_bias).argmax(1), step * CALMER**i)
