@@ -2,8 +2,8 @@
 
     python -m benchmarks.load
 
-Each visitor opens the page Convert and asks for a verb's past every 10 ± 5 s, while one training (preset best, in the
-server's own thread) runs. An answer is lost if it is not the model's. Then: memory over 10,000 conversions and 500
+Each visitor opens the page Convert and asks for a verb's past every 10 ± 5 s, while the server trains one model
+(preset best). An answer is lost if it is not the model's. Then: memory over 10,000 conversions and 500
 visits of pages, and the processor's time after everybody has left. Linux only (it reads /proc).
 """
 

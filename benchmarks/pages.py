@@ -3,7 +3,7 @@
     python -m benchmarks.pages
 
 Needs Chromium and requirements-dev.txt. A server of its own shows 30 made-up runs of 500 epochs; the training is the
-preset best on the whole dictionary, in the server's own background thread.
+preset best on the whole dictionary, started by the server.
 """
 
 import shutil

@@ -1,8 +1,8 @@
 """Background training for the app: one job at a time and a short queue, for all sessions of one process.
 
-A job is a run and a function that trains it until it is finished or told to stop. What there is to see of a job
-(progress, losses, samples, why it failed) stands in the run's folder, so that a reload, another tab or a new server
-shows the same. Answers are plain strings: after a hot reload a caught class would be another class.
+A job is a run and a function that trains it (`worker.train_apart`) until it is finished or told to stop. What one sees
+of a job (progress, losses, samples, why it failed) stands in the run's folder, so that a reload, another tab or a new
+server shows the same. Answers are plain strings: after a hot reload a caught class would be another class.
 """
 
 import atexit
@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from cvae_core import runs
 from cvae_core.errors import UserError
-from cvae_core.runs import Run
+from cvae_core.runs import IN_HAND, Run
 
 MAX_WAITING = 3
 SECONDS_TO_STOP = 10.0  # how long the end of the process waits for a job to save its place
@@ -50,8 +50,8 @@ class Jobs:
         """`running`, `queued` behind others, or `full`: then nothing was changed, as for a run that is here already."""
         job = Job(run, work, threading.Event())
         with self._lock:
-            if self._current is not None and self._current.run.id == run.id:
-                return "running"
+            if self._current is not None and self._current.run.id == run.id and run.state in IN_HAND:
+                return "running"  # otherwise it is about to end, and begins again after that
             if run.id in [waiting.run.id for waiting in self._waiting]:
                 return "queued"
             if self._current is not None and len(self._waiting) == MAX_WAITING:

@@ -118,6 +118,17 @@ class Run:
             if (lock := _taken.pop(self.path.resolve(), None)) is not None:
                 os.close(lock)
 
+    def hand_over(self) -> int:
+        """The open lock of a run that this process has in hand, for another process to `adopt`."""
+        self.take()
+        with _taking:
+            return _taken.pop(self.path.resolve())
+
+    def adopt(self, lock: int) -> None:
+        """Have in hand what another process handed over."""
+        with _taking:
+            _taken[self.path.resolve()] = lock
+
     def is_taken(self) -> bool:
         """Whether a process, this or another, has the run in hand."""
         if self.path.resolve() in _taken:
@@ -301,7 +312,8 @@ def find(run_id: str, root: Path | None = None) -> Run:
 def find_unfinished(run_id: str, system: str, *needed: str) -> Run:
     """A run of a system that can be resumed; `needed` are the entries of its config.json that this takes."""
     run = find(run_id)
-    if run.state in ("finished", *IN_HAND):
+    begins = run.state == "queued" and run.path.resolve() in _taken  # this process's own queue
+    if run.state in ("finished", *IN_HAND) and not begins:
         raise UserError(f"Run {run_id} is {run.state}: only a stopped, interrupted or failed run can be resumed.")
     config = run.read_config()
     if config.get("system") != system:

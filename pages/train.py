@@ -26,10 +26,11 @@ from cvae_core.tense import data
 from cvae_core.tense.data import TENSES, VerbFile
 from cvae_core.tense.evaluate import MARKS, scorecard
 from cvae_core.tense.presets import PRESETS, preset
-from cvae_core.tense.session import MODEL_FIELDS, prepare, reopen
-from cvae_core.training import TrainConfig, describe_device, pick_device, train
+from cvae_core.tense.session import MODEL_FIELDS, prepare
+from cvae_core.training import TrainConfig, describe_device, pick_device
 from cvae_core.video import presets as video_presets
 from cvae_core.video import session as video
+from cvae_core.worker import train_apart
 
 SYSTEMS = {"tense": "Verbs", "digits": "Digits", "video": "Video"}
 DIGITS = {None: "scikit-learn's 1,797 small digits", "openml": "MNIST, downloaded from OpenML (11 MB, once)"}
@@ -184,8 +185,8 @@ def show_start(prepare, disabled: bool = False) -> None:
         raise UserError(f"{MAX_WAITING} trainings wait already: try again when one of them has begun.")
     check_room()
     with st.spinner("Preparing the data…"):
-        task, run = prepare(device)
-    enqueue(task, run)
+        _, run = prepare(device)
+    enqueue(run)
     st.session_state["run"] = run.id
     st.rerun()
 
@@ -204,9 +205,9 @@ def show_fields(name: str, base: TrainConfig, fixed: tuple[str, ...] = ()) -> di
     return {name: value for name, value in values.items() if value != getattr(base, name)}
 
 
-def enqueue(task, run: Run) -> None:
+def enqueue(run: Run) -> None:
     """Into the queue, or a sentence why not."""
-    if jobs().submit(run, partial(train, task, run)) == "full":
+    if jobs().submit(run, partial(train_apart, run)) == "full":
         run.write_status(state="stopped")
         raise UserError(f"{MAX_WAITING} trainings wait already: resume run {run.id} when one of them has begun.")
 
@@ -259,14 +260,14 @@ def show_state(run: Run, status: dict) -> None:
     if state == "failed":
         st.error(status.get("error") or "There is no word about why.")
     buttons = st.container(horizontal=True)
-    if ours(run):
+    if state in ACTIVE and ours(run):
         asked = buttons.button("Stop", icon=":material/stop:", key="stop", help="After the batch in hand.")
         if asked and jobs().stop(run.id) == "stopping":
             st.markdown("Stopping…")
     elif state in ("stopped", "interrupted", "failed") and buttons.button(
         "Resume", icon=":material/play_arrow:", key="resume", help="From the exact place at which it was saved."
     ):
-        enqueue(*REOPEN[run.system](run.id))
+        enqueue(runs.find_unfinished(run.id, run.system))
         st.rerun()
 
 
@@ -466,7 +467,6 @@ def show_training() -> None:
 
 
 FORMS = {"tense": show_tense_form, "digits": show_digits_form, "video": show_video_form}
-REOPEN = {"tense": reopen, "digits": digits.reopen, "video": video.reopen}
 VIEWS = {"Training": show_training, "Scorecard": show_scorecard}
 
 st.title("Train")
