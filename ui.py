@@ -1,6 +1,7 @@
 """What the pages share: the frame's guard, cached models, the model picker."""
 
 import contextlib
+import gc
 import json
 import math
 from typing import Any
@@ -66,7 +67,11 @@ def stamp(name: str) -> tuple[str, float]:
 
 @st.cache_resource(max_entries=8, show_spinner="Loading the model…")
 def _load(system: str, path: str, modified: float) -> Any:
-    return LOADERS[system](path)
+    model = LOADERS[system](path)
+    # Streamlit collects garbage after every run of a page and looks at all that lives, a dictionary of verbs among it:
+    # 0.2 s. What is loaded by now stays, and needs no looking at.
+    gc.freeze()
+    return model
 
 
 @st.cache_data
