@@ -71,9 +71,11 @@ class Tense:
     @torch.inference_mode()
     def alternatives(self, word: str, source: int, target: int, width: int = 5) -> list[Candidate]:
         """The `width` likeliest forms that beam search finds, best first; the greedy answer is always among them."""
-        encoded = self.model.encode(self._letters([word]), self._tenses([source]))
+        encoded, tense = self.model.encode(self._letters([word]), self._tenses([source])), self._tenses([target])
         shown = self.model.see_source(encoded.memory)
-        state = self.model.initial_state(encoded.mu, self._tenses([target]))
+        letters, logprobs = self.model.greedy(encoded.mu, tense, shown)
+        greedy = Candidate(data.decode(letters.cpu())[0], float(logprobs.sum().exp()))
+        state = self.model.initial_state(encoded.mu, tense)
         prefixes, scores = [[SOS]], torch.zeros(1, device=self.device)
         finished: list[tuple[float, list[int]]] = []
         for place in range(data.MAX_LENGTH + 1):
@@ -97,7 +99,6 @@ class Tense:
             state = state.of(kept)
             prefixes, scores = beam, torch.tensor(beam_scores, device=self.device)
         found = {data.decode([ids])[0]: float(np.exp(score)) for score, ids in finished}
-        greedy = self.convert([word], [source], [target])[0]
         found.setdefault(greedy.form, greedy.probability)
         ranked = sorted((Candidate(f, p) for f, p in found.items()), key=lambda c: -c.probability)
         if greedy.form not in [c.form for c in ranked[:width]]:
