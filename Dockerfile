@@ -21,11 +21,10 @@ COPY pages ./pages
 # Number 1000 is the one that Hugging Face runs images as. The program's files stay root's: only /data can be written.
 RUN useradd --create-home --uid 1000 app && install -d -o app -g app /data /data/runs
 USER app
-ENV CVAE_RUNS=/data/runs CVAE_CACHE=/data/cache ALLOW_TRAINING=0
+ENV CVAE_RUNS=/data/runs CVAE_CACHE=/data/cache ALLOW_TRAINING=0 MALLOC_ARENA_MAX=2
 VOLUME /data
 
 EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
-CMD ["python", "-m", "streamlit", "run", "app.py", "--server.address=0.0.0.0", "--server.port=8501", \
-    "--server.fileWatcherType=none"]
+CMD ["python", "-m", "streamlit", "run", "app.py", "--server.address=0.0.0.0", "--server.port=8501"]

@@ -3,6 +3,8 @@ PYTHON ?= python3
 PORT ?= 8501
 # Waiting threads sleep instead of spinning: beside another busy process spinning costs minutes.
 export OMP_WAIT_POLICY ?= PASSIVE
+# Two pools of freed memory for a server of many threads, not eight for each core.
+export MALLOC_ARENA_MAX ?= 2
 
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check

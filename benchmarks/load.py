@@ -36,6 +36,7 @@ THINK = (5.0, 15.0)  # seconds between two questions of a visitor
 PATIENCE = 60.0  # seconds after which an answer is lost
 PAGES = ("", "convert", "latent", "digits", "video", "curves", "train", "theory")
 VERBS = 300
+WARMING = 320  # visits before memory is looked at: Streamlit keeps 128 sessions that left for a while
 
 
 class Lost(Exception):
@@ -233,7 +234,7 @@ async def measure(people: tuple[int, ...], seconds: float, conversions: int, vis
                     print(outcome, *outcome.lost[:1], flush=True)
     with server() as (pid, url):
         await many_conversions(url, max(conversions // 10, 8), answers)
-        await many_visits(url, 3 * len(PAGES))
+        await many_visits(url, WARMING)
         before = memory(pid)
         await many_conversions(url, conversions, answers)
         between = memory(pid)
@@ -254,6 +255,7 @@ def main() -> None:
     parser.add_argument("--visits", type=int, default=500)
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: exit(1))
+    os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # as the Makefile and the Dockerfile have it
     print(machine())
     asyncio.run(measure(tuple(args.people), args.seconds, args.conversions, args.visits))
 

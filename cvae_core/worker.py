@@ -26,7 +26,7 @@ REOPEN = {"tense": tense.reopen, "digits": digits.reopen, "video": video.reopen}
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)  # the latter is what the server's terminal says to both at Ctrl+C
 SECONDS_BETWEEN_LOOKS = 0.1
-NICER = 19  # than the server: a page is waited for, a training is not
+NICER = 10  # than the server: a page is waited for, a training is not
 
 
 def train_apart(run: Run, stopped: Callable[[], bool]) -> str:
@@ -56,12 +56,12 @@ def main(run_id: str, lock: int, parent: int) -> None:
     for number in SIGNALS:
         signal.signal(number, lambda *_: asked.append(True))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    os.nice(NICER)
     run = runs.find(run_id)
     run.adopt(lock)
     torch.set_num_threads(1)
     try:
         task, run = REOPEN[run.system](run_id)
+        os.nice(NICER)
         train(task, run, lambda: bool(asked) or os.getppid() != parent)
     except UserError as error:
         run.write_status(state="failed", error=str(error))

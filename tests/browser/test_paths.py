@@ -138,12 +138,12 @@ def test_terminated_server_saves_the_run_and_a_killed_one_leaves_it_resumable(tr
     finally:
         os.kill(again.pid, signal.SIGKILL)
         again.wait(10)
-    assert run.state == "interrupted"
+    wait_for(run, "stopped")  # its training noticed
 
     last, url = start_server(folder)
     try:
         page = open_page(f"{url}/train")
-        expect(page.get_by_text("Interrupted")).to_be_visible()
+        expect(page.get_by_text("Stopped; it can go on")).to_be_visible()
         page.get_by_role("button", name="Resume").click()
         expect(page.get_by_text("In training.")).to_be_visible(timeout=PATIENCE)
     finally:
