@@ -26,7 +26,7 @@ REOPEN = {"tense": tense.reopen, "digits": digits.reopen, "video": video.reopen}
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)  # the latter is what the server's terminal says to both at Ctrl+C
 SECONDS_BETWEEN_LOOKS = 0.1
-NICER = 10  # than the server: a page is waited for, a training is not
+NICER = 19  # than the server: a page is waited for, a training is not
 
 
 def train_apart(run: Run, stopped: Callable[[], bool]) -> str:
