@@ -1,7 +1,7 @@
 """How cost grows with the lexicon, the model's width, the batch, the processes and the visitors.
 
-    python -m benchmarks.scale                  # everything: writes benchmarks/RESULTS.md and its plots
-    python -m benchmarks.scale --only width     # one part, printed and not kept
+    python -m benchmarks.scale                  # everything: benchmarks/RESULTS.md and its plots
+    python -m benchmarks.scale --only width     # one part of it anew
 
 Linux only; about twenty minutes on two cores, with nothing else running.
 """
@@ -307,23 +307,27 @@ def _number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def write(part: Part, name: str) -> None:
+    """Put a part and its plot into RESULTS.md, in the place of what was measured before."""
+    PLOTS.mkdir(exist_ok=True)
+    plot(part, PLOTS / f"{name}.svg")
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in VERSIONS)
+    head = f"# How cost grows\n\n`make bench` wrote this, last on {datetime.date.today()}: {machine()}; {versions}.\n"
+    before = RESULTS.read_text().split("\n## ")[1:] if RESULTS.exists() else []
+    sections = {text.partition("\n")[0]: f"## {text}".strip() + "\n" for text in before}
+    sections[part.title] = section(part, f"{PLOTS.name}/{name}.svg")
+    RESULTS.write_text("\n".join([head, SLOPES, *sections.values()]))
+
+
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=PARTS, help="these parts, printed and not kept")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="these parts")
     args = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that servers and workers are stopped with it
-    sections = []
-    PLOTS.mkdir(exist_ok=True)
     for name in args.only or PARTS:
         part = PARTS[name]()
         print(section(part), flush=True)
-        if not args.only:
-            plot(part, PLOTS / f"{name}.svg")
-            sections.append(section(part, f"{PLOTS.name}/{name}.svg"))
-    if sections:
-        versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in VERSIONS)
-        head = f"# How cost grows\n\n`make bench` wrote this on {datetime.date.today()}: {machine()}; {versions}.\n"
-        RESULTS.write_text("\n".join([head, SLOPES, *sections]))
+        write(part, name)
 
 
 if __name__ == "__main__":

@@ -114,6 +114,18 @@ def test_slopes_of_known_powers_stand_under_the_table(tmp_path):
     assert picture == (tmp_path / "again.svg").read_text()  # no date, no random names
 
 
+def test_a_part_measured_anew_takes_its_own_place(tmp_path, monkeypatch):
+    monkeypatch.setattr(scale, "RESULTS", tmp_path / "RESULTS.md")
+    monkeypatch.setattr(scale, "PLOTS", tmp_path / "plots")
+    first, second = (scale.Part(title, "How.", ("x", "y"), [(1, 1.0), (2, 2.0)], ("y",)) for title in ("A", "B"))
+    for part, name in ((first, "a"), (second, "b"), (first._replace(rows=[(1, 1.0), (2, 8.0)]), "a")):
+        scale.write(part, name)
+    text = scale.RESULTS.read_text()
+    assert [line for line in text.splitlines() if line.startswith("#")] == ["# How cost grows", "## A", "## B"]
+    assert "Slopes: y 3.00." in text.split("## B")[0] and "(plots/b.svg)" in text
+    assert sorted(path.name for path in scale.PLOTS.iterdir()) == ["a.svg", "b.svg"]
+
+
 def test_an_invented_lexicon_is_as_large_as_asked_and_its_updates_are_timed():
     verbs = scale.invented_verbs(6600)
     assert len(verbs) == 6600 and all(len(verb.forms) == 4 for verb in verbs)
