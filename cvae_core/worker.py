@@ -46,7 +46,7 @@ def train_apart(run: Run, stopped: Callable[[], bool]) -> str:
             process.terminate()
             told = True
         time.sleep(SECONDS_BETWEEN_LOOKS)
-    if process.returncode > 0 and run.state in ("queued", "interrupted"):
+    if process.returncode > 0 and run.state == "interrupted":  # nobody has its lock any more
         raise RuntimeError(f"The training's process ended with status {process.returncode} before it began.")
     return run.state
 

@@ -33,7 +33,7 @@ def new_run(**changes) -> runs.Run:
 
 
 def test_a_training_apart_has_the_weights_of_one_here():
-    apart, run = new_run(), None
+    apart = new_run()
     assert train_apart(apart, lambda: False) == "finished"
     task, run = prepare("best", TINY, VERBS, "6 own verbs", "cpu")
     train(task, run, lambda: False)
