@@ -261,7 +261,7 @@ def run_convert(args) -> None:
         {
             "word": word, "source": TENSES[s], "target": TENSES[t],
             "prediction": m.form, "probability": m.probability,
-            "alternatives": [vars(c) for c in tense.alternatives(word, s, t)],
+            "alternatives": [vars(c) for c in tense.alternatives(tense.read([word], [s]), t, m)],
         }
         for (word, s, t), m in zip(jobs, made, strict=True)
     ])  # fmt: skip

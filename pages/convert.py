@@ -14,7 +14,7 @@ from cvae_core.figures.words import letter_heatmap, reliability_figure
 from cvae_core.latent import kl_to_standard
 from cvae_core.tense.batch import convert_table, format_table, parse_table, safe
 from cvae_core.tense.data import TENSES, parse_word
-from cvae_core.tense.inference import Tense, lookup
+from cvae_core.tense.inference import Reading, Tense, lookup
 
 EXAMPLES = {"walk": "regular", "begin": "irregular", "stop": "doubling", "flared": "unseen", "blorp": "invented"}
 MAX_ROWS = 20_000
@@ -22,7 +22,8 @@ MAX_ROWS = 20_000
 
 def show_conversion(tense: Tense, word: str, source: int, target: int, place: int) -> str:
     """The answer large, the four forms, and where the probability went; returns the answer."""
-    made = tense.convert([word] * len(TENSES), [source] * len(TENSES), list(range(len(TENSES))))
+    reading = tense.read([word], [source])
+    made = tense.answer(reading, range(len(TENSES)))
     answer = made[target]
     st.metric(
         f"{word} → {TENSES[target]} (model {tense.name})", answer.form, f"{answer.probability:.1%} probability",
@@ -41,15 +42,15 @@ def show_conversion(tense: Tense, word: str, source: int, target: int, place: in
         hide_index=True,
         alt="The verb in four tenses with the dictionary's forms",
     )  # fmt: skip
-    st.markdown(_uncertainty(tense, word, source, answer.probability))
-    letters, probabilities = tense.letter_probabilities(word, source, target)
+    st.markdown(_uncertainty(reading, answer.probability) + _familiarity(tense, word, source))
+    letters, probabilities = tense.letter_probabilities(reading, target, answer.form)
     st.subheader("Letter by letter")
     st.plotly_chart(
         letter_heatmap(letters, probabilities), config={"displayModeBar": False}, key=f"letters {place}",
         alt=f"Probability in percent of each letter at each place of {answer.form}",
     )  # fmt: skip
     st.subheader("Best candidates")
-    found = tense.alternatives(word, source, target)
+    found = tense.alternatives(reading, target, answer)
     st.dataframe(
         pd.DataFrame({"form": [c.form for c in found], "probability": [f"{c.probability:.2%}" for c in found]}),
         hide_index=True,
@@ -58,16 +59,14 @@ def show_conversion(tense: Tense, word: str, source: int, target: int, place: in
     return answer.form
 
 
-def _uncertainty(tense: Tense, word: str, source: int, probability: float) -> str:
-    mu, logvar = tense.posterior([word], [source])
-    kl = kl_to_standard(mu, logvar).sum().item()
-    spread = (0.5 * logvar).exp().mean().item()
+def _uncertainty(reading: Reading, probability: float) -> str:
+    kl = kl_to_standard(reading.mu, reading.logvar).sum().item()
+    spread = (0.5 * reading.logvar).exp().mean().item()
     place = "tightly" if spread < 0.5 else "loosely" if spread < 0.8 else "hardly at all"
     sure = "sure of its answer" if probability > 0.95 else "fairly sure" if probability > 0.7 else "unsure"
     return (
         f"The encoder places this word **{place}** in latent space (mean standard deviation {spread:.2f}; "
         f"1 would be no idea), spending {kl:.1f} nats on it; the decoder is **{sure}**."
-        + _familiarity(tense, word, source)
     )
 
 

@@ -25,8 +25,9 @@ def untrained():
 @pytest.mark.parametrize("job", JOBS, ids=lambda j: j[0][:8])
 def test_alternatives_hold_the_greedy_answer_best_first(make, job, shipped):
     tense = shipped if make == "shipped" else untrained()
-    found = tense.alternatives(*job)
-    greedy = tense.convert(*([x] for x in job))[0]
+    word, source, target = job
+    greedy = tense.convert([word], [source], [target])[0]
+    found = tense.alternatives(tense.read([word], [source]), target, greedy)
     assert len(found) <= 5 and len({c.form for c in found}) == len(found)
     assert greedy.form in {c.form for c in found}
     probabilities = [c.probability for c in found]
@@ -36,11 +37,19 @@ def test_alternatives_hold_the_greedy_answer_best_first(make, job, shipped):
 
 
 def test_letter_probabilities_are_those_of_the_answer(shipped):
-    letters, probs = shipped.letter_probabilities("walk", PRESENT, PAST)
-    answer = shipped.convert(["walk"], [PRESENT], [PAST])[0]
+    reading = shipped.read(["walk"], [PRESENT])
+    (answer,) = shipped.answer(reading, [PAST])
+    letters, probs = shipped.letter_probabilities(reading, PAST, answer.form)
     assert "".join(letters) == answer.form + "⏎" and probs.shape == (len(letters), 27)
     assert np.allclose(probs.sum(1), 1, atol=1e-5)
     assert probs.max(1).prod() == pytest.approx(answer.probability, rel=1e-3)
+
+
+def test_an_answer_that_never_ends_has_its_letters_too():
+    tense = untrained()
+    reading = tense.read(["walk"], [PRESENT])
+    letters, probs = tense.letter_probabilities(reading, PAST, "x" * 33)
+    assert "".join(letters) == "x" * 33 + "⏎" and np.allclose(probs.sum(1), 1, atol=1e-5)
 
 
 def test_answers_do_not_depend_on_company(shipped):

@@ -6,6 +6,7 @@ Every answer is the network's own; the dictionary only names the tense of a know
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from cvae_core.errors import UserError
 from cvae_core.latent import PATHS, kl_to_standard, product_of_experts
 from cvae_core.tense import data
-from cvae_core.tense.data import EOS, FIRST_LETTER, LETTERS, PAD, SOS, TENSES, Verb
+from cvae_core.tense.data import EOS, FIRST_LETTER, PAD, SOS, TENSES, Verb
 from cvae_core.tense.model import TenseConfig, TenseCVAE, allowed
 from cvae_core.training import load_model
 
@@ -25,6 +26,17 @@ CHUNK = 512  # words decoded at once
 class Candidate:
     form: str
     probability: float  # product of its letters' probabilities, the end included
+
+
+class Reading(NamedTuple):
+    """What the encoder made of words: the posterior, and what the decoder sees of their letters."""
+
+    mu: Tensor  # (n, Z)
+    logvar: Tensor  # (n, Z)
+    shown: Tensor | None  # (n, T, H)
+
+    def of(self, rows: list[int]) -> "Reading":
+        return Reading(*(None if part is None else part[rows] for part in self))
 
 
 class Tense:
@@ -48,39 +60,42 @@ class Tense:
     # --- conversion ---------------------------------------------------------------------------------------------
 
     @torch.inference_mode()
+    def read(self, words: Sequence[str], sources: Sequence[int]) -> Reading:
+        """What all answers about words start from."""
+        encoded = self.model.encode(self._letters(words), self._tenses(sources))
+        return Reading(encoded.mu, encoded.logvar, self.model.see_source(encoded.memory))
+
+    @torch.inference_mode()
+    def answer(self, reading: Reading, targets: Sequence[int]) -> list[Candidate]:
+        """The greedy answers, z = mu; a reading of one word may be asked for several tenses at once."""
+        letters, logprobs = self.model.greedy(reading.mu, self._tenses(targets), reading.shown)
+        probabilities = logprobs.sum(1).exp().tolist()
+        return [Candidate(f, p) for f, p in zip(data.decode(letters.cpu()), probabilities, strict=True)]
+
     def convert(
         self, words: Sequence[str], sources: Sequence[int], targets: Sequence[int], see_source: bool = True
     ) -> list[Candidate]:
-        """The greedy answer for each word, z = mu; `see_source=False` leaves everything to z."""
+        """The greedy answer for each word; `see_source=False` leaves everything to z."""
         answers = []
         for start in range(0, len(words), CHUNK):
             part = slice(start, start + CHUNK)
             read: dict[tuple[str, int], int] = {}  # a word that is asked for in several tenses is read once
             rows = [read.setdefault(pair, len(read)) for pair in zip(words[part], sources[part], strict=True)]
-            encoded = self.model.encode(self._letters([w for w, _ in read]), self._tenses([s for _, s in read]))
-            shown = self.model.see_source(encoded.memory) if see_source else None
-            z = encoded.mu
-            if len(read) > 1:  # one z is one for all tenses
-                z, shown = z[rows], None if shown is None else shown[rows]
-            letters, logprobs = self.model.greedy(z, self._tenses(targets[part]), shown)
-            probabilities = logprobs.sum(1).exp().tolist()
-            forms = data.decode(letters.cpu())
-            answers += [Candidate(f, p) for f, p in zip(forms, probabilities, strict=True)]
+            reading = self.read(*zip(*read, strict=True))
+            if not see_source:
+                reading = reading._replace(shown=None)
+            answers += self.answer(reading if len(read) == 1 else reading.of(rows), targets[part])
         return answers
 
     @torch.inference_mode()
-    def alternatives(self, word: str, source: int, target: int, width: int = 5) -> list[Candidate]:
-        """The `width` likeliest forms that beam search finds, best first; the greedy answer is always among them."""
-        encoded, tense = self.model.encode(self._letters([word]), self._tenses([source])), self._tenses([target])
-        shown = self.model.see_source(encoded.memory)
-        letters, logprobs = self.model.greedy(encoded.mu, tense, shown)
-        greedy = Candidate(data.decode(letters.cpu())[0], float(logprobs.sum().exp()))
-        state = self.model.initial_state(encoded.mu, tense)
+    def alternatives(self, reading: Reading, target: int, greedy: Candidate, width: int = 5) -> list[Candidate]:
+        """The `width` likeliest forms of one word that beam search finds, best first, the greedy answer among them."""
+        state = self.model.initial_state(reading.mu, self._tenses([target]))
         prefixes, scores = [[SOS]], torch.zeros(1, device=self.device)
         finished: list[tuple[float, list[int]]] = []
         for place in range(data.MAX_LENGTH + 1):
             letter = torch.tensor([[p[-1]] for p in prefixes], device=self.device)
-            seen = None if shown is None else shown.expand(len(prefixes), -1, -1)
+            seen = None if reading.shown is None else reading.shown.expand(len(prefixes), -1, -1)
             logits, state = self.model.step(letter, state, seen, place)
             total = scores[:, None] + allowed(logits[:, 0])
             best, flat = total.flatten().topk(2 * width)
@@ -106,15 +121,13 @@ class Tense:
         return ranked[:width]
 
     @torch.inference_mode()
-    def letter_probabilities(self, word: str, source: int, target: int) -> tuple[list[str], np.ndarray]:
-        """Letters of the greedy answer, `⏎` for its end, and the distribution at each: (T, 27), a to z then the end."""
-        encoded = self.model.encode(self._letters([word]), self._tenses([source]))
-        shown, tense = self.model.see_source(encoded.memory), self._tenses([target])
-        letters, _ = self.model.greedy(encoded.mu, tense, shown)
+    def letter_probabilities(self, reading: Reading, target: int, form: str) -> tuple[list[str], np.ndarray]:
+        """Letters of a form of one word, `⏎` for its end, and the distribution at each: (T, 27), a to z, then end."""
+        letters = self._letters([form])
         inputs = torch.nn.functional.pad(letters[:, :-1], (1, 0), value=SOS)
-        probs = allowed(self.model(inputs, encoded.mu, tense, shown))[0].exp().cpu().numpy()
-        names = [("⏎" if i == EOS else LETTERS[i - FIRST_LETTER]) for i in letters[0].tolist()]
-        return names, np.concatenate([probs[:, FIRST_LETTER:], probs[:, EOS : EOS + 1]], 1)
+        logits = self.model(inputs, reading.mu, self._tenses([target]), reading.shown)
+        probs = allowed(logits)[0].exp().cpu().numpy()
+        return [*form, "⏎"], np.concatenate([probs[:, FIRST_LETTER:], probs[:, EOS : EOS + 1]], 1)
 
     @torch.inference_mode()
     def posterior(self, words: Sequence[str], tenses: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -126,20 +139,28 @@ class Tense:
         mu, logvar = zip(*parts, strict=True)
         return torch.cat(mu), torch.cat(logvar)
 
-    @torch.inference_mode()
     def tense_evidence(self, words: Sequence[str]) -> np.ndarray:
         """Lower bound on log p(word | tense) for each tense, at z = mu and from z alone: (n, 4)."""
-        parts = [self._evidence(words[i : i + CHUNK]) for i in range(0, len(words), CHUNK)]
-        return torch.cat(parts).cpu().numpy()
+        pairs = [(word, tense) for word in words for tense in range(len(TENSES))]
+        return self._evidence(*zip(*pairs, strict=True)).reshape(len(words), len(TENSES))
 
-    def _evidence(self, words: Sequence[str]) -> Tensor:
-        letters = self._letters(words).repeat_interleave(len(TENSES), 0)  # each word in all tenses, side by side
-        tenses = self._tenses(range(len(TENSES))).repeat(len(words))
+    @torch.inference_mode()
+    def _evidence(self, words: Sequence[str], tenses: Sequence[int]) -> np.ndarray:
+        return np.concatenate(
+            [
+                self._evidence_of(self._letters(words[i : i + CHUNK]), self._tenses(tenses[i : i + CHUNK]))
+                .cpu()
+                .numpy()
+                for i in range(0, len(words), CHUNK)
+            ]
+        )
+
+    def _evidence_of(self, letters: Tensor, tenses: Tensor) -> Tensor:
         encoded = self.model.encode(letters, tenses)
         inputs = torch.nn.functional.pad(letters[:, :-1], (1, 0), value=SOS)
         logprobs = allowed(self.model(inputs, encoded.mu, tenses))
         recon = (logprobs.gather(2, letters[..., None])[..., 0] * (letters != PAD)).sum(1)
-        return (recon - kl_to_standard(encoded.mu, encoded.logvar).sum(1)).view(len(words), len(TENSES))
+        return recon - kl_to_standard(encoded.mu, encoded.logvar).sum(1)
 
     def familiarity(self, words: Sequence[str], tense: int) -> np.ndarray:
         """The evidence for words of one tense, in nats a letter (the end counts as one): (n,).
@@ -147,8 +168,7 @@ class Tense:
         Unlike the probability of an answer, which a decoder that copies is sure of for any letters, it tells verbs
         from junk.
         """
-        lengths = np.array([len(word) + 1 for word in words])
-        return self.tense_evidence(words)[:, tense] / lengths
+        return self._evidence(words, [tense] * len(words)) / np.array([len(word) + 1 for word in words])
 
     def infer_tense(self, word: str) -> tuple[int, str]:
         """`infer_tenses` of one word."""
