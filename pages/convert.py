@@ -7,7 +7,6 @@ import ui
 ui.frame("convert")
 
 import pandas as pd
-from plotly.graph_objects import Figure
 
 from cvae_core.errors import UserError
 from cvae_core.figures.words import letter_heatmap, reliability_figure
@@ -111,8 +110,10 @@ def show_word() -> None:
         with column:
             answer = show_conversion(tense, word, source, target, place)
             _remember(word, TENSES[source], TENSES[target], answer, tense.name)
-    with st.expander("History of this visit"):
-        st.dataframe(pd.DataFrame(st.session_state["history"]), hide_index=True, alt="Conversions of this visit")
+    history = st.expander("History of this visit", on_change="rerun")
+    if history.open:
+        alt = "Conversions of this visit"
+        history.dataframe(pd.DataFrame(st.session_state["history"]), hide_index=True, alt=alt)
 
 
 def _remember(word: str, source: str, target: str, answer: str, model: str) -> None:
@@ -122,22 +123,21 @@ def _remember(word: str, source: str, target: str, answer: str, model: str) -> N
         st.session_state["history"] = [entry, *history][:50]
 
 
-@st.cache_resource
-def _reliability() -> Figure:
-    return reliability_figure(ui.read_scores()["calibration"]["bins"])
-
-
+@st.fragment
 def show_reliability() -> None:
     """How much the shown probability is worth, for the shipped model."""
+    panel = st.expander("How much is the probability worth?", on_change="rerun")
+    if not panel.open:
+        return
     scores = ui.read_scores()
-    with st.expander("How much is the probability worth?"):
+    with panel:
         st.markdown(
             "The model `tense` on verbs that training never met, in all 12 directions. The larger the point, the more "
             "answers it stands for; on the dotted line the probability is exactly the share of right answers. On "
             f"average the two differ by {scores['calibration']['error']:.1%} (expected calibration error, 15 bins)."
         )
         st.plotly_chart(
-            _reliability(), config={"displayModeBar": False}, key="reliability",
+            reliability_figure(scores["calibration"]["bins"]), config={"displayModeBar": False}, key="reliability",
             alt="Share of right answers against the probability that the model shows",
         )  # fmt: skip
 

@@ -45,6 +45,18 @@ def test_enter_gives_the_answer_and_the_link_keeps_it(server, open_page):
     expect(answer(again)).to_have_text("walked")
 
 
+def test_what_is_folded_away_is_made_when_it_is_opened(server, open_page):
+    page = open_page(f"{server}/convert")
+    for title, shown in (
+        ("How much is the probability worth?", "stPlotlyChart"),
+        ("History of this visit", "stDataFrame"),
+    ):
+        panel = page.get_by_test_id("stExpander").filter(has_text=title)
+        expect(panel.get_by_test_id(shown)).to_have_count(0)
+        panel.get_by_text(title).click()
+        expect(panel.get_by_test_id(shown)).to_be_visible()
+
+
 def test_bad_input_gets_a_sentence(server, open_page):
     page = open_page(f"{server}/convert")
     box = page.get_by_role("textbox", name="Verb")
