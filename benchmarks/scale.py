@@ -52,7 +52,7 @@ SLOPES = (
     "A slope is that of a straight line through the points on logarithmic axes: 1 means that twice as much costs (or "
     "gives) twice as much, 0 that it makes no difference.\n"
 )
-VERSIONS = ("torch", "numpy", "streamlit", "optuna")
+VERSIONS = ("numpy", "streamlit", "optuna")  # torch is the machine's
 
 
 class Part(NamedTuple):

@@ -24,7 +24,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -273,18 +273,25 @@ def create(config: dict[str, Any], label: str, root: Path | None = None, init: P
     The id is the time and a label of the program's own (a preset's or a system's name).
     """
     run = Run(_make_folder(root or RUNS, label))
-    try:
+    with whole_or_none(run):
         run.take()
         if init is not None:
             checkpoint.copy(init, run.init)
         config = config | {"created": datetime.now().astimezone().isoformat(timespec="seconds")}
         checkpoint.write_atomic(run.path / "config.json", json.dumps(config, indent=2).encode())
         run.write_status(state="created", epoch=0, error=None)
+    return run
+
+
+@contextlib.contextmanager
+def whole_or_none(run: Run) -> Iterator[None]:
+    """A new run leaves no folder if what is within fails."""
+    try:
+        yield
     except BaseException:
         shutil.rmtree(run.path, ignore_errors=True)
         run.give_back()
         raise
-    return run
 
 
 def _make_folder(root: Path, label: str) -> Path:
@@ -312,7 +319,7 @@ def find(run_id: str, root: Path | None = None) -> Run:
 def find_unfinished(run_id: str, system: str, *needed: str) -> Run:
     """A run of a system that can be resumed; `needed` are the entries of its config.json that this takes."""
     run = find(run_id)
-    begins = run.state == "queued" and run.path.resolve() in _taken  # this process's own queue
+    begins = run.state in ("created", "queued") and run.path.resolve() in _taken  # by this process
     if run.state in ("finished", *IN_HAND) and not begins:
         raise UserError(f"Run {run_id} is {run.state}: only a stopped, interrupted or failed run can be resumed.")
     config = run.read_config()

@@ -7,6 +7,7 @@ import ui
 ui.frame("train")
 
 import math
+from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
 
@@ -23,10 +24,10 @@ from cvae_core.figures.digits import png, tile
 from cvae_core.jobs import MAX_WAITING, check_room, jobs, training_allowed
 from cvae_core.runs import Run
 from cvae_core.tense import data
+from cvae_core.tense import session as tense
 from cvae_core.tense.data import TENSES, VerbFile
 from cvae_core.tense.evaluate import MARKS, scorecard
 from cvae_core.tense.presets import PRESETS, preset
-from cvae_core.tense.session import MODEL_FIELDS, prepare
 from cvae_core.training import TrainConfig, describe_device, pick_device
 from cvae_core.video import presets as video_presets
 from cvae_core.video import session as video
@@ -133,10 +134,10 @@ def show_tense_form() -> None:
         "Preset", named, key=f"preset {init is None} {own is None}",
         help="The values that the fields below start from. The source presets are those of the three reports.",
     )  # fmt: skip
-    changed = show_fields(chosen, preset(chosen), fixed=MODEL_FIELDS if init else ())
+    changed = show_fields(chosen, preset(chosen), fixed=tense.MODEL_FIELDS if init else ())
     name = f"{len(own.verbs)} own verbs" if own else "lexicon"
     show_start(
-        lambda device: prepare(chosen, changed, own.verbs if own else None, name, device, init),
+        lambda device: tense.create(chosen, changed, own.verbs if own else None, name, device, init),
         disabled=bool(own and not own.verbs),
     )
 
@@ -153,7 +154,7 @@ def show_digits_form() -> None:
         help="The values that the fields below start from: hidden quadrants, or digits by their label.",
     )  # fmt: skip
     changed = show_fields(chosen, digit_presets.preset(chosen))
-    show_start(lambda device: digits.prepare(chosen, changed, source, device))
+    show_start(lambda device: digits.create(chosen, changed, source, device))
 
 
 def show_video_form() -> None:
@@ -170,11 +171,11 @@ def show_video_form() -> None:
     )  # fmt: skip
     init = None if init == SCRATCH else init
     changed = show_fields(chosen, video_presets.preset(chosen), fixed=video.MODEL_FIELDS if init else ())
-    show_start(lambda device: video.prepare(chosen, changed, None, device, init))
+    show_start(lambda device: video.create(chosen, changed, None, device, init))
 
 
-def show_start(prepare, disabled: bool = False) -> None:
-    """The device, and the button that hands what `prepare(device)` makes, a task and its run, to the queue."""
+def show_start(create: Callable[[str], Run], disabled: bool = False) -> None:
+    """The device, and the button that hands the run that `create(device)` makes to the queue."""
     device = "auto"
     if torch.cuda.is_available():
         device = st.segmented_control("Device", ["auto", "cuda", "cpu"], default="auto", required=True, key="device")
@@ -184,8 +185,8 @@ def show_start(prepare, disabled: bool = False) -> None:
     if len(jobs().waiting()) >= MAX_WAITING:
         raise UserError(f"{MAX_WAITING} trainings wait already: try again when one of them has begun.")
     check_room()
-    with st.spinner("Preparing the data…"):
-        _, run = prepare(device)
+    with st.spinner("Looking at the data…"):
+        run = create(device)
     enqueue(run)
     st.session_state["run"] = run.id
     st.rerun()
@@ -429,15 +430,15 @@ def show_scorecard() -> None:
         "at least 0.3: of 100 draws z ~ N(0, I), decoded in four tenses, the share whose four words are a row of "
         "`train.txt`. One set of 100 draws differs from another by several points, so five are taken."
     )
-    tense = ui.pick_model("Model", "model")
+    chosen = ui.pick_model("Model", "model")
     columns = st.columns(2)
     own = uploaded(
         columns[0], "Your train.txt (otherwise the verbs that the model was trained on)", "rows", data.parse_verbs
     )
     pairs = uploaded(columns[1], "Your test.txt (otherwise the course's ten pairs)", "pairs", data.parse_pairs)
-    verbs = own.verbs if own else tense.verbs
+    verbs = own.verbs if own else chosen.verbs
     with st.spinner("Scoring…"):
-        scores = scorecard(tense, verbs, pairs or data.COURSE_PAIRS)
+        scores = scorecard(chosen, verbs, pairs or data.COURSE_PAIRS)
     gaussian = scores["gaussian"]
     mean = sum(gaussian) / len(gaussian)
     for column, name, value, help_text in (

@@ -268,6 +268,9 @@ def test_the_command_line_trains_evaluates_and_predicts(tmp_path, monkeypatch, c
     )
     assert "width comes from the checkpoint" in capsys.readouterr().err
     assert command_line.main(["train", "video", *data, *model[1:]]) == 2
+    before = runs.list_runs()
+    assert command_line.main(["train", "video", "--data", str(tmp_path / "data" / "validate")]) == 2
+    assert "nothing to train on" in capsys.readouterr().err and runs.list_runs() == before
 
 
 def test_a_model_that_ignores_actions_is_found_out():

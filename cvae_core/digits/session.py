@@ -16,23 +16,27 @@ from cvae_core.training import config_from_dict, pick_device
 DEFAULT = "source-003-quadrants"
 
 
-def prepare(
-    preset_name: str | None, overrides: dict[str, Any], source: str | None = None, device: str = "auto"
-) -> tuple[DigitsTask, Run]:
-    """A task and its new run; `source` as `data.load` takes it is kept in the run, for resuming."""
+def create(preset_name: str | None, overrides: dict[str, Any], source: str | None = None, device: str = "auto") -> Run:
+    """A new run, whose folder holds all that its task is made of; `source` is what `data.load` takes."""
     config = replace(preset(preset_name or DEFAULT), **overrides)
     if source not in (None, "openml"):
         source = str(Path(source).resolve())
-    task = DigitsTask(config, data.load(source), pick_device(device))
     saved = {
         "system": "digits", "preset": preset_name or DEFAULT, "config": vars(config),
-        "data": task.digits.name, "source": source, "device": device,
+        "data": data.load(source).name, "source": source, "device": device,
     }  # fmt: skip
-    return task, runs.create(saved, preset_name or "digits")
+    return runs.create(saved, preset_name or "digits")
+
+
+def prepare(*choices, **named) -> tuple[DigitsTask, Run]:
+    """`create`, and the task at once, for a training that begins here and now."""
+    run = create(*choices, **named)
+    with runs.whole_or_none(run):
+        return reopen(run.id)
 
 
 def reopen(run_id: str, device: str | None = None) -> tuple[DigitsTask, Run]:
-    """The task of a stopped, interrupted or failed run, on the device that it began on or another."""
+    """The task of a run that is new, stopped, interrupted or failed, on the device that it began on or another."""
     run = runs.find_unfinished(run_id, "digits", "source", "data", "device")
     saved = run.read_config()
     config = config_from_dict(DigitsConfig, saved["config"])

@@ -9,10 +9,10 @@ from cvae_core.errors import UserError
 from cvae_core.runs import Run
 from cvae_core.tense import data
 from cvae_core.tense.data import Verb
-from cvae_core.tense.inference import Tense, load
+from cvae_core.tense.inference import load
 from cvae_core.tense.model import TenseConfig
 from cvae_core.tense.presets import preset
-from cvae_core.tense.task import TenseTask
+from cvae_core.tense.task import TenseTask, training_verbs
 from cvae_core.training import Stopped, config_from_dict, fixed_fields, pick_device, train
 
 # Fields that decide the shapes of the weights: training from a checkpoint takes them from it.
@@ -23,7 +23,7 @@ MODEL_FIELDS = (
 )  # fmt: skip
 
 
-def prepare(
+def create(
     preset_name: str | None,
     overrides: dict[str, Any],
     verbs: Sequence[Verb] | None = None,
@@ -31,8 +31,8 @@ def prepare(
     device: str = "auto",
     init: str | None = None,
     study: str | None = None,
-) -> tuple[TenseTask, Run]:
-    """A task and its new run, whose folder holds all that resuming needs: config, the user's verbs, first weights.
+) -> Run:
+    """A new run, whose folder holds all that its task is made of: config, the user's verbs, first weights.
 
     `verbs` are the user's own, called `data_name`; None is the built-in lexicon. `init` is a checkpoint to start from,
     `study` the sweep that the run belongs to.
@@ -53,29 +53,33 @@ def prepare(
         saved["study"] = study
     if verbs is not None:
         saved["verbs"] = [verb.forms for verb in verbs]
-    task = _task(saved, start)
-    return task, runs.create(saved, preset_name or "tense", init=init and runs.find_weights(init))
+    training_verbs(
+        config, data.load_lexicon().verbs if verbs is None else verbs, data_name, start.verbs if start else ()
+    )
+    return runs.create(saved, preset_name or "tense", init=init and runs.find_weights(init))
+
+
+def prepare(*choices, **named) -> tuple[TenseTask, Run]:
+    """`create`, and the task at once, for a training that begins here and now."""
+    run = create(*choices, **named)
+    with runs.whole_or_none(run):
+        return reopen(run.id)
 
 
 def reopen(run_id: str, device: str | None = None) -> tuple[TenseTask, Run]:
-    """The task of a stopped, interrupted or failed run, on the device that it began on or another."""
+    """The task of a run that is new, stopped, interrupted or failed, on the device that it began on or another."""
     run = runs.find_unfinished(run_id, "tense", "data")
     saved = run.read_config()
-    start = load(str(run.init)) if saved.get("init") else None
-    return _task(saved | ({"device": device} if device else {}), start), run
-
-
-def _task(saved: dict[str, Any], start: Tense | None) -> TenseTask:
-    """The task that a run's config.json describes, with the weights and the old verbs of `start`."""
     verbs = data.verbs_from_rows(saved["verbs"], "config.json") if "verbs" in saved else data.load_lexicon().verbs
     config = config_from_dict(TenseConfig, saved["config"])
-    old = start.verbs if start else ()
-    task = TenseTask(config, verbs, pick_device(saved.get("device", "auto")), saved["data"], old=old)
+    start = load(str(run.init)) if saved.get("init") else None
+    device = pick_device(device or saved.get("device", "auto"))
+    task = TenseTask(config, verbs, device, saved["data"], old=start.verbs if start else ())
     if start:
         task.model.load_state_dict(task.model.state_dict() | start.model.state_dict())  # a bank stays as it is
-        if config.prior_share:
+        if config.prior_share and not run.resumable:
             task.fill_bank()
-    return task
+    return task, run
 
 
 def train_point(

@@ -44,6 +44,16 @@ class Pairs(NamedTuple):
     target_tense: Tensor
 
 
+def training_verbs(config: TenseConfig, verbs: Sequence[Verb], data_name: str, old: Sequence[Verb]) -> list[Verb]:
+    """Those of the config's split; none of them is an error, as is rehearsal of no `old` ones."""
+    chosen = data.select_split(verbs, config.train_on)
+    if not chosen:
+        raise UserError(f"The {config.train_on} split of the {data_name} holds no verbs: use train_on all or add some.")
+    if config.rehearsal and not old:
+        raise UserError("rehearsal needs the verbs of a checkpoint to start from: give one, or set it to 0.")
+    return chosen
+
+
 class TenseTask:
     """See `training.Task`. An epoch shows each of a verb's four forms as a source, once or as the config says."""
 
@@ -62,13 +72,7 @@ class TenseTask:
         """`verbs` of the config's split are trained on; `old` are those that a checkpoint to start from knows."""
         self.config = config
         self.data_name = data_name
-        self.verbs = data.select_split(verbs, config.train_on)
-        if not self.verbs:
-            raise UserError(
-                f"The {config.train_on} split of the {data_name} holds no verbs: use train_on all or add some."
-            )
-        if config.rehearsal and not old:
-            raise UserError("rehearsal needs the verbs of a checkpoint to start from: give one, or set it to 0.")
+        self.verbs = training_verbs(config, verbs, data_name, old)
         self.old = list(old) if config.rehearsal else []
         self.validation = data.select_split(verbs, "validation")[:VALIDATION_VERBS]
         self.model = (model or build(config)).to(device)

@@ -12,7 +12,7 @@ from cvae_core.training import config_from_dict, fixed_fields, pick_device
 from cvae_core.video.data import Clip, read_folder
 from cvae_core.video.inference import load
 from cvae_core.video.metrics import FUTURE
-from cvae_core.video.model import VideoConfig, VideoCVAE
+from cvae_core.video.model import VideoConfig
 from cvae_core.video.presets import preset
 from cvae_core.video.task import VideoTask
 
@@ -48,16 +48,17 @@ def held_out(source: str | None, config: VideoConfig, clips: int) -> tuple[Seque
     return [simulate(TEST + i, config.past + FUTURE) for i in range(clips)], "simulator"
 
 
-def prepare(
+def create(
     preset_name: str | None,
     overrides: dict[str, Any],
     source: str | None = None,
     device: str = "auto",
     init: str | None = None,
-) -> tuple[VideoTask, Run]:
-    """A task and its new run; `source` is a folder of clips, or None for the simulator.
+) -> Run:
+    """A new run, whose folder holds all that its task is made of.
 
-    `init` is a checkpoint to start from; the fields that decide the shapes of the weights come from it.
+    `source` is a folder of clips, or None for the simulator. `init` is a checkpoint to start from; the fields that
+    decide the shapes of the weights come from it.
     """
     config = replace(preset(preset_name or DEFAULT), **overrides)
     start = None if init is None else load(init)
@@ -67,26 +68,26 @@ def prepare(
         "system": "video", "preset": preset_name or DEFAULT, "config": vars(config), "init": init,
         "source": source and str(Path(source).resolve()), "device": device,
     }  # fmt: skip
-    task = _task(saved, start)
-    return task, runs.create(saved, preset_name or "video", init=init and runs.find_weights(init))
+    return runs.create(saved, preset_name or "video", init=init and runs.find_weights(init))
+
+
+def prepare(*choices, **named) -> tuple[VideoTask, Run]:
+    """`create`, and the task at once, for a training that begins here and now."""
+    run = create(*choices, **named)
+    with runs.whole_or_none(run):
+        return reopen(run.id)
 
 
 def reopen(run_id: str, device: str | None = None) -> tuple[VideoTask, Run]:
-    """The task of a stopped, interrupted or failed run, on the device that it began on or another."""
+    """The task of a run that is new, stopped, interrupted or failed, on the device that it began on or another."""
     run = runs.find_unfinished(run_id, "video", "source", "device", "init")
     saved = run.read_config()
-    start = load(str(run.init)) if saved["init"] else None
-    return _task(saved | ({"device": device} if device else {}), start), run
-
-
-def _task(saved: dict[str, Any], start: VideoCVAE | None) -> VideoTask:
-    """The task that a run's config.json describes, with the weights of `start`."""
     config = config_from_dict(VideoConfig, saved["config"])
     train, validation = clips_of(saved["source"], config)
     name = Path(saved["source"]).name if saved["source"] else "simulator"
     if not train:
         raise UserError(f"{name} has no train/ folder: there is nothing to train on.")
-    task = VideoTask(config, train, validation, pick_device(saved["device"]), name)
-    if start is not None:
-        task.model.load_state_dict(start.state_dict())
-    return task
+    task = VideoTask(config, train, validation, pick_device(device or saved["device"]), name)
+    if saved["init"]:
+        task.model.load_state_dict(load(str(run.init)).state_dict())
+    return task, run
