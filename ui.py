@@ -68,8 +68,8 @@ def stamp(name: str) -> tuple[str, float]:
 @st.cache_resource(max_entries=8, show_spinner="Loading the model…")
 def _load(system: str, path: str, modified: float) -> Any:
     model = LOADERS[system](path)
-    # Streamlit collects garbage after every run of a page and looks at all that lives, a dictionary of verbs among it:
-    # 0.2 s. What is loaded by now stays, and needs no looking at.
+    # A full collection of garbage looks at all that lives, a dictionary of verbs among it: 0.2 s in which nobody is
+    # answered. What is loaded by now stays, and needs no looking at.
     gc.freeze()
     return model
 
