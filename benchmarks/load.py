@@ -3,8 +3,8 @@
     python -m benchmarks.load
 
 Each visitor opens the page Convert and asks for a verb's past every 10 ± 5 s, while the server trains one model
-(preset best). An answer is lost if it is not the model's. Then: memory over 10,000 conversions and 500
-visits of pages, and the processor's time after everybody has left. Linux only (it reads /proc).
+(preset best). An answer is lost if it is not the model's. Then: memory over 500 visits of pages and 10,000
+conversions, and the processor's time after everybody has left. Linux only (it reads /proc).
 """
 
 import argparse
@@ -224,7 +224,23 @@ def server() -> Iterator[tuple[int, str]]:
 
 async def measure(people: tuple[int, ...], seconds: float, conversions: int, visits: int) -> None:
     answers = expected()
+    if people:
+        await _crowds(answers, people, seconds)
     with server() as (pid, url):
+        await many_conversions(url, max(conversions // 10, 8), answers)
+        await many_visits(url, WARMING)
+        before = memory(pid)
+        await many_visits(url, visits)
+        between = memory(pid)
+        await many_conversions(url, conversions, answers)
+        after = memory(pid)
+        print(f"\nMemory: {before:.0f} MiB, after {visits} visits of pages {between:.0f} ({between / before - 1:+.1%})")
+        print(f"after {conversions:,} conversions {after:.0f} ({after / between - 1:+.1%})")
+        print(f"Processor after everybody has left: {busy(pid, 10):.1%} of a core")
+
+
+async def _crowds(answers: dict[str, str], people: tuple[int, ...], seconds: float) -> None:
+    with server() as (_, url):
         await many_conversions(url, 40, answers)
         for beside in (False, True):
             print(f"\n{'Beside one training' if beside else 'Nothing else running'}\n{HEADER}", flush=True)
@@ -232,24 +248,11 @@ async def measure(people: tuple[int, ...], seconds: float, conversions: int, vis
                 for n in people:
                     outcome = await crowd(url, n, seconds, answers)
                     print(outcome, *outcome.lost[:1], flush=True)
-    with server() as (pid, url):
-        await many_conversions(url, max(conversions // 10, 8), answers)
-        await many_visits(url, WARMING)
-        before = memory(pid)
-        await many_conversions(url, conversions, answers)
-        between = memory(pid)
-        await many_visits(url, visits)
-        after = memory(pid)
-        print(
-            f"\nMemory: {before:.0f} MiB, after {conversions:,} conversions {between:.0f} ({between / before - 1:+.1%})"
-        )
-        print(f"after {visits} visits of pages {after:.0f} ({after / between - 1:+.1%})")
-        print(f"Processor after everybody has left: {busy(pid, 10):.1%} of a core")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--people", type=int, nargs="+", default=PEOPLE)
+    parser.add_argument("--people", type=int, nargs="*", default=PEOPLE, help="none: memory alone")
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--conversions", type=int, default=10_000)
     parser.add_argument("--visits", type=int, default=500)
