@@ -16,7 +16,7 @@ import signal
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -199,6 +199,16 @@ def memory(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
+async def peak(pid: int, work: Coroutine) -> float:
+    """The most memory that a process takes meanwhile, MiB: what it takes at one moment says how much garbage waits."""
+    task, highest = asyncio.ensure_future(work), 0.0
+    while not task.done():
+        await asyncio.wait([task], timeout=0.5)
+        highest = max(highest, memory(pid))
+    await task
+    return highest
+
+
 def processor_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -229,13 +239,11 @@ async def measure(people: tuple[int, ...], seconds: float, conversions: int, vis
     with server() as (pid, url):
         await many_conversions(url, max(conversions // 10, 8), answers)
         await many_visits(url, WARMING)
-        before = memory(pid)
-        await many_visits(url, visits)
-        between = memory(pid)
-        await many_conversions(url, conversions, answers)
-        after = memory(pid)
-        print(f"\nMemory: {before:.0f} MiB, after {visits} visits of pages {between:.0f} ({between / before - 1:+.1%})")
-        print(f"after {conversions:,} conversions {after:.0f} ({after / between - 1:+.1%})")
+        before = await peak(pid, many_visits(url, 100))
+        between = await peak(pid, many_visits(url, visits))
+        after = await peak(pid, many_conversions(url, conversions, answers))
+        print(f"\nMemory at most: {before:.0f} MiB, in {visits} visits {between:.0f} ({between / before - 1:+.1%})")
+        print(f"in {conversions:,} conversions {after:.0f} ({after / before - 1:+.1%})")
         print(f"Processor after everybody has left: {busy(pid, 10):.1%} of a core")
 
 

@@ -252,7 +252,7 @@ def visitors(seconds: float = 60) -> Part:
     return Part(
         "Visitors of the app",
         "Each opens Convert and asks for a verb every 10 ± 5 s, over the browser's own protocol, while one training "
-        f"runs in the same server (`benchmarks.load`, {seconds:.0f} s each).",
+        f"is the server's (`benchmarks.load`, {seconds:.0f} s each).",
         ("people", "answers", "lost", "median, s", "p95, s", "slowest, s"), rows, ("p95, s",),
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ VARIANTS = [
     {"decoder_state": "hidden", "decoder_activation": "relu"}, {"embedding_size": 0}, {"recon": "mean"},
     {"free_running_loss": "until-eos", "tf_final": 0.0}, {"pairs": "same", "invented": 0.0}, {"length_pool": 2},
     {"decoder_condition": "input", "state_layers": 3, "state_width": 24}, {"prefixed": 0.0},
+    {"decoder_condition": "output", "state_shared": True, "state_layers": 2},
 ]  # fmt: skip
 each_variant = pytest.mark.parametrize("changes", VARIANTS, ids=lambda c: "-".join(c) or "default")
 
@@ -65,6 +66,16 @@ def test_free_running_is_teacher_forcing_on_its_own_letters(changes):
     assert torch.equal(arg[alive], own[alive])
     assert torch.allclose(best[alive], logprobs[alive], atol=1e-5)
     assert (own[~alive] == PAD).all()
+
+
+@torch.no_grad()
+def test_heard_at_the_output_the_tense_leaves_the_state_alone():
+    model = build(replace(CONFIG, decoder_condition="output")).eval()
+    tense = torch.tensor([0, 1, 2, 3])
+    state = model.initial_state(torch.randn(1, model.latent_total), tense)
+    logits, after = model.step(torch.tensor([[SOS, 5, 6]] * 4), state, None)
+    assert torch.equal(after.h, after.h[:, :1].expand_as(after.h)) and torch.equal(after.c[:, 0], after.c[:, 3])
+    assert (logits[0] - logits[1:]).abs().amin(0).max() > 0
 
 
 @pytest.mark.parametrize("source", ["aligned", "attention"])

@@ -43,8 +43,9 @@ class TenseConfig(TrainConfig):
     state_width: int = option(0, "width of those tanh layers; 0 means hidden_size")
     state_shared: bool = option(False, "whether one net gives the decoder's hidden and cell state, or each has its own")
     decoder_condition: str = option(
-        "state", "how the decoder learns the tense: in its first state (reports), or at every letter, so that z alone "
-        "sets the state and one z is the same verb in every tense", ("state", "input"),
+        "state", "how the decoder learns the tense: in its first state (reports), at every letter that goes in, or "
+        "only where one comes out, so that after the same letters one z is in the same state in every tense",
+        ("state", "input", "output"),
     )  # fmt: skip
     decoder_activation: str = option(
         "none", "on the decoder's input letters: relu (000, 002) or none", ("relu", "none")
@@ -131,11 +132,11 @@ class Encoded(NamedTuple):
 
 
 class State(NamedTuple):
-    """Of the decoder; `tense` is what it adds to every letter, where the tense is not in the first state."""
+    """Of the decoder; `tense` is what it adds at every letter, where the tense is not in the first state."""
 
     h: Tensor  # (1, B, H)
     c: Tensor  # (1, B, H)
-    tense: Tensor | None = None  # (B, 1, embedding)
+    tense: Tensor | None = None  # (B, 1, as wide as what it is added to)
 
     def of(self, rows: list[int]) -> "State":
         """The states of some words of the batch."""
@@ -178,14 +179,18 @@ class TenseCVAE(nn.Module):
         self.to_hidden = to_state()  # and to the cell state, if shared
         self.to_cell = to_state() if config.decoder_state == "hidden+cell" and not config.state_shared else None
         self.decoder_embedding = nn.Embedding(VOCABULARY_SIZE, width)
-        self.decoder_tense = nn.Embedding(len(TENSES), width) if config.decoder_condition == "input" else None
+        out, self.voice = hidden, None
+        if config.decoder_condition == "output":  # a layer more, in which state and tense meet
+            out, self.voice = 2 * hidden, nn.Linear(hidden, 2 * hidden)
+        heard = {"state": 0, "input": width, "output": out}[config.decoder_condition]
+        self.decoder_tense = nn.Embedding(len(TENSES), heard) if heard else None
         seen = directions * hidden if config.source == "aligned" else 0
         self.see = nn.Linear(seen, width) if seen else None  # what the decoder takes in of the source letter
         self.decoder = nn.LSTM(width, hidden, batch_first=True)
         if config.source == "attention":
             self.query = nn.Linear(hidden, directions * hidden, bias=False)
             self.combine = nn.Linear(hidden + directions * hidden, hidden)
-        self.out = nn.Linear(hidden, VOCABULARY_SIZE)
+        self.out = nn.Linear(out, VOCABULARY_SIZE)
 
     @property
     def latent_total(self) -> int:
@@ -273,7 +278,7 @@ class TenseCVAE(nn.Module):
         x = self.decoder_embedding(inputs)
         if self.config.decoder_activation == "relu":
             x = F.relu(x)
-        if state.tense is not None:
+        if state.tense is not None and self.voice is None:
             x = x + state.tense
         if shown is not None and self.see is not None:
             place = shown[:, at : at + inputs.shape[1]]
@@ -286,6 +291,8 @@ class TenseCVAE(nn.Module):
             outputs, (h, c) = self.decoder(x, (state.h, state.c))
         if self.config.source == "attention":
             outputs = self._attend(outputs, shown)
+        if self.voice is not None:
+            outputs = F.relu(self.voice(outputs) + state.tense)
         return self.out(outputs), State(h, c, state.tense)
 
     def _attend(self, outputs: Tensor, shown: Tensor | None) -> Tensor:
