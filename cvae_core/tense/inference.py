@@ -146,21 +146,16 @@ class Tense:
 
     @torch.inference_mode()
     def _evidence(self, words: Sequence[str], tenses: Sequence[int]) -> np.ndarray:
-        return np.concatenate(
-            [
-                self._evidence_of(self._letters(words[i : i + CHUNK]), self._tenses(tenses[i : i + CHUNK]))
-                .cpu()
-                .numpy()
-                for i in range(0, len(words), CHUNK)
-            ]
-        )
-
-    def _evidence_of(self, letters: Tensor, tenses: Tensor) -> Tensor:
-        encoded = self.model.encode(letters, tenses)
-        inputs = torch.nn.functional.pad(letters[:, :-1], (1, 0), value=SOS)
-        logprobs = allowed(self.model(inputs, encoded.mu, tenses))
-        recon = (logprobs.gather(2, letters[..., None])[..., 0] * (letters != PAD)).sum(1)
-        return recon - kl_to_standard(encoded.mu, encoded.logvar).sum(1)
+        found = []
+        for start in range(0, len(words), CHUNK):
+            part = slice(start, start + CHUNK)
+            letters, tense = self._letters(words[part]), self._tenses(tenses[part])
+            encoded = self.model.encode(letters, tense)
+            inputs = torch.nn.functional.pad(letters[:, :-1], (1, 0), value=SOS)
+            logprobs = allowed(self.model(inputs, encoded.mu, tense))
+            recon = (logprobs.gather(2, letters[..., None])[..., 0] * (letters != PAD)).sum(1)
+            found.append(recon - kl_to_standard(encoded.mu, encoded.logvar).sum(1))
+        return torch.cat(found).cpu().numpy()
 
     def familiarity(self, words: Sequence[str], tense: int) -> np.ndarray:
         """The evidence for words of one tense, in nats a letter (the end counts as one): (n,).
