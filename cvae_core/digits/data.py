@@ -31,6 +31,7 @@ TASKS = {
 }
 BOX = 20  # MNIST fits its digits into 20 x 20 before it centres them
 MAX_BYTES = 1 << 30  # of one file, unpacked: EMNIST, the largest of its kind, has 547 MB
+SMALL, MNIST = "scikit-learn's digits", "MNIST"  # names of data
 HELD_OUT = 10_000  # of MNIST's training images, for validation
 
 
@@ -51,6 +52,11 @@ class Digits(NamedTuple):
 # --- loading --------------------------------------------------------------------------------------------------------
 
 
+def name_of(source: str | None) -> str:
+    """What `load` calls the data of a source, known without loading it."""
+    return SMALL if source is None else MNIST
+
+
 def load(source: str | None = None) -> Digits:
     """MNIST from a folder; `openml` downloads it through scikit-learn; None is scikit-learn's small digits."""
     if source is None:
@@ -64,7 +70,7 @@ def read_mnist(folder: str | Path) -> Digits:
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}: expected one with MNIST's four IDX files.")
     parts = {name: _read_pair(folder, name) for name in ("train", "t10k")}
-    return _split("MNIST", *parts["train"], *parts["t10k"])
+    return _split(MNIST, *parts["train"], *parts["t10k"])
 
 
 def _split(name: str, pixels: np.ndarray, labels: np.ndarray, test_pixels: np.ndarray, test_labels: np.ndarray):
@@ -140,7 +146,7 @@ def download() -> Digits:
     except OSError as error:
         raise UserError(f"Cannot download MNIST: {error}.") from None
     pixels, labels = pixels.astype(np.uint8), labels.astype(np.int64)
-    return _split("MNIST", pixels[:60_000], labels[:60_000], pixels[60_000:], labels[60_000:])
+    return _split(MNIST, pixels[:60_000], labels[:60_000], pixels[60_000:], labels[60_000:])
 
 
 @cache
@@ -155,7 +161,7 @@ def small_digits() -> Digits:
     order = torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0)).numpy()
     pixels, labels = pixels[order], found.target[order]
     test = len(pixels) // 6
-    return _split("scikit-learn's digits", pixels[test:], labels[test:], pixels[:test], labels[:test])
+    return _split(SMALL, pixels[test:], labels[test:], pixels[:test], labels[:test])
 
 
 # --- pictures of users ----------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ def create(preset_name: str | None, overrides: dict[str, Any], source: str | Non
         source = str(Path(source).resolve())
     saved = {
         "system": "digits", "preset": preset_name or DEFAULT, "config": vars(config),
-        "data": data.load(source).name, "source": source, "device": device,
+        "data": data.name_of(source), "source": source, "device": device,
     }  # fmt: skip
     return runs.create(saved, preset_name or "digits")
 

@@ -68,7 +68,10 @@ class Tense:
     @torch.inference_mode()
     def answer(self, reading: Reading, targets: Sequence[int]) -> list[Candidate]:
         """The greedy answers, z = mu; a reading of one word may be asked for several tenses at once."""
-        letters, logprobs = self.model.greedy(reading.mu, self._tenses(targets), reading.shown)
+        return self._write(reading.mu, targets, reading.shown)
+
+    def _write(self, z: Tensor, tenses: Sequence[int], shown: Tensor | None = None) -> list[Candidate]:
+        letters, logprobs = self.model.greedy(z, self._tenses(tenses), shown)
         probabilities = logprobs.sum(1).exp().tolist()
         return [Candidate(f, p) for f, p in zip(data.decode(letters.cpu()), probabilities, strict=True)]
 
@@ -192,12 +195,7 @@ class Tense:
     @torch.inference_mode()
     def decode(self, z: Tensor, tense: int) -> list[Candidate]:
         """Each z in one tense, from z alone."""
-        found = []
-        for part in z.split(CHUNK):
-            letters, logprobs = self.model.greedy(part, self._tenses([tense] * len(part)))
-            forms = data.decode(letters.cpu())
-            found += [Candidate(f, p) for f, p in zip(forms, logprobs.sum(1).exp().tolist(), strict=True)]
-        return found
+        return [form for part in z.split(CHUNK) for form in self._write(part, [tense] * len(part))]
 
     def decode_rows(self, z: Tensor) -> list[tuple[str, ...]]:
         """Each z in the four tenses."""
