@@ -76,6 +76,9 @@ def test_heard_at_the_output_the_tense_leaves_the_state_alone():
     logits, after = model.step(torch.tensor([[SOS, 5, 6]] * 4), state, None)
     assert torch.equal(after.h, after.h[:, :1].expand_as(after.h)) and torch.equal(after.c[:, 0], after.c[:, 3])
     assert (logits[0] - logits[1:]).abs().amin(0).max() > 0
+    model.gate.bias.fill_(-100.0)  # closed, it lets no tense through
+    logits, _ = model.step(torch.tensor([[SOS, 5, 6]] * 4), state, None)
+    assert torch.equal(logits, logits[:1].expand_as(logits))
 
 
 @pytest.mark.parametrize("source", ["aligned", "attention"])

@@ -111,7 +111,7 @@ class TenseConfig(TrainConfig):
         if not 0 <= self.encoder_until <= 1:
             raise UserError(f"encoder_until is {self.encoder_until}: expected a share between 0 and 1.")
         if self.encoder_until < 1 and self.decoder_condition == "state":
-            raise UserError("encoder_until needs decoder_condition input: in the state both share an embedding.")
+            raise UserError("encoder_until needs decoder_condition input or output: state shares its embedding.")
         if self.consistency < 0 or not 0 <= self.consistency_from <= 1:
             raise UserError("consistency must be 0 or more, and consistency_from a share between 0 and 1.")
         if self.invented + self.rehearsal >= 1:
@@ -179,9 +179,10 @@ class TenseCVAE(nn.Module):
         self.to_hidden = to_state()  # and to the cell state, if shared
         self.to_cell = to_state() if config.decoder_state == "hidden+cell" and not config.state_shared else None
         self.decoder_embedding = nn.Embedding(VOCABULARY_SIZE, width)
-        out, self.voice = hidden, None
+        out, self.voice, self.gate = hidden, None, None
         if config.decoder_condition == "output":  # a layer more, in which state and tense meet
             out, self.voice = 2 * hidden, nn.Linear(hidden, 2 * hidden)
+            self.gate = nn.Linear(hidden, 1)  # whether the tense matters yet: hardly before the ending
         heard = {"state": 0, "input": width, "output": out}[config.decoder_condition]
         self.decoder_tense = nn.Embedding(len(TENSES), heard) if heard else None
         seen = directions * hidden if config.source == "aligned" else 0
@@ -292,7 +293,7 @@ class TenseCVAE(nn.Module):
         if self.config.source == "attention":
             outputs = self._attend(outputs, shown)
         if self.voice is not None:
-            outputs = F.relu(self.voice(outputs) + state.tense)
+            outputs = F.relu(self.voice(outputs) + torch.sigmoid(self.gate(outputs)) * state.tense)
         return self.out(outputs), State(h, c, state.tense)
 
     def _attend(self, outputs: Tensor, shown: Tensor | None) -> Tensor:
