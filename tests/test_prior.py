@@ -9,7 +9,7 @@ from torch import nn
 from cvae_core import checkpoint, runs
 from cvae_core.tense import prior
 from cvae_core.tense.inference import Tense, load
-from cvae_core.training import fit
+from cvae_core.training import fit, generator_at
 from tests.tiny import CONFIG, VERBS, tiny_task
 
 MATCHING = replace(
@@ -130,6 +130,15 @@ def test_an_encoder_at_rest_leaves_posteriors_and_shares_as_they_are(tmp_path):
         assert not torch.equal(banks[0][name], banks[2][name]), name
         assert torch.equal(banks[3][name], banks[5][name]), name
     assert not torch.equal(banks[3]["decoder.weight_hh_l0"], banks[5]["decoder.weight_hh_l0"])
+
+
+def test_words_are_read_without_noise_once_the_encoder_rests():
+    task = tiny_task(replace(CONFIG, source_dropout=0.0, tf_final=1.0))
+    batch = next(iter(task.batches(0, generator_at(0, 0, -1))))
+    for moving in (True, False):
+        noise = [generator_at(0, 0, i) for i in (1, 2)]
+        a, b = (task.loss(batch._replace(moving=moving), 0.0, 1.0, generator)["recon"].item() for generator in noise)
+        assert (a != b) == moving
 
 
 def test_settled_biases_give_equal_shares():

@@ -195,7 +195,8 @@ class TenseTask:
         real = batch.verb >= 0
         with torch.set_grad_enabled(batch.moving and torch.is_grad_enabled()):
             encoded = model.encode(batch.source, batch.source_tense)
-        z = reparameterize(encoded.mu, encoded.logvar, generator)
+        # Once the encoder rests, a word is read as it is when somebody asks, and draws alone tell of what lies between.
+        z = reparameterize(encoded.mu, encoded.logvar, generator) if batch.moving else encoded.mu
         hidden = draw(torch.rand, z.shape[:1], generator, device=z.device) < config.source_dropout
         shown = model.see_source(encoded.memory, seen=~(hidden & real))
         mask = batch.target != PAD
