@@ -1,12 +1,13 @@
 from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from cvae_core.tense.data import EOS, PAD, PAST, SOS, encode
-from cvae_core.tense.model import build
+from cvae_core.tense.model import TenseConfig, build
+from cvae_core.tense.session import MODEL_FIELDS
 from cvae_core.training import generator_at
 from tests.tiny import CONFIG, VERBS, tiny_task
 
@@ -160,3 +161,18 @@ def test_an_epoch_shows_each_form_as_often_as_the_config_says():
     )
     sing = next(i for i, verb in enumerate(VERBS) if verb.lemma == "sing")
     assert shown == {(verb, tense): 6 if verb == sing else 2 for verb in range(len(VERBS)) for tense in range(4)}
+
+
+def test_what_decides_the_shapes_of_weights_comes_with_a_checkpoint():
+    def shapes(config):
+        return {name: tensor.shape for name, tensor in build(config).state_dict().items()}
+
+    base = replace(CONFIG, condition="embedding", source="aligned", decoder_state="hidden+cell")
+    for f in fields(TenseConfig):
+        value = getattr(base, f.name)
+        others = f.metadata["choices"] or ([not value] if isinstance(value, bool) else [])
+        if not others and isinstance(value, int):
+            others = [value + 8]
+        for other in others:
+            if shapes(replace(base, **{f.name: other})) != shapes(base):
+                assert f.name in MODEL_FIELDS

@@ -18,7 +18,7 @@ from cvae_core.training import Stopped, config_from_dict, fixed_fields, pick_dev
 # Fields that decide the shapes of the weights: training from a checkpoint takes them from it.
 MODEL_FIELDS = (
     "hidden_size", "embedding_size", "latent_size", "condition", "condition_size", "condition_into", "latents",
-    "decoder_state", "state_layers", "state_width", "decoder_condition", "decoder_activation",
+    "decoder_state", "state_layers", "state_width", "state_shared", "decoder_condition", "decoder_activation",
     "encoder_sos", "bidirectional", "source",
 )  # fmt: skip
 
