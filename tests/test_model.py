@@ -111,10 +111,11 @@ def test_a_tiny_batch_is_learned_by_heart():
     from cvae_core.tense.inference import Tense
     from cvae_core.tense.metrics import accuracy
 
-    config = replace(CONFIG, hidden_size=64, embedding_size=32, latent_size=8, kl_max=0.0, invented=0.0, tf_final=1.0)
+    sizes = {"hidden_size": 64, "embedding_size": 32, "latent_size": 8}
+    config = replace(CONFIG, **sizes, epochs=120, kl_max=0.0, invented=0.0, tf_final=1.0)
     task = tiny_task(config)
     optimizer = torch.optim.Adam(task.model.parameters(), 5e-3)
-    for epoch in range(120):
+    for epoch in range(config.epochs):
         for index, batch in enumerate(task.batches(epoch, generator_at(0, epoch, -1))):
             optimizer.zero_grad()
             task.loss(batch, 0.0, 1.0, generator_at(0, epoch, index))["loss"].backward()
