@@ -97,7 +97,7 @@ def matrix_products(model: TenseCVAE, read: int, written: int, words: int) -> li
     to_z = [layer for layer in (*model.to_mu, *model.to_logvar)]
     to_state = [m for net in (model.to_hidden, model.to_cell) if net for m in net.modules() if isinstance(m, nn.Linear)]
     found += [(*product(layer.weight, words), 1) for layer in to_z + to_state]
-    speak = [layer.weight for layer in (model.voice, model.out) if layer is not None]
+    speak = [layer.weight for layer in filter(None, (model.voice, model.out))]
     for weight in (model.decoder.weight_ih_l0, model.decoder.weight_hh_l0, *speak):
         found.append((*product(weight, words), places(written)))
     return found

@@ -127,9 +127,9 @@ def show_tense_form() -> None:
     )  # fmt: skip
     init = None if init == SCRATCH else init
     own = pick_verbs(OWN if init else LEXICON)
-    named = [name for name in PRESETS if name != "fine-tune"]
+    named = [name for name in PRESETS if name not in ("fine-tune", "best-rest")]
     if init:
-        named = ["fine-tune", "best"] if own else ["best", "fine-tune"]
+        named = ["fine-tune", "best", "best-rest"] if own else ["best", "best-rest", "fine-tune"]
     chosen = columns[1].selectbox(
         "Preset", named, key=f"preset {init is None} {own is None}",
         help="The values that the fields below start from. The source presets are those of the three reports.",

@@ -218,6 +218,7 @@ def test_shuffled_weights_know_nothing(cli, some_verbs):
         ("train tense --resume none", "no run 'none'"),
         ("train tense --resume none --epochs 3", "own config"),
         ("train tense --init none", "no checkpoint 'none'"),
+        ("train tense --preset best-rest", "the encoder never learns"),
     ],
 )
 def test_a_mistake_gets_one_sentence(line, says, tmp_path, monkeypatch, capsys):

@@ -40,6 +40,8 @@ def create(
     start = None
     if init is None:
         config = replace(preset(preset_name or "best"), **overrides)
+        if config.encoder_until == 0:
+            raise UserError("With encoder_until 0 the encoder never learns: give a checkpoint to start from.")
     else:
         start = load(init)
         own = fixed_fields(start.model.config, MODEL_FIELDS, overrides, init)
