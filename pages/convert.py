@@ -6,6 +6,8 @@ import ui
 
 ui.frame("convert")
 
+import math
+
 import pandas as pd
 
 from cvae_core.errors import UserError
@@ -41,7 +43,7 @@ def show_conversion(tense: Tense, word: str, source: int, target: int, place: in
         hide_index=True,
         alt="The verb in four tenses with the dictionary's forms",
     )  # fmt: skip
-    st.markdown(_uncertainty(reading, answer.probability) + _familiarity(tense, word, source))
+    st.markdown(_uncertainty(tense, reading, answer.probability) + _familiarity(tense, word, source))
     letters, probabilities = tense.letter_probabilities(reading, target, answer.form)
     st.subheader("Letter by letter")
     st.plotly_chart(
@@ -58,14 +60,14 @@ def show_conversion(tense: Tense, word: str, source: int, target: int, place: in
     return answer.form
 
 
-def _uncertainty(reading: Reading, probability: float) -> str:
+def _uncertainty(tense: Tense, reading: Reading, probability: float) -> str:
     kl = kl_to_standard(reading.mu, reading.logvar).sum().item()
-    spread = (0.5 * reading.logvar).exp().mean().item()
-    place = "tightly" if spread < 0.5 else "loosely" if spread < 0.8 else "hardly at all"
+    share = kl / math.log(max(len(tense.verbs), 2))  # of the nats that name one of the verbs trained on
+    place = "tightly" if share > 0.7 else "loosely" if share > 0.35 else "hardly at all"
     sure = "sure of its answer" if probability > 0.95 else "fairly sure" if probability > 0.7 else "unsure"
     return (
-        f"The encoder places this word **{place}** in latent space (mean standard deviation {spread:.2f}; "
-        f"1 would be no idea), spending {kl:.1f} nats on it; the decoder is **{sure}**."
+        f"The encoder places this word **{place}** in latent space, spending {kl:.1f} nats on it, which tell one verb "
+        f"in {math.exp(min(kl, 20)):,.0f}; the decoder is **{sure}**."
     )
 
 
