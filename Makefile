@@ -32,7 +32,8 @@ bench: $(TESTS_READY)
 
 # The shipped model of verbs, from nothing: two steps, the second from the first's weights. PROCESSES=2 on two cores.
 PROCESSES ?= 1
-TRAIN := $(VENV)/bin/python -m torch.distributed.run --nproc-per-node $(PROCESSES) -m cvae_core train tense
+TRAIN := $(VENV)/bin/python -m torch.distributed.run --nproc-per-node $(PROCESSES) -m cvae_core train tense \
+	--train-on train+validation
 
 tense: checkpoints/tense-first.safetensors
 	$(TRAIN) --preset best-rest --init tense-first --out tense --pack float16

@@ -65,6 +65,8 @@ def test_split_has_its_shares_and_never_moves():
     verbs = data.load_lexicon().verbs
     shares = Counter(data.split_of(verb.lemma) for verb in verbs)
     assert 0.78 < shares["train"] / len(verbs) < 0.82
+    both = [v.lemma for v in data.select_split(verbs, "train+validation")]
+    assert both == [v.lemma for v in verbs if data.split_of(v.lemma) != "test"] and len(both) > 5000
     assert [data.split_of(v) for v in ("abandon", "abet", "flare")] == ["validation", "train", "test"]
 
 

@@ -136,8 +136,8 @@ def split_of(lemma: str) -> str:
 
 
 def select_split(verbs: Sequence[Verb], split: str) -> list[Verb]:
-    """The verbs of one split, or all of them for `all`."""
-    return [v for v in verbs if split == "all" or split_of(v.lemma) == split]
+    """The verbs of one split, of several joined by `+`, or all of them for `all`."""
+    return [v for v in verbs if split == "all" or split_of(v.lemma) in split.split("+")]
 
 
 # --- the lexicon ------------------------------------------------------------------------------------------------

@@ -45,7 +45,9 @@ def evaluate(
     if compare:
         from cvae_core.tense.baselines import BASELINES, suffix_lookup
 
-        learned = {"suffix lookup": suffix_lookup(data.select_split(lexicon, "train"))}
+        # From the verbs that the model had, unless it had all of them.
+        known = "train+validation" if tense.model.config.train_on == "train+validation" else "train"
+        learned = {"suffix lookup": suffix_lookup(data.select_split(lexicon, known))}
         scores["baselines"] = {name: metrics.accuracy_of(f, verbs) for name, f in (BASELINES | learned).items()}
         scores["sources"] = {}
         for name in (n for n in checkpoint.available("tense") if n.startswith("source-")):

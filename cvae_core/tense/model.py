@@ -64,7 +64,10 @@ class TenseConfig(TrainConfig):
     kl_ramp: float = option(0.2, "share of each cycle in which the weight rises; it holds for the rest")
     # Data
     pairs: str = option("all", "decode the same tense (reports), or any tense of the verb", ("same", "all"))
-    train_on: str = option("train", "the training split of the verbs, or all of them (reports)", ("train", "all"))
+    train_on: str = option(
+        "train", "the training split of the verbs, validation verbs too (once all is chosen), or all of them (reports)",
+        ("train", "train+validation", "all"),
+    )  # fmt: skip
     source_dropout: float = option(0.6, "share of real verbs for which the decoder does not see the source word")
     invented: float = option(0.5, "share of each batch that is invented verbs")
     prefixed: float = option(

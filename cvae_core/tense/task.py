@@ -252,7 +252,7 @@ class TenseTask:
         """Official scores on the course's pairs and 100 fixed draws; accuracy on validation verbs where there are any.
 
         In fine-tuning, accuracy on the new verbs and on old ones, so that forgetting is seen. `score` is what
-        `keep = best` compares: accuracy, or, trained on all verbs as the reports do, the sum of BLEU-4 and Gaussian
+        `keep = best` compares: accuracy, or, where validation verbs are trained on, the sum of BLEU-4 and Gaussian
         score, the course's own criteria.
         """
         tense = Tense(self.model)
