@@ -22,7 +22,7 @@ from benchmarks import machine
 from cvae_core import runs
 from cvae_core.tense import data, metrics
 from cvae_core.tense.data import Verb
-from cvae_core.tense.evaluate import draws_of
+from cvae_core.tense.evaluate import draws_of, own_tense
 from cvae_core.tense.inference import Tense
 from cvae_core.tense.model import TenseConfig
 from cvae_core.tense.presets import preset
@@ -50,11 +50,13 @@ LEXICON_ROWS = {
     "lexicon: no agreement between tenses": {"consistency": 0.0},
     "lexicon: source word always seen": {"source_dropout": 0.0},
     "lexicon: source word never seen": {"source": "none"},
+    "lexicon: tense of a form by evidence, no classifier": {"tense_classifier": False},
     "lexicon: no prefixed irregular verbs": {"prefixed": 0.0},
     "lexicon: no invented verbs": {"invented": 0.0},
 }
 COLUMNS = {
-    "bleu4": "BLEU-4", "accuracy": "unseen verbs", "own_irregular": "own irregular", "own_z_alone": "own, z alone",
+    "bleu4": "BLEU-4", "accuracy": "unseen verbs", "own_tense": "their tense",
+    "own_irregular": "own irregular", "own_z_alone": "own, z alone",
     "gaussian": "Gaussian", "distinct_share": "distinct", "gaussian_refined": "refined", "minutes": "minutes",
 }  # fmt: skip
 
@@ -76,7 +78,8 @@ def measure(config: TenseConfig, verbs: Sequence[Verb], device: str) -> dict[str
         "minutes": minutes,
     }
     if config.train_on == "train":
-        scores["accuracy"] = metrics.accuracy(tense, data.select_split(verbs, "validation"))["accuracy"]
+        unseen = data.select_split(verbs, "validation")
+        scores |= {"accuracy": metrics.accuracy(tense, unseen)["accuracy"], "own_tense": own_tense(tense, unseen)}
     drawn = draws_of(tense, 1000, SEEDS)
     spread = drawn.pop("spread")["gaussian"]
     return scores | drawn | {"spread": max(spread) - min(spread)}

@@ -77,7 +77,7 @@ def test_an_ablation_row_scores_what_was_held_out_only_where_it_was():
     config = replace(CONFIG, epochs=1, prior_share=1.0)
     held_out = ablation.measure(replace(config, train_on="train"), [*VERBS * 20], "cpu")
     all_seen = ablation.measure(config, VERBS, "cpu")
-    assert set(held_out) - set(all_seen) == {"accuracy"}
+    assert set(held_out) - set(all_seen) == {"accuracy", "own_tense"}
     assert "| – |" in ablation.line("row", all_seen)
     assert ablation.line("row", held_out).count("|") == len(ablation.COLUMNS) + 2
 

@@ -91,4 +91,10 @@ def test_familiarity_tells_verbs_from_junk(shipped):
     verbs = shipped.familiarity(["untangle", "regroup", "swindle"], 0)
     junk = shipped.familiarity(["xkqzvbtg", "aeqoizwx", "pppjjjww"], 0)
     assert verbs.min() > junk.max()
-    assert verbs[0] == pytest.approx(shipped.tense_evidence(["untangle"])[0, 0] / 9, rel=1e-5)
+
+
+def test_without_a_classifier_the_evidence_names_the_tense():
+    course = load("tense-course")
+    scores = course.tense_scores(["abandon", "walking"])
+    assert scores[0, 2] == pytest.approx(course.familiarity(["abandon"], 2)[0] * 8, rel=1e-5)
+    assert scores[1].argmax() == 2

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cvae_core.tense.data import EOS, PAD, PAST, SOS, encode
+from cvae_core.tense.data import EOS, PAD, PAST, SOS, VOCABULARY_SIZE, encode
 from cvae_core.tense.model import TenseConfig, build
 from cvae_core.tense.session import MODEL_FIELDS
 from cvae_core.training import generator_at
@@ -17,7 +17,8 @@ VARIANTS = [
     {"decoder_state": "hidden", "decoder_activation": "relu"}, {"embedding_size": 0}, {"recon": "mean"},
     {"free_running_loss": "until-eos", "tf_final": 0.0}, {"pairs": "same", "invented": 0.0}, {"length_pool": 2},
     {"decoder_condition": "input", "state_layers": 3, "state_width": 24}, {"prefixed": 0.0},
-    {"decoder_condition": "output", "state_shared": True, "state_layers": 2},
+    {"decoder_condition": "output", "state_shared": True, "state_layers": 2}, {"tense_classifier": True},
+    {"tense_classifier": True, "source": "none", "bidirectional": False, "latents": "hidden+cell", "encoder_sos": True},
 ]  # fmt: skip
 each_variant = pytest.mark.parametrize("changes", VARIANTS, ids=lambda c: "-".join(c) or "default")
 
@@ -34,7 +35,8 @@ def test_one_step_changes_every_trained_weight(changes):
     terms["loss"].backward()
     trained = {n: p for n, p in task.model.named_parameters() if p.requires_grad}
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in trained.values()), changes
-    assert terms["kl"] >= 0 and terms["loss"].item() == pytest.approx((terms["recon"] + terms["kl"]).item(), rel=1e-5)
+    total = terms["recon"] + terms["kl"] + terms.get("tense", 0.0)
+    assert terms["kl"] >= 0 and terms["loss"].item() == pytest.approx(total.item(), rel=1e-5)
 
 
 @each_variant
@@ -50,6 +52,9 @@ def test_padding_changes_nothing(changes):
     a = model(inputs.expand(2, -1), together.mu, tense, shown)[:1]
     b = model(inputs, alone.mu, tense[:1], shown_alone)
     assert torch.allclose(a, b, atol=1e-5)
+    if model.config.tense_classifier:
+        together, alone = (model.classify(letters(words)) for words in (["go", "understanding"], ["go"]))
+        assert torch.allclose(together[:1], alone, atol=1e-6)
 
 
 @each_variant
@@ -134,9 +139,9 @@ def test_both_ways_of_reading_a_word_agree():
     words = letters(["go", "understand", "walk"])
     h0 = torch.randn(1, 3, CONFIG.hidden_size)
     lengths = (words != PAD).sum(1)
-    packed = model._read(model.encoder, words, lengths, h0, h0)
+    packed = model._read_one_way(model.encoder, words, lengths, h0, h0)
     model.latent_count = 1
-    padded = model._read(model.encoder, words, lengths, h0, h0)
+    padded = model._read_one_way(model.encoder, words, lengths, h0, h0)
     torch.testing.assert_close(packed[1], padded[1])
     for row, length in enumerate(lengths):
         torch.testing.assert_close(packed[0][row, :length], padded[0][row, :length])
@@ -177,3 +182,25 @@ def test_what_decides_the_shapes_of_weights_comes_with_a_checkpoint():
         for other in others:
             if shapes(replace(base, **{f.name: other})) != shapes(base):
                 assert f.name in MODEL_FIELDS
+
+
+def test_the_classifier_does_not_teach_the_encoder():
+    model = build(replace(CONFIG, tense_classifier=True))
+    F.cross_entropy(model.classify(letters(["walks"])), torch.tensor([1])).backward()
+    assert {n for n, p in model.named_parameters() if p.grad is not None} == {
+        "classify_letter.weight", "classify_letter.bias", "classify_word.weight", "classify_word.bias",
+    }  # fmt: skip
+
+
+@torch.no_grad()
+def test_temperature_changes_how_sure_answers_are_and_not_the_answers():
+    models = [build(replace(CONFIG, temperature=t)) for t in (1.0, 3.0)]  # the same weights: one seed
+    z, tense = torch.randn(5, CONFIG.latent_size), torch.tensor([0, 1, 2, 3, 0])
+    (answers, sure), (same, less) = (m.greedy(z, tense) for m in models)
+    assert torch.equal(answers, same) and (less.sum(1) < sure.sum(1)).all()
+    logits = torch.randn(2, 3, VOCABULARY_SIZE)
+    for model in models:
+        told = model.log_probabilities(logits)
+        assert torch.allclose(told.exp().sum(-1), torch.ones(2, 3)) and told[..., [PAD, SOS]].exp().sum() == 0
+        expected = logits[..., 5] - logits[..., 9]
+        torch.testing.assert_close(told[..., 5] - told[..., 9], expected / model.config.temperature)

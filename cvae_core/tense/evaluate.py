@@ -106,22 +106,27 @@ def trust_of(tense, verbs: Sequence[Verb], seed: int = 0) -> dict:
 
     `calibration`: expected error of the shown probabilities, with its bins. `junk_auroc`: how well familiarity tells
     verbs from as many strings of random letters or of consonants, as long as they are. `familiarity_floor`: what 99 of
-    100 verbs reach, in nats a letter. `own_tense`: share of the forms that stand for one tense only whose tense the
-    model's evidence names.
+    100 verbs reach, in nats a letter.
     """
     tasks = [(v, s, t) for s, t in data.DIRECTIONS for v in verbs]
     made = tense.convert([v.row[s] for v, s, _ in tasks], [s for _, s, _ in tasks], [t for *_, t in tasks])
     right = [c.form in v.forms[t] for c, (v, _, t) in zip(made, tasks, strict=True)]
     error, bins = metrics.calibration([c.probability for c in made], right)
-    forms = [(form, t) for verb in verbs for t, form in enumerate(verb.row)]
-    forms = [(form, t) for form, t in forms if {tense for _, tense in lookup(form)} <= {t}]
-    evidence = tense.tense_evidence([form for form, _ in forms])
-    named = [int(scores.argmax()) == t for scores, (_, t) in zip(evidence, forms, strict=True)]
     return {
         "calibration": {"error": error, "bins": bins},
         **_junk_of(tense, verbs, seed),
-        "own_tense": sum(named) / len(named) if named else None,
+        "own_tense": own_tense(tense, verbs),
     }
+
+
+def own_tense(tense, verbs: Sequence[Verb]) -> float | None:
+    """Share of the forms that stand for one tense only whose tense the model names; None where there is none."""
+    forms = [(form, t) for verb in verbs for t, form in enumerate(verb.row)]
+    forms = [(form, t) for form, t in forms if {known for _, known in lookup(form)} <= {t}]
+    if not forms:
+        return None
+    words, tenses = zip(*forms, strict=True)
+    return float((tense.tense_scores(words).argmax(1) == np.array(tenses)).mean())
 
 
 def _junk_of(tense, verbs: Sequence[Verb], seed: int) -> dict[str, float]:

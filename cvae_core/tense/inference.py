@@ -16,7 +16,7 @@ from cvae_core.errors import UserError
 from cvae_core.latent import PATHS, kl_to_standard, product_of_experts
 from cvae_core.tense import data
 from cvae_core.tense.data import EOS, FIRST_LETTER, PAD, SOS, TENSES, Verb
-from cvae_core.tense.model import TenseConfig, TenseCVAE, allowed
+from cvae_core.tense.model import TenseConfig, TenseCVAE
 from cvae_core.training import load_model
 
 CHUNK = 512  # words decoded at once
@@ -100,7 +100,7 @@ class Tense:
             letter = torch.tensor([[p[-1]] for p in prefixes], device=self.device)
             seen = None if reading.shown is None else reading.shown.expand(len(prefixes), -1, -1)
             logits, state = self.model.step(letter, state, seen, place)
-            total = scores[:, None] + allowed(logits[:, 0])
+            total = scores[:, None] + self.model.log_probabilities(logits[:, 0])
             best, flat = total.flatten().topk(2 * width)
             beam, beam_scores, kept = [], [], []
             for score, index in zip(best.tolist(), flat.tolist(), strict=True):
@@ -129,7 +129,7 @@ class Tense:
         letters = self._letters([form])
         inputs = torch.nn.functional.pad(letters[:, :-1], (1, 0), value=SOS)
         logits = self.model(inputs, reading.mu, self._tenses([target]), reading.shown)
-        probs = allowed(logits)[0].exp().cpu().numpy()
+        probs = self.model.log_probabilities(logits)[0].exp().cpu().numpy()
         return [*form, "⏎"], np.concatenate([probs[:, FIRST_LETTER:], probs[:, EOS : EOS + 1]], 1)
 
     @torch.inference_mode()
@@ -142,20 +142,28 @@ class Tense:
         mu, logvar = zip(*parts, strict=True)
         return torch.cat(mu), torch.cat(logvar)
 
-    def tense_evidence(self, words: Sequence[str]) -> np.ndarray:
-        """Lower bound on log p(word | tense) for each tense, at z = mu and from z alone: (n, 4)."""
+    @torch.inference_mode()
+    def tense_scores(self, words: Sequence[str]) -> np.ndarray:
+        """How much speaks for each tense of each word: (n, 4), the largest named.
+
+        The classifier's log q(tense | word); of models without one, the evidence for the word in that tense.
+        """
+        if self.model.config.tense_classifier:
+            parts = [self.model.classify(self._letters(words[i : i + CHUNK])) for i in range(0, len(words), CHUNK)]
+            return torch.cat(parts).log_softmax(1).cpu().numpy()
         pairs = [(word, tense) for word in words for tense in range(len(TENSES))]
         return self._evidence(*zip(*pairs, strict=True)).reshape(len(words), len(TENSES))
 
     @torch.inference_mode()
     def _evidence(self, words: Sequence[str], tenses: Sequence[int]) -> np.ndarray:
+        """Lower bound on log p(word | tense), at z = mu and from z alone: (n,)."""
         found = []
         for start in range(0, len(words), CHUNK):
             part = slice(start, start + CHUNK)
             letters, tense = self._letters(words[part]), self._tenses(tenses[part])
             encoded = self.model.encode(letters, tense)
             inputs = torch.nn.functional.pad(letters[:, :-1], (1, 0), value=SOS)
-            logprobs = allowed(self.model(inputs, encoded.mu, tense))
+            logprobs = self.model.log_probabilities(self.model(inputs, encoded.mu, tense))
             recon = (logprobs.gather(2, letters[..., None])[..., 0] * (letters != PAD)).sum(1)
             found.append(recon - kl_to_standard(encoded.mu, encoded.logvar).sum(1))
         return torch.cat(found).cpu().numpy()
@@ -173,16 +181,16 @@ class Tense:
         return self.infer_tenses([word])[0]
 
     def infer_tenses(self, words: Sequence[str]) -> list[tuple[int, str]]:
-        """Each word's tense and who said so: the `dictionary` when it knows the form, else the `model`'s evidence.
+        """Each word's tense and who said so: the `dictionary` when it knows the form, else the `model`.
 
         Where the dictionary leaves several (put is present and past), the model chooses among them.
         """
         known = [sorted({tense for _, tense in lookup(word)}) for word in words]
         unsure = [i for i, tenses in enumerate(known) if len(tenses) != 1]
         found = [(tenses[0], "dictionary") if len(tenses) == 1 else None for tenses in known]
-        evidence = self.tense_evidence([words[i] for i in unsure]) if unsure else ()
-        for i, scores in zip(unsure, evidence, strict=True):
-            best = max(known[i] or range(len(TENSES)), key=lambda t: scores[t])  # noqa: B023
+        scores = self.tense_scores([words[i] for i in unsure]) if unsure else ()
+        for i, of in zip(unsure, scores, strict=True):
+            best = max(known[i] or range(len(TENSES)), key=lambda t: of[t])  # noqa: B023
             found[i] = (best, "dictionary" if known[i] else "model")
         return found
 

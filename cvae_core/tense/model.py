@@ -50,6 +50,12 @@ class TenseConfig(TrainConfig):
     decoder_activation: str = option(
         "none", "on the decoder's input letters: relu (000, 002) or none", ("relu", "none")
     )
+    tense_classifier: bool = option(
+        False, "whether the model also learns to tell a form's tense, q(tense | word), from what its encoder reads"
+    )
+    temperature: float = option(
+        1.0, "what the letters' logits are divided by in answers (Guo et al. 2017), so that sureness is earned"
+    )
     encoder_sos: bool = option(False, "whether the encoder also reads SOS before the word (002)")
     bidirectional: bool = option(True, "whether the encoder also reads backwards (no report does)")
     source: str = option(
@@ -101,6 +107,8 @@ class TenseConfig(TrainConfig):
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise UserError(f"{name} is {getattr(self, name)}: expected {low} to {high}.")
+        if not 0.05 <= self.temperature <= 20:
+            raise UserError(f"temperature is {self.temperature}: expected 0.05 to 20.")
         for name in ("repeats", "irregular_repeats"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}: expected at least 1.")
@@ -144,6 +152,9 @@ class State(NamedTuple):
     def of(self, rows: list[int]) -> "State":
         """The states of some words of the batch."""
         return State(self.h[:, rows], self.c[:, rows], None if self.tense is None else self.tense[rows])
+
+
+CLASSIFIER_WIDTH = 64
 
 
 class TenseCVAE(nn.Module):
@@ -195,6 +206,10 @@ class TenseCVAE(nn.Module):
             self.query = nn.Linear(hidden, directions * hidden, bias=False)
             self.combine = nn.Linear(hidden + directions * hidden, hidden)
         self.out = nn.Linear(out, VOCABULARY_SIZE)
+        self.classify_letter, self.classify_word = None, None
+        if config.tense_classifier:
+            self.classify_letter = nn.Linear(directions * hidden, CLASSIFIER_WIDTH)
+            self.classify_word = nn.Linear(CLASSIFIER_WIDTH, len(TENSES))
 
     @property
     def latent_total(self) -> int:
@@ -205,34 +220,47 @@ class TenseCVAE(nn.Module):
 
     def encode(self, letters: Tensor, tense: Tensor) -> Encoded:
         """Letters (B, T) with EOS and padding, tense (B,) -> posterior and memory."""
+        outputs, h, c = self._read(letters, self._condition_state(tense), self.config.source != "none")
+        read = (h, c)[: self.latent_count]
+        mu = torch.cat([layer(s) for layer, s in zip(self.to_mu, read, strict=True)], 1)
+        logvar = torch.cat([layer(s) for layer, s in zip(self.to_logvar, read, strict=True)], 1)
+        return Encoded(mu, logvar, outputs)
+
+    def classify(self, letters: Tensor) -> Tensor:
+        """Logits of q(tense | word), the classifier beside a conditional model (Kingma et al. 2014, M2): (B, 4).
+
+        It listens to the encoder reading without a tense and does not teach it: the encoder serves z alone.
+        """
+        with torch.no_grad():
+            unconditioned = letters.new_zeros(1, len(letters), self.config.hidden_size, dtype=self.out.weight.dtype)
+            outputs, *_ = self._read(letters, unconditioned, True)
+        heard = F.relu(self.classify_letter(outputs)) * (outputs != 0).any(-1, keepdim=True)
+        return self.classify_word(heard.amax(1))
+
+    def _read(self, letters: Tensor, h0: Tensor, each: bool) -> tuple[Tensor | None, Tensor, Tensor]:
+        """The outputs at each letter (B, T, 2H or H), if asked for, zeros on padding; the last states (B, 2H or H)."""
         config = self.config
         lengths = (letters != PAD).sum(1)
         letters = letters[:, : int(lengths.max())]  # cut padding to this batch
         if config.encoder_sos:
             letters = F.pad(letters, (1, 0), value=SOS)
             lengths = lengths + 1
-        h0 = self._condition_state(tense)
         c0 = h0 if config.condition_into == "hidden+cell" else torch.zeros_like(h0)
-        outputs, h, c = self._read(self.encoder, letters, lengths, h0, c0)
+        outputs, h, c = self._read_one_way(self.encoder, letters, lengths, h0, c0)
         if self.encoder_back is not None:
             places = torch.arange(letters.shape[1], device=letters.device)
             backwards = (lengths[:, None] - 1 - places) % letters.shape[1]  # of a word's letters; padding stays behind
-            read = self._read(self.encoder_back, letters.gather(1, backwards), lengths, h0, c0)
+            read = self._read_one_way(self.encoder_back, letters.gather(1, backwards), lengths, h0, c0)
             h, c = torch.cat([h, read[1]], 1), torch.cat([c, read[2]], 1)
-            if config.source != "none":
+            if each:
                 aligned = read[0].gather(1, backwards[..., None].expand_as(read[0]))
                 outputs = torch.cat([outputs, aligned], 2)
-        read = (h, c)[: self.latent_count]
-        mu = torch.cat([layer(s) for layer, s in zip(self.to_mu, read, strict=True)], 1)
-        logvar = torch.cat([layer(s) for layer, s in zip(self.to_logvar, read, strict=True)], 1)
-        memory = None
-        if config.source != "none":
-            memory = outputs * (letters != PAD)[..., None]
-            if config.encoder_sos:
-                memory = memory[:, 1:]  # back in step with the letters
-        return Encoded(mu, logvar, memory)
+        if not each:
+            return None, h, c
+        outputs = outputs * (letters != PAD)[..., None]
+        return outputs[:, 1:] if config.encoder_sos else outputs, h, c  # in step with the letters
 
-    def _read(self, lstm: nn.LSTM, letters: Tensor, lengths: Tensor, h0: Tensor, c0: Tensor):
+    def _read_one_way(self, lstm: nn.LSTM, letters: Tensor, lengths: Tensor, h0: Tensor, c0: Tensor):
         """One direction: outputs (B, T, H), and hidden and cell state (B, H) after each word's last letter."""
         x = self.encoder_embedding(letters)
         if self.latent_count == 1:
@@ -314,6 +342,10 @@ class TenseCVAE(nn.Module):
         """Logits (B, T, V) of the letters that follow each of `inputs` (B, T), in one call."""
         return self.step(inputs, self.initial_state(z, tense), shown)[0]
 
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        """Over what may come next, at the config's temperature: letters and EOS, never PAD or SOS."""
+        return torch.log_softmax(logits.float() / self.config.temperature + _blocked(logits.device), -1)
+
     @torch.no_grad()
     def greedy(
         self, z: Tensor, tense: Tensor, shown: Tensor | None = None, max_length: int = MAX_LENGTH + 1
@@ -336,14 +368,10 @@ class TenseCVAE(nn.Module):
             if bool(done.all()):
                 break
         letters, logits = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
-        logprobs = torch.log_softmax(logits.float(), -1).gather(2, letters[..., None])[..., 0]  # of all places at once
+        told = torch.log_softmax(logits.float() / self.config.temperature, -1)  # of all places at once
+        logprobs = told.gather(2, letters[..., None])[..., 0]
         over = F.pad((letters == EOS).cumsum(1)[:, :-1], (1, 0)) > 0
         return letters.masked_fill(over, PAD), logprobs.masked_fill(over, 0.0)
-
-
-def allowed(logits: Tensor) -> Tensor:
-    """Log-probabilities over what may come next: letters and EOS, never PAD or SOS."""
-    return torch.log_softmax(logits.float() + _blocked(logits.device), -1)
 
 
 @cache

@@ -98,6 +98,8 @@ BEST: dict[str, Any] = {
     "prior_share": 1.0,
     "prior_from": 0.15,
     "length_pool": 8,
+    "tense_classifier": True,
+    "temperature": 1.75,  # least surprise on validation verbs: benchmarks/temperature.py
     "precision": "auto",
 }
 

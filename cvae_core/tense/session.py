@@ -15,11 +15,12 @@ from cvae_core.tense.presets import preset
 from cvae_core.tense.task import TenseTask, training_verbs
 from cvae_core.training import Stopped, config_from_dict, fixed_fields, pick_device, train
 
-# Fields that decide the shapes of the weights: training from a checkpoint takes them from it.
+# Fields of the model itself, nearly all the shapes of its weights: training from a checkpoint takes them from it.
 MODEL_FIELDS = (
     "hidden_size", "embedding_size", "latent_size", "condition", "condition_size", "condition_into", "latents",
     "decoder_state", "state_layers", "state_width", "state_shared", "decoder_condition", "decoder_activation",
-    "encoder_sos", "bidirectional", "source",
+    "encoder_sos", "bidirectional", "source", "tense_classifier",
+    "temperature",
 )  # fmt: skip
 
 

@@ -189,7 +189,7 @@ class TenseTask:
     def loss(self, batch: Batch, beta: float, teacher_forcing: float, generator: torch.Generator) -> dict[str, Tensor]:
         """Cross entropy of the target's letters and KL(q(z | source) || N(0, I)), in nats, means over the batch.
 
-        With draws from the prior, their mean cross entropy is added as `prior`.
+        With draws from the prior, their mean cross entropy is added as `prior`; a classifier's is added as `tense`.
         """
         config, model = self.config, self.model
         real = batch.verb >= 0
@@ -219,6 +219,9 @@ class TenseTask:
         recon = recon.mean()
         kl = kl_to_standard(encoded.mu, encoded.logvar).sum(1).mean()
         terms = {"loss": recon + beta * kl, "recon": recon, "kl": kl}
+        if config.tense_classifier:
+            terms["tense"] = F.cross_entropy(model.classify(batch.source).float(), batch.source_tense)
+            terms["loss"] = terms["loss"] + terms["tense"]
         if config.prior_share and batch.moving:
             seen = gather(batch.verb), gather(batch.source_tense), gather(encoded.mu), gather(encoded.logvar)
             prior.remember(model, *(part[seen[0] >= 0] for part in seen))
