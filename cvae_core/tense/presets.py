@@ -132,6 +132,8 @@ COURSE = BEST | {
     "source_dropout": 0.0,
     "train_on": "all",
     "invented": 0.0,
+    "tense_classifier": False,
+    "temperature": 1.0,
 }
 
 # A few new verbs on top of a checkpoint: half of each batch rehearses what it knew, so that it does not forget.
