@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks import ablation, digits_speed, heavy_kl, scale, time_to_mark, train_speed
+from benchmarks import ablation, digits_speed, heavy_kl, scale, temperature, time_to_mark, train_speed
 from cvae_core.digits.task import DigitsTask
 from cvae_core.tense.data import PAD, Verb
+from cvae_core.tense.inference import load
 from cvae_core.tense.model import build
 from cvae_core.tense.task import TenseTask
 from tests.tiny import CONFIG, ROWS, VERBS
@@ -80,6 +81,14 @@ def test_an_ablation_row_scores_what_was_held_out_only_where_it_was():
     assert set(held_out) - set(all_seen) == {"accuracy", "own_tense"}
     assert "| – |" in ablation.line("row", all_seen)
     assert ablation.line("row", held_out).count("|") == len(ablation.COLUMNS) + 2
+
+
+def test_a_higher_temperature_is_less_sure_and_as_often_right():
+    tense = load("tense")  # it knows these verbs
+    cold, hot = (temperature.reliability(tense, VERBS, t) for t in (1.0, 3.0))
+    assert cold["accuracy"] == hot["accuracy"] > 0.9
+    assert cold["confidence"] > hot["confidence"] and 0 < cold["surprise"] < hot["surprise"]
+    assert cold["error"] < hot["error"]
 
 
 def test_an_epoch_of_digits_trains_on_every_image():
