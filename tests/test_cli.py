@@ -96,14 +96,14 @@ def test_convert_file(tmp_path, cli):
 
 
 def test_generate(cli):
-    one, refined = json.loads(cli("generate", "-n", 20, "--seed", 1, "--refine", 2, "--json"))
+    one, refined = json.loads(cli("generate", "-n", 200, "--seed", 1, "--refine", 2, "--json"))
     for result in (one, refined):
-        assert len(result["rows"]) == 20 and {len(row) for row in result["rows"]} == {4}
-        assert result["gaussian"] == sum(result["known"]) / 20 >= result["distinct"]
+        assert len(result["rows"]) == 200 and {len(row) for row in result["rows"]} == {4}
+        assert result["gaussian"] == sum(result["known"]) / 200 >= result["distinct"]
     assert refined["gaussian"] > one["gaussian"]
-    text = cli("generate", "-n", 20, "--seed", 1)
-    assert len(text.splitlines()) >= 21 and f"{one['gaussian']:.3f}" in text
-    assert text == cli("generate", "-n", 20, "--seed", 1) != cli("generate", "-n", 20, "--seed", 2)
+    text = cli("generate", "-n", 200, "--seed", 1)
+    assert len(text.splitlines()) >= 201 and f"{one['gaussian']:.3f}" in text
+    assert text == cli("generate", "-n", 200, "--seed", 1) != cli("generate", "-n", 200, "--seed", 2)
 
 
 def test_interpolate(cli):

@@ -93,6 +93,14 @@ def test_familiarity_tells_verbs_from_junk(shipped):
     assert verbs.min() > junk.max()
 
 
+def test_the_classifier_names_the_tense_of_words_that_nobody_knows(shipped):
+    words = ["blorp", "blorps", "blorping", "blorped", "sneeped", "wuzzies", "frimming", "quane"]
+    scores = shipped.tense_scores(words)
+    assert scores.argmax(1).tolist() == [0, 1, 2, 3, 3, 1, 2, 0]
+    assert np.allclose(np.exp(scores).sum(1), 1, atol=1e-5)
+    assert np.allclose(shipped.tense_scores(words[:1]), scores[:1], atol=1e-4)
+
+
 def test_without_a_classifier_the_evidence_names_the_tense():
     course = load("tense-course")
     scores = course.tense_scores(["abandon", "walking"])
