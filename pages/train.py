@@ -56,7 +56,7 @@ LIMITS = {
     "length_pool": (0, 1000), "state_width": (0, 2048), "prior_share": (0.0, 4.0), "consistency": (0.0, 100.0),
     "hidden_layers": (1, 8), "shift": (0, 4), "tf_start": (0, 300), "width": (4, 64), "code_size": (4, 512),
     "rnn_size": (8, 512), "predictor_layers": (1, 4), "posterior_layers": (1, 4), "past": (1, 5), "future": (1, 20),
-    "clips": (10, 5000), "points": (0, 64),
+    "clips": (10, 5000), "points": (0, 64), "temperature": (0.05, 20.0),
 }  # fmt: skip
 
 
