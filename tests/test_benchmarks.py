@@ -89,6 +89,8 @@ def test_a_higher_temperature_is_less_sure_and_as_often_right():
     assert cold["accuracy"] == hot["accuracy"] > 0.9
     assert cold["confidence"] > hot["confidence"] and 0 < cold["surprise"] < hot["surprise"]
     assert cold["error"] < hot["error"]
+    with pytest.raises(SystemExit):  # what ships has learned from the verbs that would be asked about
+        temperature.main(["--checkpoint", "tense"])
 
 
 def test_an_epoch_of_digits_trains_on_every_image():

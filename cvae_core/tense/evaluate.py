@@ -108,10 +108,7 @@ def trust_of(tense, verbs: Sequence[Verb], seed: int = 0) -> dict:
     verbs from as many strings of random letters or of consonants, as long as they are. `familiarity_floor`: what 99 of
     100 verbs reach, in nats a letter.
     """
-    tasks = [(v, s, t) for s, t in data.DIRECTIONS for v in verbs]
-    made = tense.convert([v.row[s] for v, s, _ in tasks], [s for _, s, _ in tasks], [t for *_, t in tasks])
-    right = [c.form in v.forms[t] for c, (v, _, t) in zip(made, tasks, strict=True)]
-    error, bins = metrics.calibration([c.probability for c in made], right)
+    error, bins = metrics.calibration(*metrics.sureness(tense, verbs))
     return {
         "calibration": {"error": error, "bins": bins},
         **_junk_of(tense, verbs, seed),

@@ -368,8 +368,7 @@ class TenseCVAE(nn.Module):
             if bool(done.all()):
                 break
         letters, logits = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
-        told = torch.log_softmax(logits.float() / self.config.temperature, -1)  # of all places at once
-        logprobs = told.gather(2, letters[..., None])[..., 0]
+        logprobs = self.log_probabilities(logits).gather(2, letters[..., None])[..., 0]  # of all places at once
         over = F.pad((letters == EOS).cumsum(1)[:, :-1], (1, 0)) > 0
         return letters.masked_fill(over, PAD), logprobs.masked_fill(over, 0.0)
 
