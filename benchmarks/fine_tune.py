@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from cvae_core import runs
@@ -23,12 +24,9 @@ COUNT = 50
 
 def hardest(tense, verbs: list, count: int) -> tuple[list, list]:
     """The verbs with the most wrong answers, and the rest."""
-    tasks = [(v, s, t) for v in verbs for s, t in data.DIRECTIONS]
-    made = tense.convert([v.row[s] for v, s, _ in tasks], [s for _, s, _ in tasks], [t for *_, t in tasks])
-    wrong = dict.fromkeys(verbs, 0)
-    for candidate, (verb, _, target) in zip(made, tasks, strict=True):
-        wrong[verb] += candidate.form not in verb.forms[target]
-    ranked = sorted(verbs, key=lambda v: -wrong[v])
+    _, right = metrics.sureness(tense, verbs)
+    by_verb = np.reshape(right, (len(data.DIRECTIONS), len(verbs))).sum(0)
+    ranked = [verbs[i] for i in np.argsort(by_verb, kind="stable")]
     return ranked[:count], ranked[count:]
 
 

@@ -45,8 +45,8 @@ def evaluate(
     if compare:
         from cvae_core.tense.baselines import BASELINES, suffix_lookup
 
-        # From the verbs that the model had, unless it had all of them.
-        known = "train+validation" if tense.model.config.train_on == "train+validation" else "train"
+        trained_on = tense.model.config.train_on
+        known = "train" if trained_on == "all" else trained_on  # a lookup of all would know the answers
         learned = {"suffix lookup": suffix_lookup(data.select_split(lexicon, known))}
         scores["baselines"] = {name: metrics.accuracy_of(f, verbs) for name, f in (BASELINES | learned).items()}
         scores["sources"] = {}

@@ -72,7 +72,7 @@ def accuracy_of(convert: Callable[[list, list, list], list[str]], verbs: Sequenc
 
 
 def sureness(tense, verbs: Sequence[Verb]) -> tuple[list[float], list[bool]]:
-    """Of each answer over the 12 directions, the probability shown and whether it is right."""
+    """Of each answer, the probability shown and whether it is right: all verbs in one direction, then in the next."""
     tasks = [(v, s, t) for s, t in DIRECTIONS for v in verbs]
     made = tense.convert([v.row[s] for v, s, _ in tasks], [s for _, s, _ in tasks], [t for *_, t in tasks])
     return [c.probability for c in made], [c.form in v.forms[t] for c, (v, _, t) in zip(made, tasks, strict=True)]

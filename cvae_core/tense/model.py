@@ -361,8 +361,7 @@ class TenseCVAE(nn.Module):
         found = []
         for place in range(max_length):
             logits, state = self.step(letter, state, shown, place)
-            logits = logits + blocked
-            letter = logits.argmax(-1)
+            letter = (logits + blocked).argmax(-1)
             found.append((letter, logits))
             done = done | (letter == EOS)
             if bool(done.all()):
