@@ -14,6 +14,7 @@ from cvae_core import checkpoint, runs
 from cvae_core.digits import inference as digits
 from cvae_core.errors import UserError
 from cvae_core.tense import inference as tense
+from cvae_core.tense import lexicon
 from cvae_core.video import inference as video
 
 torch.set_num_threads(1)  # threads of several sessions would fight for the cores
@@ -75,9 +76,20 @@ def _load(system: str, path: str, modified: float) -> Any:
 
 
 @st.cache_data
-def read_scores() -> dict:
-    """What `python -m cvae_core evaluate tense --compare --json` printed for the shipped model."""
-    return json.loads((checkpoint.ROOT / "assets" / "tense.json").read_text())
+def read_scores(name: str = "tense") -> dict:
+    """What `evaluate tense --compare --json` printed for the shipped checkpoints `tense` and `tense-heldout`."""
+    return json.loads((checkpoint.ROOT / "assets" / f"{name}.json").read_text())
+
+
+def show_remark(word: str) -> bool:
+    """What the dictionary says of modal verbs and past participles, with a link; whether the word can be converted."""
+    remark = lexicon.remark(word)
+    if remark is None:
+        return True
+    st.info(remark.text)
+    if remark.lemma and not remark.convertible:
+        st.page_link("pages/convert.py", label=f"Convert {remark.lemma}", query_params={"verb": remark.lemma})
+    return remark.convertible
 
 
 def model_names(system: str = "tense") -> list[str]:

@@ -24,8 +24,10 @@ from cvae_core.tense import data, metrics
 from cvae_core.tense.data import Verb
 from cvae_core.tense.evaluate import draws_of, own_tense
 from cvae_core.tense.inference import Tense
+from cvae_core.tense.lexicon import load_lexicon
 from cvae_core.tense.model import TenseConfig
 from cvae_core.tense.presets import preset
+from cvae_core.tense.spelling import is_irregular
 from cvae_core.tense.task import TenseTask
 from cvae_core.training import fit, pick_device
 
@@ -70,7 +72,7 @@ def measure(config: TenseConfig, verbs: Sequence[Verb], device: str) -> dict[str
         fit(task, runs.create({"system": "tense"}, "ablation", Path(folder)))
         minutes = (time.perf_counter() - began) / 60
     tense = Tense(task.model.eval(), task.verbs)
-    irregular = [verb for verb in task.verbs if data.is_irregular(verb)]
+    irregular = [verb for verb in task.verbs if is_irregular(verb)]
     scores = {
         "bleu4": metrics.bleu4_of_pairs(tense),
         "own_irregular": metrics.accuracy(tense, irregular)["accuracy"],
@@ -103,7 +105,7 @@ def main(argv: list[str] | None = None) -> None:
     short = replace(preset("course"), **SHORT)
     jobs = [(name, short, part, course) for name, part in COURSE_ROWS.items() if args.data]
     small = replace(preset("best"), **SMALL)
-    lexicon = data.load_lexicon().verbs
+    lexicon = load_lexicon().verbs
     some = data.select_split(lexicon, "train")[::5] + data.select_split(lexicon, "validation")
     jobs += [(name, small, part, some) for name, part in LEXICON_ROWS.items()]
     print(machine())

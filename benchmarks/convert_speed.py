@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from benchmarks import machine, table
 from cvae_core.checkpoint import ROOT
 from cvae_core.tense.batch import GROUP
-from cvae_core.tense.data import DIRECTIONS, TENSES, load_lexicon, select_split
+from cvae_core.tense.data import DIRECTIONS, TENSES, select_split
 from cvae_core.tense.inference import Tense, load
+from cvae_core.tense.lexicon import load_lexicon
 from cvae_core.tense.model import TenseCVAE
 
 REPEATS = 200

@@ -16,6 +16,7 @@ import torch
 from cvae_core import runs
 from cvae_core.tense import data, metrics
 from cvae_core.tense.inference import load
+from cvae_core.tense.lexicon import load_lexicon
 from cvae_core.tense.session import prepare
 from cvae_core.training import train
 
@@ -32,8 +33,8 @@ def hardest(tense, verbs: list, count: int) -> tuple[list, list]:
 
 def main() -> dict[str, float]:
     torch.set_num_threads(1)
-    tense = load("tense")
-    lexicon = data.load_lexicon().verbs
+    tense = load("tense-heldout")
+    lexicon = load_lexicon().verbs
     new, others = hardest(tense, data.select_split(lexicon, "test"), COUNT)
     groups = {"new": new, "old": data.select_split(lexicon, "train")[::10], "neither": others}
 
@@ -43,7 +44,7 @@ def main() -> dict[str, float]:
     before = scores(tense)
     runs.RUNS = Path(tempfile.mkdtemp())
     started = time.perf_counter()
-    task, run = prepare("fine-tune", {}, new, "50 verbs", "cpu", "tense")
+    task, run = prepare("fine-tune", {}, new, "50 verbs", "cpu", "tense-heldout")
     train(task, run, stopped=lambda: False)
     seconds = time.perf_counter() - started
     after = scores(load(str(run.path)))

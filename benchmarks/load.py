@@ -26,8 +26,9 @@ from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from benchmarks import machine
-from cvae_core.tense.data import TENSES, load_lexicon, select_split
+from cvae_core.tense.data import TENSES, select_split
 from cvae_core.tense.inference import load
+from cvae_core.tense.lexicon import load_lexicon
 from tests.browser.conftest import start_server, stop_server
 
 PEOPLE = (10, 25, 50, 100, 200)
@@ -189,7 +190,7 @@ def expected(count: int = VERBS) -> dict[str, str]:
     """Verbs of the test split and what the shipped model makes of them."""
     verbs = [verb.forms[0][0] for verb in select_split(load_lexicon().verbs, "test")[:count]]
     tense = load("tense")
-    sources = [tense.infer_tense(verb)[0] for verb in verbs]
+    sources = tense.infer_tenses(verbs)
     made = tense.convert(verbs, sources, [TENSES.index("past")] * len(verbs))
     return {verb: answer.form for verb, answer in zip(verbs, made, strict=True)}
 

@@ -22,6 +22,7 @@ from cvae_core import checkpoint, runs
 from cvae_core.runs import Run
 from cvae_core.tense import data, metrics
 from cvae_core.tense.inference import load
+from cvae_core.tense.lexicon import load_lexicon
 from cvae_core.tense.session import prepare, reopen
 from cvae_core.training import train
 
@@ -218,8 +219,8 @@ def main(argv: list[str] | None = None) -> list[dict]:
         torch.set_num_threads(1)
         verbs = data.read_verbs(args.data)
         known = {form for verb in verbs.verbs for spellings in verb.forms for form in spellings}
-        lexicon = data.select_split(data.load_lexicon().verbs, "test")
-        unseen = [verb for verb in lexicon if not known & {form for forms in verb.forms for form in forms}]
+        test_verbs = data.select_split(load_lexicon().verbs, "test")
+        unseen = [verb for verb in test_verbs if not known & {form for forms in verb.forms for form in forms}]
         measured = {r["name"]: r for r in results["rows"]}
         for row in ROWS:
             if args.only is None or row.name in args.only:

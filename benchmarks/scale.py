@@ -31,9 +31,10 @@ from matplotlib.figure import Figure
 
 from benchmarks import convert_speed, load, machine, sweeps
 from cvae_core import runs
-from cvae_core.tense.data import Verb, load_lexicon
+from cvae_core.tense.data import Verb
 from cvae_core.tense.inference import load as load_tense
 from cvae_core.tense.invent import invent, regular_verbs
+from cvae_core.tense.lexicon import load_lexicon
 from cvae_core.tense.presets import preset
 from cvae_core.tense.task import TenseTask
 from cvae_core.training import generator_at, make_optimizer

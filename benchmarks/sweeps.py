@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks import machine
 from cvae_core import runs, sweep
-from cvae_core.tense import data
+from cvae_core.tense.lexicon import load_lexicon
 
 POINTS = 8
 SETTINGS = ["--epochs", "6", "--hidden-size", "128", "--batch-size", "128", "--train-on", "all"]
@@ -35,7 +35,7 @@ def measure(workers: int, kill: bool, storage: str, folder: Path) -> tuple[float
         return subprocess.Popen([*line, *arguments], env=environment)
 
     verbs = folder / "verbs.txt"
-    verbs.write_text("\n".join(" ".join(verb.row) for verb in data.load_lexicon().verbs[:300]))
+    verbs.write_text("\n".join(" ".join(verb.row) for verb in load_lexicon().verbs[:300]))
     began = time.perf_counter()
     values = ",".join(str(0.1 * (i + 1)) for i in range(POINTS))
     running = [worker("--grid", f"kl_max={values}", "--data", str(verbs), *SETTINGS)]

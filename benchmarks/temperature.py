@@ -13,8 +13,9 @@ from dataclasses import replace
 import numpy as np
 
 from cvae_core.tense import metrics
-from cvae_core.tense.data import load_lexicon, select_split
+from cvae_core.tense.data import select_split
 from cvae_core.tense.inference import Tense, load
+from cvae_core.tense.lexicon import load_lexicon
 
 TEMPERATURES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5)
 

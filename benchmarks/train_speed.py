@@ -16,7 +16,8 @@ import torch.nn.functional as F
 
 from benchmarks import machine, table
 from cvae_core.latent import kl_to_standard, reparameterize
-from cvae_core.tense.data import PAD, SOS, load_lexicon, select_split
+from cvae_core.tense.data import PAD, SOS, select_split
+from cvae_core.tense.lexicon import load_lexicon
 from cvae_core.tense.model import TenseConfig, TenseCVAE, build
 from cvae_core.tense.task import Batch, TenseTask
 from cvae_core.training import generator_at, make_optimizer

@@ -79,7 +79,7 @@ def build_parser(argv: list[str]) -> Parser:
     systems = commands.add_parser("evaluate", help="every score of a checkpoint").add_subparsers(
         required=True, metavar="system"
     )
-    evaluate = systems.add_parser("tense", help="conversion of unseen verbs, random z, trust in the answers")
+    evaluate = systems.add_parser("tense", help="conversion of unseen and of known verbs, random z, calibration")
     evaluate.add_argument("--lexicon", help="file of verbs, four forms a line, instead of the built-in lexicon")
     evaluate.add_argument("--pairs", help="file of pairs for BLEU-4 instead of the course's ten")
     evaluate.add_argument("--split", default="test", choices=("train", "validation", "test", "all"))
@@ -87,6 +87,7 @@ def build_parser(argv: list[str]) -> Parser:
     evaluate.add_argument("--samples", type=int, default=1000, help="draws a seed for the Gaussian score")
     evaluate.add_argument("--seeds", type=int, default=5, help="sets of draws, with the seeds that follow --seed")
     evaluate.add_argument("--own", type=int, help="how many of the verbs trained on are scored (all)")
+    evaluate.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all cores)")
     evaluate.add_argument("--compare", action="store_true", help="add the baselines")
     _model_options(evaluate, run_evaluate)
     evaluate = systems.add_parser("digits", help="likelihood of the hidden quadrants of test images")
@@ -239,6 +240,8 @@ def _in_range(name: str, value: int, low: int, high: int) -> int:
 
 def run_convert(args) -> None:
     from cvae_core.tense.data import TENSES, parse_tense, parse_word
+    from cvae_core.tense.familiarity import warning
+    from cvae_core.tense.lexicon import convertible_remark
 
     if args.file is not None:
         return _convert_file(args)
@@ -249,8 +252,13 @@ def run_convert(args) -> None:
     words = [parse_word(w) for w in args.words]
     source = None if args.source is None else parse_tense(args.source)
     targets = range(len(TENSES)) if args.target == "all" else [parse_tense(args.target)]
+    remarks = {word: convertible_remark(word) for word in words if source is None}
     tense = _load(args)
-    sources = [tense.infer_tense(w)[0] if source is None else source for w in words]
+    sources = tense.infer_tenses(words) if source is None else [source] * len(words)
+    familiarity, familiar = tense.familiarity(words, sources).tolist(), tense.are_familiar(words, sources)
+    notes = list(filter(None, remarks.values()))
+    notes += [warning(tense, word) for word, known in zip(words, familiar, strict=True) if known is False]
+    print(*dict.fromkeys(notes), sep="\n", end="\n" if notes else "", file=sys.stderr)
     jobs = [(w, s, t) for w, s in zip(words, sources, strict=True) for t in targets]
     made = tense.convert(*map(list, zip(*jobs, strict=True)))
     if not args.json:
@@ -261,9 +269,10 @@ def run_convert(args) -> None:
         {
             "word": word, "source": TENSES[s], "target": TENSES[t],
             "prediction": m.form, "probability": m.probability,
+            "familiarity": familiarity[i // len(targets)], "familiar": familiar[i // len(targets)],
             "alternatives": [vars(c) for c in tense.alternatives(tense.read([word], [s]), t, m)],
         }
-        for (word, s, t), m in zip(jobs, made, strict=True)
+        for i, ((word, s, t), m) in enumerate(zip(jobs, made, strict=True))
     ])  # fmt: skip
 
 
@@ -328,7 +337,7 @@ def run_interpolate(args) -> None:
     words = [parse_word(w) for w in args.words]
     tense = _load(args)
     if words:
-        a, b = tense.posterior(words, [tense.infer_tense(w)[0] for w in words])[0]
+        a, b = tense.posterior(words, tense.infer_tenses(words))[0]
     else:
         a, b = (tense.draw(1, seed)[0] for seed in args.seed)
     z = tense.path(a, b, args.steps, args.method)
@@ -347,15 +356,17 @@ def run_interpolate(args) -> None:
 
 
 def run_evaluate(args) -> None:
+    import torch
+
     from cvae_core.tense import data
     from cvae_core.tense.evaluate import as_table, evaluate
 
     # An empty name is one that could not be filled in, not one that was left out.
     lexicon = None if args.lexicon is None else data.read_verbs(args.lexicon).verbs
     pairs = data.COURSE_PAIRS if args.pairs is None else data.read_pairs(args.pairs)
-    scores = evaluate(
-        _load(args), lexicon, pairs, args.split, args.seed, args.samples, args.compare, args.seeds, args.own
-    )
+    tense = _load(args)
+    torch.set_num_threads(_in_range("threads", args.threads, 1, 1024))
+    scores = evaluate(tense, lexicon, pairs, args.split, args.seed, args.samples, args.compare, args.seeds, args.own)
     _print_json(scores) if args.json else print(as_table(scores))
 
 

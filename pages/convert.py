@@ -15,9 +15,11 @@ from cvae_core.figures.words import letter_heatmap, reliability_figure
 from cvae_core.latent import kl_to_standard
 from cvae_core.tense.batch import convert_table, format_table, parse_table, safe
 from cvae_core.tense.data import TENSES, parse_word
-from cvae_core.tense.inference import Reading, Tense, lookup
+from cvae_core.tense.familiarity import warning
+from cvae_core.tense.inference import Reading, Tense
+from cvae_core.tense.lexicon import lookup
 
-EXAMPLES = {"walk": "regular", "begin": "irregular", "stop": "doubling", "flared": "unseen", "blorp": "invented"}
+EXAMPLES = {"walk": "regular", "begin": "irregular", "stop": "doubling", "went": "a past", "blorp": "invented"}
 MAX_ROWS = 20_000
 
 
@@ -43,7 +45,9 @@ def show_conversion(tense: Tense, word: str, source: int, target: int, place: in
         hide_index=True,
         alt="The verb in four tenses with the dictionary's forms",
     )  # fmt: skip
-    st.markdown(_uncertainty(tense, reading, answer.probability) + _familiarity(tense, word, source))
+    if tense.are_familiar([word], [source]) == [False]:
+        st.warning(warning(tense, word))
+    st.markdown(_uncertainty(tense, reading) + _familiarity(tense, word, source))
     letters, probabilities = tense.letter_probabilities(reading, target, answer.form)
     st.subheader("Letter by letter")
     st.plotly_chart(
@@ -60,25 +64,19 @@ def show_conversion(tense: Tense, word: str, source: int, target: int, place: in
     return answer.form
 
 
-def _uncertainty(tense: Tense, reading: Reading, probability: float) -> str:
+def _uncertainty(tense: Tense, reading: Reading) -> str:
     kl = kl_to_standard(reading.mu, reading.logvar).sum().item()
-    share = kl / math.log(max(len(tense.verbs), 2))  # of the nats that name one of the verbs trained on
-    place = "tightly" if share > 0.7 else "loosely" if share > 0.35 else "hardly at all"
-    sure = "sure of its answer" if probability > 0.95 else "fairly sure" if probability > 0.7 else "unsure"
-    return (
-        f"The encoder places this word **{place}** in latent space, spending {kl:.1f} nats on it, which tell one verb "
-        f"in {math.exp(min(kl, 20)):,.0f}; the decoder is **{sure}**."
-    )
+    one_in = math.exp(min(kl, 20))
+    return f"KL to the prior: {kl:.1f} nats, enough to single out one verb in about {one_in:,.0f}."
 
 
 def _familiarity(tense: Tense, word: str, source: int) -> str:
-    """Whether the shipped model takes the word for a verb; the floor was measured for no other."""
-    if tense.name != "tense":
+    """How the word's familiarity compares with the model's floor; nothing where the checkpoint has none."""
+    if tense.familiarity_floor is None:
         return ""
-    cost, most = -tense.familiarity([word], source)[0], -ui.read_scores()["familiarity_floor"]
-    verdict = "it looks like a verb" if cost <= most else "it looks **like no verb**, whatever the answer says"
+    familiarity = tense.familiarity([word], [source])[0]
     return (
-        f" Its spelling costs {cost:.1f} nats a letter, where 99 of 100 unseen verbs stay below {most:.1f}: {verdict}."
+        f" Familiarity: {familiarity:.1f} nats a letter; the model knows words from {tense.familiarity_floor:.1f} up."
     )
 
 
@@ -95,16 +93,20 @@ def show_word() -> None:
     with columns[0]:
         first = ui.pick_model("Model", "model")
     with columns[1]:
-        second = ui.pick_model("Beside it", "beside", none="no second model")
+        second = ui.pick_model("Compare with", "beside", none="none")
     try:
         word = parse_word(text)
     except UserError as error:
         st.error(str(error))
         return
     target = TENSES.index(wanted)
+    if not ui.show_remark(word) and chosen == "infer":
+        return
     if chosen == "infer":
-        source, how = first.infer_tense(word)
-        st.caption(f"Taken for {TENSES[source]}, by the {how}.")
+        source = first.infer_tense(word)
+        listed = sorted({t for _, t in lookup(word)})
+        other = "" if source in listed or not listed else f" The dictionary lists it as {TENSES[listed[0]]}."
+        st.caption(f"Inferred tense: {TENSES[source]}.{other}")
     else:
         source = TENSES.index(chosen)
     models = [first, second] if second else [first]
@@ -127,14 +129,15 @@ def _remember(word: str, source: str, target: str, answer: str, model: str) -> N
 
 @st.fragment
 def show_reliability() -> None:
-    """How much the shown probability is worth, for the shipped model."""
-    panel = st.expander("How much is the probability worth?", on_change="rerun")
+    """Calibration of the shown probability, measured where verbs are unseen."""
+    panel = st.expander("How reliable is the probability?", on_change="rerun")
     if not panel.open:
         return
-    scores = ui.read_scores()
+    scores = ui.read_scores("tense-heldout")["unseen"]
     with panel:
         st.markdown(
-            "The model `tense` on verbs that training never met, in all 12 directions. The larger the point, the more "
+            "The model `tense-heldout` on verbs that it was not trained on, in all 12 directions: `tense` has seen "
+            "every verb of the dictionary, and leaves none to measure this on. The larger the point, the more "
             "answers it stands for; on the dotted line the probability is exactly the share of right answers. On "
             f"average the two differ by {scores['calibration']['error']:.1%} (expected calibration error, 15 bins)."
         )

@@ -69,11 +69,11 @@ def new_seeds(*keys: str) -> None:
 def encoded_word(column, tense: Tense, label: str, key: str, word: str) -> torch.Tensor:
     """A field for a verb, and under it what became of it; its posterior mean (Z,) at the inferred tense."""
     word = parse_word(column.text_input(label, word, key=key, bind="query-params", max_chars=200))
-    source, how = tense.infer_tense(word)
+    source = tense.infer_tense(word)
     z = tense.posterior([word], [source])[0]
     spelled = tense.decode(z, source)[0].form
     changed = "" if spelled == word else f" From z alone it comes back as **{spelled}**."
-    column.markdown(f"Taken for {TENSES[source]}, by the {how}.{changed}")
+    column.markdown(f"Inferred tense: {TENSES[source]}.{changed}")
     return z[0]
 
 

@@ -8,13 +8,13 @@ from cvae_core.tense.data import (
     PAST,
     PRESENT,
     PROGRESSIVE,
-    SPELLING_RULES,
     THIRD,
     Verb,
-    load_lexicon,
     select_split,
 )
+from cvae_core.tense.lexicon import load_lexicon
 from cvae_core.tense.metrics import accuracy_of
+from cvae_core.tense.spelling import SPELLING_RULES
 
 
 def verb(*forms: str) -> Verb:

@@ -21,7 +21,10 @@ class Upper:
         return [Candidate(f"{w}-{s}-{t}", 0.5) for w, s, t in zip(words, sources, targets, strict=True)]
 
     def infer_tenses(self, words):
-        return [(2, "model")] * len(words)
+        return [2] * len(words)
+
+    def are_familiar(self, words, tenses):
+        return [len(word) < 10 for word in words]
 
 
 def row(word, source="present", target="past", **more):
@@ -69,9 +72,10 @@ def test_inferring_many_agrees_with_inferring_one():
     assert tense.infer_tenses(words) == [tense.infer_tense(w) for w in words]
     made = convert_table(tense, [row(w, source="") for w in words])
     assert made == [
-        row(w, source="") | {"prediction": p.form, "probability": pytest.approx(p.probability, abs=1e-4), "error": ""}
+        row(w, source="")
+        | {"prediction": p.form, "probability": pytest.approx(p.probability, abs=1e-4), "familiar": "yes", "error": ""}
         for w in words
-        for p in tense.convert([w], [tense.infer_tense(w)[0]], [3])
+        for p in tense.convert([w], [tense.infer_tense(w)], [3])
     ]
 
 
@@ -118,7 +122,11 @@ def test_written_as_read(tmp_path):
     for name in ("out.csv", "out.tsv"):
         write_table(tmp_path / name, done)
         assert [r["prediction"] for r in read_table(tmp_path / name)] == ["walk-0-3", ""]
-    assert (tmp_path / "out.tsv").read_text().startswith("word\tsource\ttarget\tprediction\tprobability\terror\n")
+    assert (
+        (tmp_path / "out.tsv")
+        .read_text()
+        .startswith("word\tsource\ttarget\tprediction\tprobability\tfamiliar\terror\n")
+    )
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.csv", "out.tsv"]
     assert "error" not in format_table(done[:1])
     with pytest.raises(UserError, match="Cannot write"):

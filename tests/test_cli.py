@@ -12,7 +12,8 @@ import torch
 
 from cvae_core import checkpoint, runs
 from cvae_core.__main__ import main
-from cvae_core.tense.data import DIRECTIONS, TENSES, load_lexicon, select_split
+from cvae_core.tense.data import DIRECTIONS, TENSES, select_split
+from cvae_core.tense.lexicon import load_lexicon
 from tests.tiny import ROWS, SIZES
 
 ROOT = Path(__file__).parent.parent
@@ -115,11 +116,14 @@ def test_interpolate(cli):
 
 # --- evaluate ---------------------------------------------------------------------------------------------------
 
-SCORES = {
-    "bleu4", "accuracy", "by_direction", "reconstruction",
-    "gaussian", "distinct", "gaussian_refined", "distinct_refined", "distinct_share", "distinct_share_refined",
-    "spread", "from_present", "no_known_stem", "z_alone", "own_z_alone", "own_irregular", "calibration",
-    "junk_auroc", "familiarity_floor", "own_tense",
+SHARES = {
+    "bleu4", "gaussian", "distinct", "gaussian_refined", "distinct_refined", "distinct_share", "distinct_share_refined",
+}  # fmt: skip
+SCORES = SHARES | {"checkpoint", "trained_on", "split", "spread", "unseen", "own", "junk_auroc"}
+OWN = {"verbs", "accuracy", "irregular", "frequent", "z_alone", "tense"}
+UNSEEN = {
+    "verbs", "accuracy", "by_direction", "reconstruction", "from_present", "no_known_stem", "z_alone", "calibration",
+    "tense",
 }  # fmt: skip
 
 
@@ -133,19 +137,21 @@ def some_verbs(folder):
 
 def test_evaluate_json(cli, some_verbs, monkeypatch):
     monkeypatch.setattr(checkpoint, "CHECKPOINTS", ROOT / "checkpoints")
-    options = ("--lexicon", some_verbs, "--samples", 50, "--seed", 4, "--seeds", 2, "--own", 60)
-    scores = json.loads(cli("evaluate", "tense", *options, "--compare", "--json"))
+    options = ("--checkpoint", "tense-heldout", "--lexicon", some_verbs, "--samples", 50, "--seed", 4, "--seeds", 2)
+    scores = json.loads(cli("evaluate", "tense", *options, "--own", 60, "--compare", "--json"))
     assert set(scores) == SCORES | {"baselines", "sources"}
-    assert set(scores["by_direction"]) == {f"{TENSES[s]}>{TENSES[t]}" for s, t in DIRECTIONS}
-    assert scores["accuracy"] == pytest.approx(sum(scores["by_direction"].values()) / 12)
-    assert scores["accuracy"] > 0.85 and scores["bleu4"] >= 0.95 and scores["gaussian_refined"] > scores["gaussian"]
+    assert set(scores["own"]) == OWN and set(scores["unseen"]) == UNSEEN
+    unseen = scores["unseen"]
+    assert unseen["verbs"] == 60 and set(unseen["by_direction"]) == {f"{TENSES[s]}>{TENSES[t]}" for s, t in DIRECTIONS}
+    assert unseen["accuracy"] == pytest.approx(sum(unseen["by_direction"].values()) / 12)
+    assert unseen["accuracy"] > 0.85 and scores["bleu4"] >= 0.95 and scores["gaussian_refined"] > scores["gaussian"]
     assert len(scores["baselines"]) == 4
     assert set(scores["sources"]) == {"source-000", "source-001", "source-002"}
     assert scores["sources"]["source-002"]["bleu4"] > 0.85 > scores["sources"]["source-000"]["bleu4"]
     assert scores["baselines"]["copy"]["accuracy"] < 0.05 < scores["baselines"]["spelling rules"]["accuracy"]
-    table = cli("evaluate", "tense", *options)
-    assert all(name in table for name in SCORES - {"by_direction", "spread"})
-    assert f"{scores['accuracy']:.4f}" in table and "past>present" in table
+    table = cli("evaluate", "tense", *options, "--own", 60)
+    assert all(name in table for name in SHARES | (OWN | UNSEEN) - {"by_direction", "verbs"})
+    assert f"{unseen['accuracy']:.4f}" in table and "past>present" in table
 
 
 def test_evaluate_takes_pairs(cli, some_verbs, monkeypatch):
@@ -158,21 +164,16 @@ def test_evaluate_takes_pairs(cli, some_verbs, monkeypatch):
 
 def test_shuffled_weights_know_nothing(cli, some_verbs):
     """Nothing but the network answers."""
-    tensors, metadata = checkpoint.read(ROOT / "checkpoints" / "tense.safetensors")
+    tensors, metadata = checkpoint.read(ROOT / "checkpoints" / "tense-heldout.safetensors")
     generator = torch.Generator().manual_seed(0)
     shuffled = {n: t.flatten()[torch.randperm(t.numel(), generator=generator)].view_as(t) for n, t in tensors.items()}
     checkpoint.write(checkpoint.CHECKPOINTS / "shuffled.safetensors", shuffled, metadata)
     options = ("--checkpoint", "shuffled", "--lexicon", some_verbs, "--samples", 50, "--own", 60, "--json")
     scores = json.loads(cli("evaluate", "tense", *options))
-    told = {
-        "by_direction",
-        "spread",
-        "calibration",
-        "junk_auroc",
-        "familiarity_floor",
-        "own_tense",
-    }  # these are no share of right words
-    assert all(scores[name] < 0.05 for name in SCORES - told)
+    assert all(scores[name] < 0.05 for name in SHARES)
+    shares = {"accuracy", "z_alone", "irregular", "reconstruction", "from_present", "no_known_stem"}
+    of = [value for part in ("own", "unseen") for name, value in scores[part].items() if name in shares]
+    assert len(of) == 8 and all(value < 0.05 for value in of)
 
 
 # --- errors -----------------------------------------------------------------------------------------------------

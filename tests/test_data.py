@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +8,7 @@ from hypothesis import strategies as st
 from cvae_core.errors import UserError
 from cvae_core.tense import data
 from cvae_core.tense.invent import PREFIXES, invent, irregular_verbs, prefixed, regular_verbs, syllables
+from cvae_core.tense.lexicon import load_lexicon
 from cvae_core.training import generator_at
 
 COURSE = Path(__file__).parent.parent.parent / "shared" / "data" / "tense"
@@ -38,31 +37,8 @@ def test_names_of_a_tense(name):
     assert data.parse_tense(name) == data.PAST
 
 
-def test_lexicon():
-    lexicon = data.load_lexicon()
-    forms = {verb.lemma: verb.forms for verb in lexicon.verbs}
-    assert 6400 < len(forms) < 6500
-    assert forms["burn"] == (("burn",), ("burns",), ("burning",), ("burned", "burnt"))
-    assert {"focused", "focussed"} <= set(forms["focus"][data.PAST])
-    assert forms["torpedo"] == (("torpedo",), ("torpedoes",), ("torpedoing",), ("torpedoed",))
-    assert forms["bestride"][data.PAST] == ("bestrode",)
-    assert "jells" not in forms["gel"][data.THIRD] and "inlayinging" not in forms["inlay"][data.PROGRESSIVE]
-    assert {"torpedo", "gel", "inlay", "bide"} <= set(lexicon.corrected)
-    assert set(lexicon.dropped) & set(forms) == set() and "quid" in lexicon.dropped
-    assert all(word.isalpha() and word.islower() for f in forms.values() for spellings in f for word in spellings)
-
-
-def test_lexicon_loads_in_half_a_second():
-    code = (
-        "import time; from cvae_core.tense.data import load_lexicon as f; t = time.perf_counter(); f();"
-        "print(time.perf_counter() - t)"
-    )
-    seconds = [float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(3)]
-    assert min(seconds) < 0.5
-
-
 def test_split_has_its_shares_and_never_moves():
-    verbs = data.load_lexicon().verbs
+    verbs = load_lexicon().verbs
     shares = Counter(data.split_of(verb.lemma) for verb in verbs)
     assert 0.78 < shares["train"] / len(verbs) < 0.82
     both = [v.lemma for v in data.select_split(verbs, "train+validation")]
@@ -112,7 +88,7 @@ def test_the_course_files():
 
 
 def test_invented_verbs_inflect_as_their_ending_does():
-    verbs = data.load_lexicon().verbs[:800]
+    verbs = load_lexicon().verbs[:800]
     rows = invent(verbs, regular_verbs(verbs), 200, generator_at(0, 0, 0))
     assert len(rows) == 200
     assert rows == invent(verbs, regular_verbs(verbs), 200, generator_at(0, 0, 0))
@@ -133,7 +109,7 @@ def test_invented_verbs_double_where_the_stress_may_be():
 
 
 def test_a_prefix_leaves_an_irregular_verb_as_it_was():
-    irregular = irregular_verbs(data.load_lexicon().verbs)
+    irregular = irregular_verbs(load_lexicon().verbs)
     assert {"take", "go", "put"} <= {verb.lemma for verb in irregular} and "walk" not in {v.lemma for v in irregular}
     for row in prefixed(irregular, 200, generator_at(0, 0, 0)):
         heads = [p for p in PREFIXES if row[0].startswith(p) and row[0].removeprefix(p) in {v.lemma for v in irregular}]

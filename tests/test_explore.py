@@ -10,8 +10,9 @@ from hypothesis.extra.numpy import arrays
 from cvae_core.errors import UserError
 from cvae_core.latent import kl_to_standard
 from cvae_core.tense import explore
-from cvae_core.tense.data import Verb, load_lexicon
+from cvae_core.tense.data import Verb
 from cvae_core.tense.inference import Tense
+from cvae_core.tense.lexicon import load_lexicon
 from tests.tiny import VERBS, tiny_task
 
 ROWS = [tuple(v.row) for v in VERBS]

@@ -16,12 +16,12 @@ from cvae_core.tense.data import (
     PAST,
     PRESENT,
     PROGRESSIVE,
-    SPELLING_RULES,
     THIRD,
     Verb,
-    load_lexicon,
     select_split,
 )
+from cvae_core.tense.lexicon import load_lexicon
+from cvae_core.tense.spelling import SPELLING_RULES
 
 Convert = Callable[[Sequence[str], Sequence[int], Sequence[int]], list[str]]
 Edit = tuple[int, str]  # strip so many letters at the end, then add these

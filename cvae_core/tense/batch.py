@@ -1,4 +1,4 @@
-"""Tables of conversions: rows with `word,source,target` in, the same rows with `prediction,probability` out."""
+"""Tables of conversions: rows of `word,source,target` in, the same with `prediction,probability,familiar` out."""
 
 import csv
 import io
@@ -9,8 +9,10 @@ from pathlib import Path
 from cvae_core.checkpoint import write_atomic
 from cvae_core.errors import UserError
 from cvae_core.tense.data import parse_tense, parse_word
+from cvae_core.tense.lexicon import convertible_remark
 
 COLUMNS = ("word", "source", "target")
+FAMILIAR = {True: "yes", False: "no", None: ""}  # what the column says
 GROUP = 1024  # rows between two reports of progress
 MAX_COLUMNS = 100  # every row has every column, so that a wide header over many short rows would fill the memory
 # Where a formula could begin: in a cell, or in what a spreadsheet that splits at semicolons, as in much of Europe,
@@ -19,7 +21,10 @@ FORMULA = re.compile(r"(^|[;\t\n])(?=[^\S\n]*[=+\-@\t\n＝＋－＠])")
 
 
 def convert_table(tense, rows: list[dict], on_progress: Callable[[int, int], None] | None = None) -> list[dict]:
-    """Each row with its prediction and probability, or with an `error`; an empty source is inferred."""
+    """Each row with its prediction and probability, or with an `error`; an empty source is inferred.
+
+    `familiar` says yes or no, where the checkpoint has a familiarity floor.
+    """
     done = [dict(row) for row in rows]
     good, unknown = [], []
     for row in done:
@@ -27,23 +32,31 @@ def convert_table(tense, rows: list[dict], on_progress: Callable[[int, int], Non
         try:
             word, target = parse_word(row["word"] or ""), parse_tense(row["target"] or "")
             source = parse_tense(row["source"]) if (row["source"] or "").strip() else None
+            if source is None:
+                convertible_remark(word)
             if extra:
                 raise UserError("The row has more cells than the header.")
         except UserError as error:
-            row |= {"prediction": "", "probability": "", "error": str(error)}
+            row |= {"prediction": "", "probability": "", "familiar": "", "error": str(error)}
         else:
             job = [row, word, source, target]
             good.append(job)
             if source is None:
                 unknown.append(job)
     for group in _groups(unknown):
-        for job, (source, _) in zip(group, tense.infer_tenses([word for _, word, *_ in group]), strict=True):
+        for job, source in zip(group, tense.infer_tenses([word for _, word, *_ in group]), strict=True):
             job[2] = source
     converted = 0
     for group in _groups(good):
         jobs, words, sources, targets = zip(*group, strict=True)
-        for row, made in zip(jobs, tense.convert(words, sources, targets), strict=True):
-            row |= {"prediction": made.form, "probability": round(made.probability, 6), "error": ""}
+        known = [FAMILIAR[answer] for answer in tense.are_familiar(words, sources)]
+        for row, made, familiar in zip(jobs, tense.convert(words, sources, targets), known, strict=True):
+            row |= {
+                "prediction": made.form,
+                "probability": round(made.probability, 6),
+                "familiar": familiar,
+                "error": "",
+            }
         converted += len(group)
         if on_progress:
             on_progress(converted, len(good))

@@ -1,16 +1,13 @@
-"""Letters, tenses, verbs: the vocabulary, the lexicon, the course's files and the user's own.
+"""Letters, tenses, verbs: the vocabulary, the course's files and the user's own.
 
 A `Verb` holds four forms in the order of `TENSES`, each with every accepted spelling, the commonest first.
 """
 
-import gzip
 import hashlib
-import importlib.util
 import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -138,147 +135,6 @@ def split_of(lemma: str) -> str:
 def select_split(verbs: Sequence[Verb], split: str) -> list[Verb]:
     """The verbs of one split, of several joined by `+`, or all of them for `all`."""
     return [v for v in verbs if split == "all" or split_of(v.lemma) in split.split("+")]
-
-
-# --- the lexicon ------------------------------------------------------------------------------------------------
-
-VOWELS = "aeiou"
-
-# What no rule finds, with the reason.
-CORRECTIONS = {
-    "bestride": (PAST, ("bestrode",), "the dictionary has betrode; bestride goes like stride, strode"),
-    "bide": (PAST, ("bided", "bode"), "the dictionary has boded, which is the past of bode"),
-}
-
-
-def spell_third(verb: str) -> str:
-    """Third person by the textbook: boxes, carries, walks."""
-    if re.search(r"([szx]|ch|sh|[^aeiou]o)$", verb):
-        return verb + "es"
-    return verb[:-1] + "ies" if re.search(r"[^aeiou]y$", verb) else verb + "s"
-
-
-def spell_progressive(verb: str) -> str:
-    """Progressive by the textbook: dying, making, seeing, running."""
-    if verb.endswith("ie"):
-        return verb[:-2] + "ying"
-    if verb.endswith("e") and not re.search(r"(ee|oe|ye)$", verb):
-        return verb[:-1] + "ing"
-    return _double(verb) + "ing"
-
-
-def spell_past(verb: str) -> str:
-    """Past by the textbook: liked, carried, stopped, walked."""
-    if verb.endswith("e"):
-        return verb + "d"
-    return verb[:-1] + "ied" if re.search(r"[^aeiou]y$", verb) else _double(verb) + "ed"
-
-
-SPELLING_RULES = (str, spell_third, spell_progressive, spell_past)
-
-
-def _double(verb: str) -> str:
-    """Double the last consonant of a verb of one syllable that ends consonant, vowel, consonant."""
-    return verb + verb[-1] if re.fullmatch(r"[^aeiou]*(qu)?[aeiouy][^aeiouwxy]", verb) else verb
-
-
-def _regular_thirds(verb: str) -> set[str]:
-    """Every third person that regular spelling allows, whatever doubles and whatever takes -es."""
-    thirds = {verb + "s", verb + "es", verb + verb[-1] + "s", verb + verb[-1] + "es", spell_third(verb)}
-    if verb.endswith("fe"):
-        thirds.add(verb[:-2] + "ves")  # midwives
-    return thirds | ({verb} if verb.endswith("s") else set())  # rendezvous
-
-
-def _regular_progressives(verb: str) -> set[str]:
-    stems = {verb, verb + verb[-1], verb + "k"}
-    if verb.endswith("e"):
-        stems |= {verb[:-1], re.sub("fe$", "v", verb)}
-    if verb.endswith("i"):
-        stems.add(verb[:-1] + "y")  # taxying
-    return {stem + "ing" for stem in stems} | {spell_progressive(verb)}
-
-
-@dataclass(frozen=True)
-class Lexicon:
-    """The dictionary's verbs, sorted by lemma, and one sentence for each entry that was mended or dropped."""
-
-    verbs: tuple[Verb, ...]
-    corrected: dict[str, str]
-    dropped: dict[str, str]
-
-
-@cache
-def load_lexicon() -> Lexicon:
-    """Every verb of lemminflect's dictionary whose four forms can be spelled a-z, all variants kept.
-
-    Entries are checked by rule: a third person and a progressive that no regular spelling gives are another
-    verb's (`jells` under `gel`) or a slip (`inlayinging`) and go, together with pasts spelled like them; columns
-    that slipped by one (`torpedo`) are moved back; a verb left with an empty form is dropped.
-    """
-    package = importlib.util.find_spec("lemminflect").submodule_search_locations[0]
-    verbs, corrected, dropped = [], {}, {}
-    with gzip.open(Path(package) / "resources" / "infl_lu.csv.gz", "rt", encoding="utf-8") as lines:
-        for line in lines:
-            lemma, category, *columns = line.rstrip("\n").split(",")
-            if category != "verb" or not re.fullmatch(r"[a-z]{1,32}", lemma) or len(columns) < 4:
-                continue
-            past, participle, progressive, third = columns
-            if third == lemma and past == spell_third(lemma):
-                past, third = participle, past
-                corrected[lemma] = f"columns had slipped: past is {past}, third person is {third}"
-            forms = [[lemma], *(_spellable(cell) for cell in (third, progressive, past))]
-            verb, note = _mend(lemma, forms)
-            if verb is None:
-                dropped[lemma] = note
-                continue
-            if note:
-                corrected[lemma] = note
-            verbs.append(verb)
-    return Lexicon(tuple(sorted(verbs, key=lambda v: v.lemma)), corrected, dropped)
-
-
-def _spellable(cell: str) -> list[str]:
-    return [w for w in cell.split("/") if re.fullmatch(r"[a-z]{1,32}", w)]
-
-
-def _mend(lemma: str, forms: list[list[str]]) -> tuple[Verb | None, str]:
-    """Apply the rules of `load_lexicon` to one entry: the verb (or None) and what was done, if anything."""
-    strays = set()
-    for tense, regular in ((THIRD, _regular_thirds(lemma)), (PROGRESSIVE, _regular_progressives(lemma))):
-        good = [w for w in forms[tense] if w in regular]
-        if good and len(good) < len(forms[tense]):
-            strays |= set(forms[tense]) - set(good)
-            forms[tense] = good
-    # `jelling` and `gel` part at the first letter: a past that begins `j` belongs to the other verb too.
-    other_stems = {s[: _common_prefix(s, lemma) + 1] for s in strays if _common_prefix(s, lemma) < len(lemma) - 1}
-    stray_pasts = {w for w in forms[PAST] if any(w.startswith(stem) for stem in other_stems)}
-    if stray_pasts and len(stray_pasts) < len(forms[PAST]):
-        strays |= stray_pasts
-        forms[PAST] = [w for w in forms[PAST] if w not in stray_pasts]
-    note = f"removed {', '.join(sorted(strays))}: not a spelling of this verb" if strays else ""
-    if lemma in CORRECTIONS:
-        tense, spellings, note = CORRECTIONS[lemma]
-        forms[tense] = list(spellings)
-    missing = [TENSES[t] for t in range(4) if not forms[t]]
-    if missing:
-        return None, f"no spelling of the {' and '.join(missing)} in the letters a to z"
-    if forms[PROGRESSIVE][0] == lemma or not all(w.endswith("ing") for w in forms[PROGRESSIVE]):
-        return None, f"{forms[PROGRESSIVE][0]} is not a progressive"
-    if not all(w.endswith("s") for w in forms[THIRD]):
-        return None, f"{forms[THIRD][0]} is not a third person"
-    return Verb(tuple(tuple(dict.fromkeys(spellings)) for spellings in forms)), note
-
-
-def _common_prefix(a: str, b: str) -> int:
-    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-
-
-def is_irregular(verb: Verb) -> bool:
-    """Whether no accepted past is what regular spelling (with or without doubling) gives."""
-    lemma = verb.lemma
-    regular = {spell_past(lemma), lemma + "ed", lemma + lemma[-1] + "ed", lemma + "ked"}
-    return not regular & set(verb.forms[PAST])
 
 
 # --- files ------------------------------------------------------------------------------------------------------

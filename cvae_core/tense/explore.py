@@ -13,9 +13,10 @@ from torch import Tensor
 
 from cvae_core.errors import UserError
 from cvae_core.latent import kl_to_standard
-from cvae_core.tense import data
 from cvae_core.tense.data import PAST, PRESENT, PROGRESSIVE, TENSES, THIRD, Verb
-from cvae_core.tense.inference import Tense, lookup
+from cvae_core.tense.inference import Tense
+from cvae_core.tense.lexicon import load_lexicon, lookup
+from cvae_core.tense.spelling import SPELLING_RULES, is_irregular
 
 # --- decoding -----------------------------------------------------------------------------------------------------
 
@@ -79,7 +80,7 @@ class Sample(NamedTuple):
 def sample_words(tense: Tense, n_verbs: int = 250, seed: int = 0) -> Sample:
     """Posteriors of the four forms of n of the model's own verbs (all of them, if it has fewer)."""
     rng = np.random.default_rng(seed)
-    verbs = tense.verbs or list(data.load_lexicon().verbs)
+    verbs = tense.verbs or list(load_lexicon().verbs)
     chosen = sorted(rng.choice(len(verbs), min(n_verbs, len(verbs)), replace=False))
     cells = [(word, t, verbs[i]) for i in chosen for t, word in enumerate(verbs[i].row)]
     words, tenses, owners = (list(column) for column in zip(*cells, strict=True))
@@ -90,7 +91,7 @@ def sample_words(tense: Tense, n_verbs: int = 250, seed: int = 0) -> Sample:
 def verb_class(verb: Verb) -> str:
     """How the verb's commonest forms are spelled: regular, doubling, e-dropped, y to ie, or irregular."""
     lemma, third, progressive = verb.lemma, verb.row[THIRD], verb.row[PROGRESSIVE]
-    if data.is_irregular(verb):
+    if is_irregular(verb):
         return "irregular"
     if third == lemma[:-1] + "ies":
         return "y to ie"
@@ -234,7 +235,7 @@ def _wrong(row: Sequence[str], verb: Verb) -> list[int]:
 
 def regular_forms(present: str) -> tuple[set[str], ...]:
     """What the spelling rules make of a present form; a last consonant after a single vowel may be doubled."""
-    forms = tuple({spell(present)} for spell in data.SPELLING_RULES)
+    forms = tuple({spell(present)} for spell in SPELLING_RULES)
     if re.search(r"([^aeiou]|qu)[aeiou][^aeiouwxy]$", present):
         forms[PROGRESSIVE].add(present + present[-1] + "ing")  # travelling: the rule doubles one syllable only
         forms[PAST].add(present + present[-1] + "ed")

@@ -1,11 +1,10 @@
 """A trained model that speaks words: convert, list candidates, infer a tense, draw, refine and walk.
 
-Every answer is the network's own; the dictionary only names the tense of a known form (`lookup`).
+Every answer is the network's own, the tense that it takes a word for included: no dictionary is looked up.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from cvae_core.errors import UserError
 from cvae_core.latent import PATHS, kl_to_standard, product_of_experts
-from cvae_core.tense import data
+from cvae_core.tense import data, lexicon
 from cvae_core.tense.data import EOS, FIRST_LETTER, PAD, SOS, TENSES, Verb
 from cvae_core.tense.model import TenseConfig, TenseCVAE
 from cvae_core.training import load_model
@@ -42,10 +41,14 @@ class Reading(NamedTuple):
 class Tense:
     """A model with the rows it was trained on. Tenses are indices into `data.TENSES`."""
 
-    def __init__(self, model: TenseCVAE, verbs: Sequence[Verb] = (), name: str = ""):
+    def __init__(
+        self, model: TenseCVAE, verbs: Sequence[Verb] = (), name: str = "", familiarity_floor: float | None = None
+    ):
+        """`familiarity_floor` is what `familiarity.measure_floor` gave when the checkpoint was made, if it did."""
         self.model = model.eval()
         self.verbs = list(verbs)
         self.name = name
+        self.familiarity_floor = familiarity_floor
 
     @property
     def device(self) -> torch.device:
@@ -79,15 +82,16 @@ class Tense:
         self, words: Sequence[str], sources: Sequence[int], targets: Sequence[int], see_source: bool = True
     ) -> list[Candidate]:
         """The greedy answer for each word; `see_source=False` leaves everything to z."""
-        answers = []
-        for start in range(0, len(words), CHUNK):
-            part = slice(start, start + CHUNK)
-            read: dict[tuple[str, int], int] = {}  # a word that is asked for in several tenses is read once
-            rows = [read.setdefault(pair, len(read)) for pair in zip(words[part], sources[part], strict=True)]
+        answers: list[Candidate | None] = [None] * len(words)
+        for part in _by_length(words):  # a word that is asked for in several tenses is read once
+            read: dict[tuple[str, int], int] = {}
+            rows = [read.setdefault((words[i], sources[i]), len(read)) for i in part]
             reading = self.read(*zip(*read, strict=True))
             if not see_source:
                 reading = reading._replace(shown=None)
-            answers += self.answer(reading if len(read) == 1 else reading.of(rows), targets[part])
+            reading = reading if len(read) == 1 else reading.of(rows)
+            for i, candidate in zip(part, self.answer(reading, [targets[i] for i in part]), strict=True):
+                answers[i] = candidate
         return answers
 
     @torch.inference_mode()
@@ -135,64 +139,65 @@ class Tense:
     @torch.inference_mode()
     def posterior(self, words: Sequence[str], tenses: Sequence[int]) -> tuple[Tensor, Tensor]:
         """mu and logvar of q(z | word, tense): (n, Z) each."""
-        parts = [
-            self.model.encode(self._letters(words[i : i + CHUNK]), self._tenses(tenses[i : i + CHUNK]))[:2]
-            for i in range(0, len(words), CHUNK)
-        ]
-        mu, logvar = zip(*parts, strict=True)
-        return torch.cat(mu), torch.cat(logvar)
+        mu, logvar = (torch.zeros(len(words), self.model.latent_total, device=self.device) for _ in range(2))
+        for rows in _by_length(words):
+            encoded = self.model.encode(
+                self._letters([words[i] for i in rows]), self._tenses([tenses[i] for i in rows])
+            )
+            mu[rows], logvar[rows] = encoded.mu, encoded.logvar
+        return mu, logvar
 
     @torch.inference_mode()
     def tense_scores(self, words: Sequence[str]) -> np.ndarray:
         """How much speaks for each tense of each word: (n, 4), the largest named.
 
-        The classifier's log q(tense | word); of models without one, the evidence for the word in that tense.
+        The classifier's log q(tense | word); of models without one, the ELBO of the word in that tense.
         """
         if self.model.config.tense_classifier:
-            parts = [self.model.classify(self._letters(words[i : i + CHUNK])) for i in range(0, len(words), CHUNK)]
-            return torch.cat(parts).log_softmax(1).cpu().numpy()
+            logits = torch.zeros(len(words), len(TENSES), device=self.device)
+            for rows in _by_length(words):
+                logits[rows] = self.model.classify(self._letters([words[i] for i in rows]))
+            return logits.log_softmax(1).cpu().numpy()
         pairs = [(word, tense) for word in words for tense in range(len(TENSES))]
-        return self._evidence(*zip(*pairs, strict=True)).reshape(len(words), len(TENSES))
+        return self.elbo_at_mean(*zip(*pairs, strict=True)).reshape(len(words), len(TENSES))
 
     @torch.inference_mode()
-    def _evidence(self, words: Sequence[str], tenses: Sequence[int]) -> np.ndarray:
-        """Lower bound on log p(word | tense), at z = mu and from z alone: (n,)."""
-        found = []
-        for start in range(0, len(words), CHUNK):
-            part = slice(start, start + CHUNK)
-            letters, tense = self._letters(words[part]), self._tenses(tenses[part])
+    def elbo_at_mean(self, words: Sequence[str], tenses: Sequence[int]) -> np.ndarray:
+        """The ELBO of each word in its tense with z = mu in place of a sample, hence no bound, in nats: (n,).
+
+        The decoder gets z alone, at temperature 1.
+        """
+        elbo = torch.zeros(len(words), device=self.device)
+        for rows in _by_length(words):
+            letters, tense = self._letters([words[i] for i in rows]), self._tenses([tenses[i] for i in rows])
             encoded = self.model.encode(letters, tense)
             inputs = torch.nn.functional.pad(letters[:, :-1], (1, 0), value=SOS)
-            logprobs = self.model.log_probabilities(self.model(inputs, encoded.mu, tense))
+            logprobs = self.model.log_probabilities(self.model(inputs, encoded.mu, tense), temperature=1.0)
             recon = (logprobs.gather(2, letters[..., None])[..., 0] * (letters != PAD)).sum(1)
-            found.append(recon - kl_to_standard(encoded.mu, encoded.logvar).sum(1))
-        return torch.cat(found).cpu().numpy()
+            elbo[rows] = recon - kl_to_standard(encoded.mu, encoded.logvar).sum(1)
+        return elbo.cpu().numpy()
 
-    def familiarity(self, words: Sequence[str], tense: int) -> np.ndarray:
-        """The evidence for words of one tense, in nats a letter (the end counts as one): (n,).
+    def familiarity(self, words: Sequence[str], tenses: Sequence[int]) -> np.ndarray:
+        """`elbo_at_mean` per letter, the end counted as one: (n,), higher for words that the model knows.
 
-        Unlike the probability of an answer, which a decoder that copies is sure of for any letters, it tells verbs
+        Unlike the probability of an answer, which is high for any letters that a decoder can copy, it tells verbs
         from junk.
         """
-        return self._evidence(words, [tense] * len(words)) / np.array([len(word) + 1 for word in words])
+        return self.elbo_at_mean(words, tenses) / np.array([len(word) + 1 for word in words])
 
-    def infer_tense(self, word: str) -> tuple[int, str]:
+    def are_familiar(self, words: Sequence[str], tenses: Sequence[int]) -> list[bool | None]:
+        """Whether each word reaches the checkpoint's familiarity floor; None where the checkpoint has none."""
+        if self.familiarity_floor is None:
+            return [None] * len(words)
+        return (self.familiarity(words, tenses) >= self.familiarity_floor).tolist()
+
+    def infer_tense(self, word: str) -> int:
         """`infer_tenses` of one word."""
         return self.infer_tenses([word])[0]
 
-    def infer_tenses(self, words: Sequence[str]) -> list[tuple[int, str]]:
-        """Each word's tense and who said so: the `dictionary` when it knows the form, else the `model`.
-
-        Where the dictionary leaves several (put is present and past), the model chooses among them.
-        """
-        known = [sorted({tense for _, tense in lookup(word)}) for word in words]
-        unsure = [i for i, tenses in enumerate(known) if len(tenses) != 1]
-        found = [(tenses[0], "dictionary") if len(tenses) == 1 else None for tenses in known]
-        scores = self.tense_scores([words[i] for i in unsure]) if unsure else ()
-        for i, of in zip(unsure, scores, strict=True):
-            best = max(known[i] or range(len(TENSES)), key=lambda t: of[t])  # noqa: B023
-            found[i] = (best, "dictionary" if known[i] else "model")
-        return found
+    def infer_tenses(self, words: Sequence[str]) -> list[int]:
+        """The tense that the model takes each word for: the largest of its `tense_scores`."""
+        return self.tense_scores(words).argmax(1).tolist() if words else []
 
     # --- latent space -------------------------------------------------------------------------------------------
 
@@ -217,10 +222,14 @@ class Tense:
     def refine(self, z: Tensor, rounds: int) -> Tensor:
         """Read the four decoded forms as four views of one verb: multiply their posteriors, take the mean, again."""
         for _ in range(rounds):
-            views = [self.posterior([c.form for c in self.decode(z, t)], [t] * len(z)) for t in range(len(TENSES))]
-            mu, logvar = (torch.stack(parts) for parts in zip(*views, strict=True))
-            z, _ = product_of_experts(mu, logvar, 0)
+            z = self.reread(self.decode_rows(z))
         return z
+
+    def reread(self, rows: Sequence[tuple[str, ...]]) -> Tensor:
+        """One round of refinement from n rows of four forms: the mean of the product of their posteriors, (n, Z)."""
+        views = [self.posterior(forms, [t] * len(rows)) for t, forms in enumerate(zip(*rows, strict=True))]
+        mu, logvar = (torch.stack(parts) for parts in zip(*views, strict=True))
+        return product_of_experts(mu, logvar, 0)[0]
 
     def path(self, a: Tensor, b: Tensor, steps: int, method: str = "lerp") -> Tensor:
         """`steps` points from a to b, both included: (Z,), (Z,) -> (steps, Z)."""
@@ -229,19 +238,10 @@ class Tense:
         return PATHS[method](a, b, torch.linspace(0, 1, steps, device=a.device))
 
 
-@cache
-def _forms() -> dict[str, list[tuple[Verb, int]]]:
-    forms: dict[str, list[tuple[Verb, int]]] = {}
-    for verb in data.load_lexicon().verbs:
-        for tense, spellings in enumerate(verb.forms):
-            for word in spellings:
-                forms.setdefault(word, []).append((verb, tense))
-    return forms
-
-
-def lookup(word: str) -> list[tuple[Verb, int]]:
-    """What the dictionary takes the form for: verbs with the tense it is in, none when it is unknown."""
-    return list(_forms().get(word, []))
+def _by_length(words: Sequence[str]) -> Iterator[list[int]]:
+    """Indices of the words, `CHUNK` at a time, those of like length together: little of a chunk is padding."""
+    order = sorted(range(len(words)), key=lambda i: (len(words[i]), words[i]))
+    return (order[start : start + CHUNK] for start in range(0, len(words), CHUNK))
 
 
 def load(name_or_path: str, device: torch.device | str = "cpu") -> Tense:
@@ -249,7 +249,7 @@ def load(name_or_path: str, device: torch.device | str = "cpu") -> Tense:
     model, metadata, path = load_model(name_or_path, "tense", TenseConfig, TenseCVAE, device)
     name = path.parent.name if path.name == "best.safetensors" else path.stem
     if metadata.get("rows") is None:
-        verbs = data.select_split(data.load_lexicon().verbs, model.config.train_on)
+        verbs = data.select_split(lexicon.load_lexicon().verbs, model.config.train_on)
     else:
         verbs = data.verbs_from_rows(metadata["rows"], path.name)
-    return Tense(model, verbs, name)
+    return Tense(model, verbs, name, metadata.get("familiarity_floor"))

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import torch
 
-from cvae_core.tense.data import PAST, VOWELS, Verb, is_irregular
+from cvae_core.tense.data import PAST, Verb
+from cvae_core.tense.spelling import VOWELS, is_irregular
 
 SHORTEST, LONGEST = 3, 14
 PREFIXES = ("re", "un", "over", "under", "out", "mis", "fore", "inter", "up", "in", "back", "down", "counter", "pre")

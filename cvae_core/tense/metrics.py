@@ -43,6 +43,16 @@ def gaussian_scores(tense, verbs: Sequence[Verb], n: int, seed: int, rounds: int
     return {f"gaussian{suffix}": share, f"distinct{suffix}": distinct}
 
 
+def refined_scores(tense, verbs: Sequence[Verb], n: int, seed: int, rounds: int) -> dict[str, float]:
+    """`gaussian_scores` of the same n draws, one shot and after rounds of refinement."""
+    rows = tense.decode_rows(tense.draw(n, seed))
+    one_shot = gaussian_score(rows, verbs)
+    for _ in range(rounds):
+        rows = tense.decode_rows(tense.reread(rows))
+    refined = gaussian_score(rows, verbs)
+    return dict(zip(("gaussian", "distinct", "gaussian_refined", "distinct_refined"), one_shot + refined, strict=True))
+
+
 def uniform_distinct(rows: int, n: int) -> float:
     """The share of n uniform draws over some rows that are different rows: the most that `distinct` can be expected."""
     return rows * (1 - (1 - 1 / rows) ** n) / n

@@ -81,7 +81,8 @@ class TenseConfig(TrainConfig):
     )
     rehearsal: float = option(0.0, "fine-tuning: share of each batch that is verbs the first checkpoint knew")
     repeats: int = option(1, "times that each form is shown in an epoch: more than 1 for short lists")
-    irregular_repeats: int = option(1, "times that, of it, irregular verbs are shown: their forms follow no rule")
+    irregular_repeats: int = option(1, "multiplies `repeats` for verbs that spelling rules get wrong: went, omitted")
+    frequent_repeats: int = option(1, "multiplies `repeats` for the 1,000 most frequent verbs of the dictionary")
     length_pool: int = option(0, "batches whose words are sorted by length together, to cut padding; 0 does not")
     prior_share: float = option(0.0, "draws from the prior beside each batch, as a share of its size (prior matching)")
     prior_from: float = option(0.5, "share of training after which prior matching begins")
@@ -109,7 +110,7 @@ class TenseConfig(TrainConfig):
                 raise UserError(f"{name} is {getattr(self, name)}: expected {low} to {high}.")
         if not 0.05 <= self.temperature <= 20:
             raise UserError(f"temperature is {self.temperature}: expected 0.05 to 20.")
-        for name in ("repeats", "irregular_repeats"):
+        for name in ("repeats", "irregular_repeats", "frequent_repeats"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}: expected at least 1.")
         if self.length_pool < 0:
@@ -149,12 +150,13 @@ class State(NamedTuple):
     c: Tensor  # (1, B, H)
     tense: Tensor | None = None  # (B, 1, as wide as what it is added to)
 
-    def of(self, rows: list[int]) -> "State":
+    def of(self, rows: list[int] | Tensor) -> "State":
         """The states of some words of the batch."""
         return State(self.h[:, rows], self.c[:, rows], None if self.tense is None else self.tense[rows])
 
 
 CLASSIFIER_WIDTH = 64
+COMPACTED = 64  # batches of so many words are cut to the unfinished ones when half are finished
 
 
 class TenseCVAE(nn.Module):
@@ -342,9 +344,10 @@ class TenseCVAE(nn.Module):
         """Logits (B, T, V) of the letters that follow each of `inputs` (B, T), in one call."""
         return self.step(inputs, self.initial_state(z, tense), shown)[0]
 
-    def log_probabilities(self, logits: Tensor) -> Tensor:
-        """Over what may come next, at the config's temperature: letters and EOS, never PAD or SOS."""
-        return torch.log_softmax(logits.float() / self.config.temperature + _blocked(logits.device), -1)
+    def log_probabilities(self, logits: Tensor, temperature: float | None = None) -> Tensor:
+        """Over what may come next, letters and EOS, never PAD or SOS; at the config's temperature, if none is given."""
+        temperature = temperature or self.config.temperature
+        return torch.log_softmax(logits.float() / temperature + _blocked(logits.device), -1)
 
     @torch.no_grad()
     def greedy(
@@ -356,18 +359,29 @@ class TenseCVAE(nn.Module):
         """
         state = self.initial_state(z, tense)
         letter = torch.full((len(tense), 1), SOS, device=z.device)
-        done = torch.zeros(len(tense), 1, dtype=torch.bool, device=z.device)
+        done = torch.zeros(len(tense), dtype=torch.bool, device=z.device)
+        rows = torch.arange(len(tense), device=z.device)  # words still decoded
         blocked = _blocked(z.device)
-        found = []
+        found: list[tuple[Tensor, int, list]] = [(rows, 0, [])]  # rows, first place, letters and logits from there on
         for place in range(max_length):
             logits, state = self.step(letter, state, shown, place)
             letter = (logits + blocked).argmax(-1)
-            found.append((letter, logits))
-            done = done | (letter == EOS)
+            found[-1][2].append((letter, logits))
+            done = done | (letter[:, 0] == EOS)
             if bool(done.all()):
                 break
-        letters, logits = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
-        logprobs = self.log_probabilities(logits).gather(2, letters[..., None])[..., 0]  # of all places at once
+            if len(done) >= COMPACTED and done.sum() > len(done) / 2:  # go on with the unfinished words alone
+                kept = (~done).nonzero()[:, 0]
+                rows, letter, done, state = rows[kept], letter[kept], done[kept], state.of(kept)
+                shown = None if shown is None else shown[kept]
+                found.append((rows, place + 1, []))
+        letters = torch.full((len(tense), place + 1), PAD, device=z.device)
+        logprobs = torch.zeros(letters.shape, device=z.device)
+        for rows, start, steps in found:
+            part, logits = (torch.cat(columns, 1) for columns in zip(*steps, strict=True))
+            end = start + part.shape[1]
+            letters[rows, start:end] = part
+            logprobs[rows, start:end] = self.log_probabilities(logits).gather(2, part[..., None])[..., 0]
         over = F.pad((letters == EOS).cumsum(1)[:, :-1], (1, 0)) > 0
         return letters.masked_fill(over, PAD), logprobs.masked_fill(over, 0.0)
 

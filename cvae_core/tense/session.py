@@ -10,6 +10,7 @@ from cvae_core.runs import Run
 from cvae_core.tense import data
 from cvae_core.tense.data import Verb
 from cvae_core.tense.inference import load
+from cvae_core.tense.lexicon import load_lexicon
 from cvae_core.tense.model import TenseConfig
 from cvae_core.tense.presets import preset
 from cvae_core.tense.task import TenseTask, training_verbs
@@ -56,9 +57,7 @@ def create(
         saved["study"] = study
     if verbs is not None:
         saved["verbs"] = [verb.forms for verb in verbs]
-    training_verbs(
-        config, data.load_lexicon().verbs if verbs is None else verbs, data_name, start.verbs if start else ()
-    )
+    training_verbs(config, load_lexicon().verbs if verbs is None else verbs, data_name, start.verbs if start else ())
     return runs.create(saved, preset_name or "tense", init=init and runs.find_weights(init))
 
 
@@ -73,7 +72,7 @@ def reopen(run_id: str, device: str | None = None) -> tuple[TenseTask, Run]:
     """The task of a run that is new, stopped, interrupted or failed, on the device that it began on or another."""
     run = runs.find_unfinished(run_id, "tense", "data")
     saved = run.read_config()
-    verbs = data.verbs_from_rows(saved["verbs"], "config.json") if "verbs" in saved else data.load_lexicon().verbs
+    verbs = data.verbs_from_rows(saved["verbs"], "config.json") if "verbs" in saved else load_lexicon().verbs
     config = config_from_dict(TenseConfig, saved["config"])
     start = load(str(run.init)) if saved.get("init") else None
     device = pick_device(device or saved.get("device", "auto"))

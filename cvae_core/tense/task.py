@@ -12,15 +12,18 @@ from torch import Tensor
 from cvae_core.errors import UserError
 from cvae_core.latent import kl_to_standard, reparameterize
 from cvae_core.parallel import draw, gather
-from cvae_core.tense import data, metrics, prior
+from cvae_core.tense import data, lexicon, metrics, prior
 from cvae_core.tense.data import EOS, PAD, SOS, TENSES, Verb
+from cvae_core.tense.familiarity import measure_floor
 from cvae_core.tense.inference import Tense
 from cvae_core.tense.invent import invent, irregular_verbs, prefixed, regular_verbs
 from cvae_core.tense.model import TenseConfig, TenseCVAE, build
+from cvae_core.tense.spelling import follows_rules
 
 VALIDATION_VERBS = 200  # scored at each epoch's end
 FILLED_AT_ONCE = 1024  # forms
 VALIDATION_SAMPLES = 100  # as many as the course draws
+FREQUENT = 1000  # verbs that `frequent_repeats` counts as frequent
 
 
 class Batch(NamedTuple):
@@ -82,7 +85,13 @@ class TenseTask:
             self.model.to(device)
         self._regular = regular_verbs(self.verbs) if config.invented else []
         self._irregular = irregular_verbs(self.verbs) if config.invented and config.prefixed else []
-        often = [config.repeats * (config.irregular_repeats if data.is_irregular(v) else 1) for v in self.verbs]
+        frequent = {v.lemma for v in lexicon.most_frequent(FREQUENT)} if config.frequent_repeats > 1 else ()
+        often = [
+            config.repeats
+            * (1 if follows_rules(v) else config.irregular_repeats)
+            * (config.frequent_repeats if v.lemma in frequent else 1)
+            for v in self.verbs
+        ]
         # What an epoch shows: 4 verb + tense, for each form and as often as it is shown.
         self._shown = torch.arange(4 * len(self.verbs)).repeat_interleave(torch.tensor(often).repeat_interleave(4))
         # Every spelling of every form, as one table on the device: (spellings, T).
@@ -291,7 +300,11 @@ class TenseTask:
     def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         verbs = [*self.verbs, *self.old]
         rows = None if self.data_name == "lexicon" else [[list(f) for f in v.forms] for v in verbs]
-        metadata = {"system": self.system, "config": vars(self.config), "data": self.data_name, "rows": rows}
+        metadata = {
+            "system": self.system, "config": vars(self.config), "data": self.data_name, "rows": rows,
+            "familiarity_floor": measure_floor(Tense(self.model, verbs)),
+        }  # fmt: skip
+        self.model.train()
         return prior.without_bank(self.model.state_dict()), metadata
 
 
