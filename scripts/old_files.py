@@ -1,0 +1,73 @@
+"""Write a small run of each system as this version writes it, into tests/old/<format>/, where it has to open for good:
+
+    .venv/bin/python -m scripts.old_files
+
+Run it before a change of the format of runs or checkpoints, and commit what it wrote; `tests/test_old_files.py` finds
+the folder by itself. Each run is stopped after its first epoch of two, so that it can be resumed; its kept weights are
+the small checkpoint. `expected.json` has the losses of the second epoch, to compare with.
+"""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import torch
+
+from cvae_core import checkpoint, runs
+from cvae_core.digits import session as digits
+from cvae_core.tense import session as tense
+from cvae_core.tense.data import parse_verbs
+from cvae_core.training import fit
+from cvae_core.video import session as video
+
+FOLDER = checkpoint.ROOT / "tests" / "old"
+VERBS = parse_verbs("walk walks walking walked\nstop stops stopping stopped\nsing sings singing sang\n").verbs
+SMALL = {"epochs": 2, "precision": "float32"}
+LETTERS = {"hidden_size": 8, "embedding_size": 4, "latent_size": 3, "condition_size": 2, "batch_size": 4}
+PICTURES = {"network": "dcgan", "width": 4, "norm": "group", "code_size": 4, "latent_size": 2, "rnn_size": 8}
+RUNS = {
+    "tense": lambda: tense.prepare(
+        "best", SMALL | LETTERS | {"train_on": "all", "state_width": 8, "prior_from": 0.0}, VERBS, "3 verbs", "cpu"
+    ),
+    "tense-report": lambda: tense.prepare(
+        "source-002", SMALL | LETTERS | {"evaluate_every": 0, "keep": "last"}, VERBS, "3 verbs", "cpu"
+    ),
+    "digits": lambda: digits.prepare(
+        "source-003-quadrants",
+        SMALL | {"hidden_size": 4, "latent_size": 2, "objective": "cvae", "keep": "last"}, None, "cpu",
+    ),
+    "digits-label": lambda: digits.prepare("source-003-label", SMALL | {"hidden_size": 4}, None, "cpu"),
+    "video": lambda: video.prepare(
+        "best", SMALL | PICTURES | {"clips": 12, "points": 2, "future": 2, "keep": "last"}, None, "cpu"
+    ),
+}  # fmt: skip
+KEPT = ("config.json", "metrics.jsonl", "status.json", "last.safetensors", "best.safetensors")
+LOSSES = ("loss", "recon", "kl")
+
+
+def write(name: str, folder: Path) -> None:
+    """Train one run, keep what it was after an epoch, and note the losses of the next."""
+    task, run = RUNS[name]()
+    assert fit(task, run, stopped=lambda: len(run.read_metrics()) == 1) == "stopped"
+    folder.mkdir(parents=True)
+    for file in KEPT:
+        shutil.copy(run.path / file, folder / file)
+    assert fit(task, run, resume=True) == "finished"
+    last = run.read_metrics()[-1]
+    (folder / "expected.json").write_text(json.dumps({loss: last[loss] for loss in LOSSES}, indent=1) + "\n")
+
+
+def main() -> None:
+    """Write the runs of the present format."""
+    torch.set_num_threads(1)
+    folder = FOLDER / str(checkpoint.FORMAT)
+    with tempfile.TemporaryDirectory() as temporary:
+        runs.RUNS = Path(temporary)
+        for name in RUNS:
+            write(name, folder / name)
+    print(f"Wrote {', '.join(RUNS)} to {folder.relative_to(checkpoint.ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""The losses of the first 20 training steps, as they were when tests/golden/losses.json was written.
+
+    python -m tests.test_golden    # writes it anew: only for a change that is meant to change what is computed
+
+Each system's default configuration, the three reports' models, and small models in which every part of the loss is at
+work. In float32 on one thread; processors differ in the order of their sums, hence the relative tolerance of 1e-4.
+"""
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from cvae_core import runs
+from cvae_core.digits import session as digits
+from cvae_core.tense import session as tense
+from cvae_core.training import fit
+from cvae_core.video import session as video
+from tests.tiny import SIZES, VERBS
+
+GOLDEN = Path(__file__).parent / "golden" / "losses.json"
+STEPS = 20
+FLOAT32 = {"precision": "float32"}
+ALL_PARTS = SIZES | FLOAT32 | {
+    "epochs": 4, "batch_size": 8, "train_on": "all", "invented": 0.4, "prior_share": 1.0, "prior_from": 0.0,
+    "consistency": 1.0, "consistency_from": 0.25, "encoder_until": 0.5, "repeats": 3, "length_pool": 2,
+}  # fmt: skip
+CASES = {
+    "tense": lambda: tense.prepare(None, FLOAT32),
+    "tense, all parts": lambda: tense.prepare("best", ALL_PARTS, VERBS, "tiny"),
+    "tense, report 000": lambda: tense.prepare("source-000-cyclical", {"batch_size": 8}),
+    "tense, report 001": lambda: tense.prepare("source-001", {"batch_size": 8}),
+    "tense, report 002": lambda: tense.prepare("source-002", {"batch_size": 8}),
+    "digits": lambda: digits.prepare(None, FLOAT32),
+    "digits, label": lambda: digits.prepare("source-003-label", {}),
+    "video": lambda: video.prepare(None, FLOAT32 | {"clips": 120}),
+}
+
+
+def first_losses(case: str, folder: Path) -> list[float]:
+    """The loss of each of the first steps, of a training in a folder of its own."""
+    losses = []
+
+    def watch(event: dict) -> None:
+        if event["kind"] == "batch":
+            losses.append(event["loss"])
+
+    threads, home = torch.get_num_threads(), runs.RUNS
+    torch.set_num_threads(1)
+    runs.RUNS = folder
+    try:
+        task, run = CASES[case]()
+        fit(task, run, stopped=lambda: len(losses) == STEPS, on_event=watch)
+    finally:
+        torch.set_num_threads(threads)
+        runs.RUNS = home
+    return losses
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_first_steps_compute_what_they_did(case, tmp_path):
+    expected = json.loads(GOLDEN.read_text())[case]
+    assert len(expected) == STEPS
+    assert first_losses(case, tmp_path) == pytest.approx(expected, rel=1e-4)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        GOLDEN.write_text(json.dumps({case: first_losses(case, Path(folder)) for case in CASES}, indent=1) + "\n")
