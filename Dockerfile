@@ -1,4 +1,4 @@
-# The app as an image; README.md, Hosting, says how to build and run it.
+# The app as an image; docs/hosting.md says how to build and run it.
 FROM python:3.11-slim
 
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 OMP_WAIT_POLICY=PASSIVE
@@ -11,12 +11,13 @@ COPY requirements.txt ./
 RUN pip install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "$(grep -o '^torch==[^ ]*' requirements.txt)" \
     && pip install -r requirements.txt
 
-COPY LICENSE NOTICE app.py ui.py ./
+COPY LICENSE NOTICE app.py ./
 COPY .streamlit ./.streamlit
 COPY assets ./assets
 COPY checkpoints ./checkpoints
 COPY cvae_core ./cvae_core
 COPY pages ./pages
+COPY ui ./ui
 
 # Number 1000 is the one that Hugging Face runs images as. The program's files stay root's: only /data can be written.
 RUN useradd --create-home --uid 1000 app && install -d -o app -g app /data /data/runs

@@ -11,7 +11,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 APP_READY := $(VENV)/.app-ready
 TESTS_READY := $(VENV)/.tests-ready
 
-.PHONY: app test test-slow fuzz bench tense tense-heldout lint browser
+.PHONY: app test test-slow fuzz coverage bench tense tense-heldout lint browser
 
 app: $(APP_READY)
 	@echo "The app is at http://localhost:$(PORT) (Ctrl+C stops it)."
@@ -26,6 +26,9 @@ test-slow: $(TESTS_READY) browser
 
 fuzz: $(TESTS_READY)
 	$(VENV)/bin/python -m pytest -m fuzz
+
+coverage: $(TESTS_READY) browser
+	$(VENV)/bin/python -m pytest --cov=cvae_core --cov-report=term
 
 bench: $(TESTS_READY)
 	$(VENV)/bin/python -m benchmarks.scale
@@ -48,6 +51,7 @@ checkpoints/tense-first.safetensors: | $(APP_READY)
 lint: $(TESTS_READY)
 	$(VENV)/bin/python -m ruff check
 	$(VENV)/bin/python -m ruff format --check
+	$(VENV)/bin/python -m mypy
 
 # A stamp is newer than its list when everything on the list is installed.
 $(APP_READY): requirements.txt

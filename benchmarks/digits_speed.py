@@ -1,4 +1,4 @@
-"""Speed of the digits at the published sizes: an epoch of training beside its bare matrix products, and completions.
+"""Speed of the digits at the published sizes: an epoch of training beside its matrix products alone, and completions.
 
 python -m benchmarks.digits_speed [--threads N]
 
@@ -21,13 +21,14 @@ from cvae_core.digits.inference import complete
 from cvae_core.digits.model import QuadrantCVAE
 from cvae_core.digits.presets import preset
 from cvae_core.digits.task import DigitsTask
-from cvae_core.training import generator_at, make_optimizer
+from cvae_core.optim import make_optimizer
+from cvae_core.step import Step, generator_at
 
 IMAGES = 60_000
 CONFIG = replace(preset("source-003-published"), precision="float32")
 
 
-def random_digits(images: int = IMAGES) -> Digits:
+def random_digits(images: int) -> Digits:
     """Noise: the time does not depend on what is in the pictures."""
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(256, (images, PIXELS), dtype=torch.uint8, generator=generator)
@@ -40,8 +41,8 @@ def epoch_seconds(task: DigitsTask) -> float:
     """One epoch as `fit` trains it, but for logs and scores."""
     optimizer = make_optimizer(task.model, task.config)
     began = time.perf_counter()
-    for index, batch in enumerate(task.batches(0, generator_at(0, 0, -1))):
-        loss = task.loss(batch, 1.0, 1.0, generator_at(0, 0, index))["loss"]
+    for index, batch in enumerate(task.batches(Step(0, 0.0, 1.0, 1.0, generator_at(0, 0, -1)))):
+        loss = task.loss(batch, Step(0, 0.0, 1.0, 1.0, generator_at(0, 0, index)))["loss"]
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(task.model.parameters(), task.config.clip_norm)
@@ -75,9 +76,10 @@ def completion_milliseconds(model: QuadrantCVAE, repeats: int = 50) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="torch threads (default: all cores)")
+    parser.add_argument("--images", type=int, default=IMAGES, help="in an epoch")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    task = DigitsTask(CONFIG, random_digits())
+    task = DigitsTask(CONFIG, random_digits(args.images))
     product_seconds(task.model, CONFIG.batch_size, 5)  # warms up
     products = product_seconds(task.model, CONFIG.batch_size, task.steps_per_epoch())
     epoch = epoch_seconds(task)
@@ -86,7 +88,7 @@ def main() -> None:
     torch.set_num_threads(1)
     milliseconds = completion_milliseconds(task.model.eval())
     print(table([
-        (f"one epoch of {IMAGES:,} images", f"{epoch:.1f} s"),
+        (f"one epoch of {args.images:,} images", f"{epoch:.1f} s"),
         ("its matrix products alone, before and after", f"{products:.1f} s"),
         ("share of the matrix products' rate", f"{products / epoch:.0%}"),
         ("100 samples of a completion, one thread", f"{milliseconds:.1f} ms"),

@@ -3,8 +3,8 @@
     python -m benchmarks.heavy_kl --data FOLDER [--betas 0 0.5 1] [--epochs 10]
 
 The CVAE of preset source-003-heavy-kl, trained once for each beta and scored on 10,000 validation images with one
-quadrant seen: the KL between recognition and prior, the bound (with weight 1), and the likelihood by importance
-sampling and by draws from the prior, which is how the model is used.
+quadrant visible: the KL between recognition and prior, the bound (with weight 1), and the likelihood by importance
+sampling and by samples of the prior, which is how the model is used.
 """
 
 import argparse
@@ -16,20 +16,21 @@ import torch
 
 from benchmarks import machine
 from cvae_core import runs
+from cvae_core.device import pick_device
 from cvae_core.digits import data, metrics
 from cvae_core.digits.data import TASKS
 from cvae_core.digits.model import log_likelihood
 from cvae_core.digits.presets import preset
 from cvae_core.digits.task import DigitsTask
 from cvae_core.latent import kl_between
-from cvae_core.training import fit, pick_device
+from cvae_core.training import fit
 
-FEW = 1_000  # images for the draws from the prior
+FEW = 1_000  # images for the samples of the prior
 
 
 @torch.no_grad()
 def scores(task: DigitsTask, pixels: torch.Tensor) -> dict[str, float]:
-    """Nats an image, with one quadrant of each picture (n, 784) seen."""
+    """Nats per image, with one quadrant of each image (n, 784) visible."""
     model, generator = task.model.eval(), torch.Generator(pixels.device).manual_seed(0)
     seen = torch.tensor(TASKS["1"], device=pixels.device).expand(len(pixels), -1)
     branch = model.branches["cvae"]
@@ -64,8 +65,8 @@ def main(argv: list[str] | None = None) -> None:
         task.evaluate = lambda: {"score": 0.0}  # scored once, after training
         with tempfile.TemporaryDirectory() as folder:
             fit(task, runs.create({"system": "digits"}, "heavy-kl", Path(folder)))
-        found = scores(task, digits.validation.pixels.to(task.device).float() / 255)
-        print(f"beta {beta:g}: " + ", ".join(f"{name} {value:.2f}" for name, value in found.items()), flush=True)
+        measured = scores(task, digits.validation.pixels.to(task.device).float() / 255)
+        print(f"beta {beta:g}: " + ", ".join(f"{name} {value:.2f}" for name, value in measured.items()), flush=True)
 
 
 if __name__ == "__main__":

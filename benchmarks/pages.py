@@ -1,4 +1,4 @@
-"""How long people wait for the pages, in a real browser: idle, and beside a training.
+"""Latency of the pages in a real browser: idle, and beside a training.
 
     python -m benchmarks.pages
 
@@ -18,10 +18,10 @@ from playwright.sync_api import Page, sync_playwright
 
 from benchmarks import machine
 from cvae_core import runs
-from tests.browser.conftest import FLAGS, settle, start_server, stop_server
+from scripts.server import FLAGS, settle, start_server, stop_server
 
 REPEATS = 5
-# What each page must show to be useful.
+# The element that each page is waited for.
 CONTENT = {
     "": "text=abandoned >> nth=0", "convert": "text=abandoned >> nth=0", "latent": "text=halfway, lerp has",
     "curves": ".js-plotly-plot .legendtext >> nth=0", "train": "text=A new training", "theory": ".katex >> nth=0",
@@ -83,7 +83,7 @@ def enter_to_word(page: Page, url: str) -> float:
 
 
 def click_to_forms(page: Page, url: str) -> float:
-    """A click on the map of latent space, until the place's forms stand there."""
+    """A click on the map of latent space, until the forms of its point are shown."""
     page.goto(f"{url}/latent?view=Map")
     page.wait_for_selector(".js-plotly-plot .scatterlayer .point", timeout=60_000)
     settle(page)

@@ -1,7 +1,7 @@
-"""How cost grows with the lexicon, the model's width, the batch, the processes and the visitors.
+"""How cost grows with the lexicon, the model's width, the batch, the processes and the users.
 
     python -m benchmarks.scale                  # everything: benchmarks/RESULTS.md and its plots
-    python -m benchmarks.scale --only width     # one part of it anew
+    python -m benchmarks.scale --only width     # one part of it again
 
 Linux only; about twenty minutes on two cores, with nothing else running.
 """
@@ -23,47 +23,25 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
-import matplotlib
 import torch
-from matplotlib.figure import Figure
 
-from benchmarks import convert_speed, load, machine, sweeps
+from benchmarks import convert_speed, machine, sweeps
 from cvae_core import runs
+from cvae_core.optim import make_optimizer
+from cvae_core.step import Step, generator_at
 from cvae_core.tense.data import Verb
 from cvae_core.tense.inference import load as load_tense
 from cvae_core.tense.invent import invent, regular_verbs
 from cvae_core.tense.lexicon import load_lexicon
 from cvae_core.tense.presets import preset
 from cvae_core.tense.task import TenseTask
-from cvae_core.training import generator_at, make_optimizer
+from scripts import users
+from scripts.growth import Part, section, write
 
-RESULTS = Path(__file__).parent / "RESULTS.md"
-PLOTS = Path(__file__).parent / "plots"
-VERBS = (1_000, 6_000, 100_000, 1_000_000)
-WIDTHS = (32, 64, 128, 256, 512)
 SMALL = {"hidden_size": 64, "state_width": 128, "train_on": "all", "precision": "float32"}
-BATCHES = (1, 4, 16, 64, 256, 1024)
-PROCESSES = (1, 2, 4)
-WORKERS = (1, 2, 4)
-PEOPLE = (10, 25, 50, 100)
 STEPS = 20  # of training that a time is taken of
-SLOPES = (
-    "A slope is that of a straight line through the points on logarithmic axes: 1 means that twice as much costs (or "
-    "gives) twice as much, 0 that it makes no difference.\n"
-)
 VERSIONS = ("numpy", "streamlit", "optuna")  # torch is the machine's
-
-
-class Part(NamedTuple):
-    """One measured dependence: a row for each x, of which the columns named in `slopes` are drawn."""
-
-    title: str
-    text: str
-    columns: tuple[str, ...]  # x first
-    rows: list[tuple]
-    slopes: tuple[str, ...]
 
 
 # --- training -------------------------------------------------------------------------------------------------------
@@ -72,10 +50,11 @@ class Part(NamedTuple):
 def step_seconds(task: TenseTask) -> float:
     """Median time of an update, its batch included, after two that warm up."""
     optimizer, taken = make_optimizer(task.model, task.config), []
-    batches = itertools.chain.from_iterable(task.batches(e, generator_at(0, e, -1)) for e in itertools.count())
+    epochs = (Step(epoch, 0.0, 1.0, 1.0, generator_at(0, epoch, -1)) for epoch in itertools.count())
+    batches = itertools.chain.from_iterable(map(task.batches, epochs))
     for index in range(STEPS + 2):
         began = time.perf_counter()
-        task.loss(next(batches), 0.1, 1.0, generator_at(0, 0, index))["loss"].backward()
+        task.loss(next(batches), Step(0, 0.0, 0.1, 1.0, generator_at(0, 0, index)))["loss"].backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         taken.append(time.perf_counter() - began)
@@ -90,7 +69,7 @@ def invented_verbs(count: int) -> list[Verb]:
 
 
 def _in_own_process(work: Callable, *args):
-    """What `work` gives, in a process of its own, so that its peak of memory is its own."""
+    """The result of `work` in a process of its own, so that peak memory is its own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(work, args)
 
@@ -106,35 +85,35 @@ def one_lexicon(count: int, prior_share: float) -> tuple[float, float, float, fl
     if prior_share:
         task.model.bank_mu.normal_()
     began = time.perf_counter()
-    next(task.batches(0, generator_at(0, 0, -1)))
+    next(task.batches(Step(0, 0.0, 1.0, 1.0, generator_at(0, 0, -1))))
     shuffle = time.perf_counter() - began
     step = step_seconds(task)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return setup, 1000 * step, shuffle + task.steps_per_epoch() * step, peak
 
 
-def training_by_lexicon() -> Part:
+def training_by_lexicon(counts: Sequence[int] = (1_000, 6_000, 100_000, 1_000_000)) -> Part:
     rows = []
-    for count in VERBS:
+    for count in counts:
         setup, plain_ms, plain, _ = _in_own_process(one_lexicon, count, 0.0)
         _, matched_ms, matched, peak = _in_own_process(one_lexicon, count, 1.0)
         rows.append((count, setup, plain_ms, plain, matched_ms, matched, peak))
     return Part(
         "Training against the lexicon's size",
         "Preset `best` at width 64 on one thread, with invented verbs beyond the dictionary's. An epoch is its shuffle "
-        f"and as many updates as it has, each taken as the median of {STEPS}. An update knows nothing of the lexicon's "
-        "size, so that an epoch grows as the lexicon does; only prior matching compares each of its draws with every "
-        "verb, and that grows with the square.",
+        f"and as many updates as it has, each taken as the median of {STEPS}. The cost of an update does not depend on "
+        "the lexicon's size, so an epoch grows linearly; only prior matching compares each of its samples with every "
+        "verb, and grows with the square.",
         ("verbs", "set up, s", "update, ms", "epoch, s", "update with prior matching, ms",
          "epoch with prior matching, s", "peak memory, MiB"),
         rows, ("epoch, s", "epoch with prior matching, s", "peak memory, MiB"),
     )  # fmt: skip
 
 
-def training_by_width() -> Part:
+def training_by_width(widths: Sequence[int] = (32, 64, 128, 256, 512)) -> Part:
     torch.set_num_threads(1)
     verbs, rows = load_lexicon().verbs, []
-    for width in WIDTHS:
+    for width in widths:
         config = replace(preset("best"), **SMALL | {"hidden_size": width, "state_width": 2 * width}, prior_share=0.0)
         task = TenseTask(config, verbs)
         seconds = step_seconds(task)
@@ -143,7 +122,7 @@ def training_by_width() -> Part:
     return Part(
         "Training against the model's width",
         "The same on the dictionary, one thread, without prior matching, the layers from z twice as wide as the LSTMs. "
-        "Weights grow with the square; small models wait for the number of operations, not for their size.",
+        "Weights grow with the square; small models are bound by the number of operations, not by their size.",
         ("width", "weights", "update, ms", "words/s"), rows, ("weights", "update, ms"),
     )  # fmt: skip
 
@@ -160,37 +139,38 @@ def ddp_rate(processes: int, folder: Path) -> float:
     return run.read_metrics()[-1]["words_per_second"]
 
 
-def training_by_processes() -> Part:
+def training_by_processes(counts: Sequence[int] = (1, 2)) -> Part:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         verbs = load_lexicon().verbs[:1000]
         (folder / "verbs.txt").write_text("\n".join(" ".join(verb.row) for verb in verbs))
-        rates = {n: ddp_rate(n, folder) for n in (1, 2)}
+        rates = {n: ddp_rate(n, folder) for n in counts}
+    rows = [(n, rate, rate / rates[counts[0]]) for n, rate in rates.items()]
     return Part(
         "Training against processes (DDP)",
         "Preset `best` at its own width on 1,000 verbs under `torchrun`, gloo, one thread a process, joint batches of "
         "256. Each process computes its share of a batch; what keeps two from twice the rate is what all of them do "
         "for themselves (drawing the batch, the update) and the exchange of gradients.",
-        ("processes", "words/s", "speed-up"), [(n, rate, rate / rates[1]) for n, rate in rates.items()], ("words/s",),
+        ("processes", "words/s", "speed-up"), rows, ("words/s",),
     )  # fmt: skip
 
 
 # --- conversion -----------------------------------------------------------------------------------------------------
 
 
-def conversion_by_batch() -> Part:
+def conversion_by_batch(sizes: Sequence[int] = (1, 4, 16, 64, 256, 1024)) -> Part:
     torch.set_num_threads(1)
     tense, rows = load_tense("tense"), []
-    jobs = convert_speed.tasks(4 * BATCHES[-1])
-    for size in BATCHES:
+    jobs = convert_speed.tasks(4 * sizes[-1])
+    for size in sizes:
         parts = [tuple(zip(*jobs[i : i + size], strict=True)) for i in range(0, min(len(jobs), 100 * size), size)]
         tense.convert(*parts[0])
         taken = [convert_speed.seconds(lambda part=part: tense.convert(*part)) for part in parts]
         rows.append((size, 1000 * statistics.median(taken), size / statistics.median(taken)))
     return Part(
         "Conversion against the batch's size",
-        "`Tense.convert` with the shipped model on one thread. A letter of a small batch costs what its operations "
-        "cost to start; from some hundred words on the arithmetic counts.",
+        "`Tense.convert` with the shipped model on one thread. In small batches the overhead of each operation "
+        "dominates; from a few hundred words on, arithmetic does.",
         ("words at once", "milliseconds", "words/s"), rows, ("milliseconds", "words/s"),
     )  # fmt: skip
 
@@ -203,16 +183,16 @@ def _convert_in_process(ready, count: int) -> float:
     return convert_speed.seconds(lambda: tense.convert(*zip(*jobs, strict=True)))
 
 
-def conversion_by_processes(count: int = 4096) -> Part:
+def conversion_by_processes(counts: Sequence[int] = (1, 2, 4), words: int = 4096) -> Part:
     rows, context = [], multiprocessing.get_context("spawn")
-    for processes in PROCESSES:
+    for processes in counts:
         with context.Manager() as manager, context.Pool(processes) as pool:
-            work = [(manager.Barrier(processes), count)] * processes
+            work = [(manager.Barrier(processes), words)] * processes
             slowest = max(pool.starmap(_convert_in_process, work, chunksize=1))
-            rows.append((processes, processes * count / slowest))
+            rows.append((processes, processes * words / slowest))
     return Part(
         "Conversion against processes",
-        f"Each converts {count:,} words on one thread, all at the same time: all words by the slowest's time. More "
+        f"Each converts {words:,} words on one thread, all at the same time: all words by the slowest's time. More "
         f"processes than cores ({os.cpu_count()} here) bring nothing.",
         ("processes", "words/s"), rows, ("words/s",),
     )  # fmt: skip
@@ -221,9 +201,9 @@ def conversion_by_processes(count: int = 4096) -> Part:
 # --- many at once ---------------------------------------------------------------------------------------------------
 
 
-def sweep_by_workers() -> Part:
+def sweep_by_workers(counts: Sequence[int] = (1, 2, 4)) -> Part:
     rows = []
-    for workers in WORKERS:
+    for workers in counts:
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             seconds, points = sweeps.measure(workers, False, f"sqlite:///{folder / 'studies.db'}", folder)
@@ -237,98 +217,49 @@ def sweep_by_workers() -> Part:
     )  # fmt: skip
 
 
-def visitors(seconds: float = 60) -> Part:
-    answers, rows = load.expected(), []
+def latency_by_users(counts: Sequence[int] = (10, 25, 50, 100), seconds: float = 60) -> Part:
+    answers, rows = users.expected(), []
 
     async def measure(url: str) -> None:
-        await load.many_conversions(url, 40, answers)
-        async with load.training(url):
-            for people in PEOPLE:
-                outcome = await load.crowd(url, people, seconds, answers)
+        await users.many_conversions(url, 40, answers)
+        async with users.training(url):
+            for count in counts:
+                outcome = await users.crowd(url, count, seconds, answers)
                 times = (outcome.quantile(50), outcome.quantile(95), max(outcome.seconds))
-                rows.append((people, outcome.asked, len(outcome.lost), *times))
+                rows.append((count, outcome.asked, len(outcome.lost), *times))
 
-    with load.server() as (_, url):
+    with users.server() as (_, url):
         asyncio.run(measure(url))
     return Part(
-        "Visitors of the app",
-        "Each opens Convert and asks for a verb every 10 ± 5 s, over the browser's own protocol, while one training "
-        f"is the server's (`benchmarks.load`, {seconds:.0f} s each).",
-        ("people", "answers", "lost", "median, s", "p95, s", "slowest, s"), rows, ("p95, s",),
+        "Concurrent users of the app",
+        "Each opens Convert and converts a verb every 10 ± 5 s, over the browser's own protocol, while the server runs "
+        f"one training (`benchmarks.load`, {seconds:.0f} s each).",
+        ("users", "answers", "lost", "median, s", "p95, s", "slowest, s"), rows, ("p95, s",),
     )  # fmt: skip
 
-
-# --- report ---------------------------------------------------------------------------------------------------------
 
 PARTS = {
     "lexicon": training_by_lexicon, "width": training_by_width, "ddp": training_by_processes,
     "batch": conversion_by_batch, "processes": conversion_by_processes, "sweep": sweep_by_workers,
-    "visitors": visitors,
+    "users": latency_by_users,
 }  # fmt: skip
-
-
-def slope(x: Sequence[float], y: Sequence[float]) -> float:
-    """Of the least-squares line through the points on logarithmic axes."""
-    a, b = torch.tensor(x, dtype=torch.float64).log(), torch.tensor(y, dtype=torch.float64).log()
-    a, b = a - a.mean(), b - b.mean()
-    return float((a * b).sum() / a.square().sum())
-
-
-def slopes(part: Part) -> dict[str, float]:
-    x, *_ = columns = dict(zip(part.columns, zip(*part.rows, strict=True), strict=True))
-    return {name: slope(columns[x], columns[name]) for name in part.slopes}
-
-
-@matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "cvae"})  # text as text, the same names each time
-def plot(part: Part, path: Path) -> None:
-    figure = Figure(figsize=(5.5, 3.5), layout="constrained")
-    axes = figure.subplots()
-    columns = dict(zip(part.columns, zip(*part.rows, strict=True), strict=True))
-    for name, value in slopes(part).items():
-        axes.plot(columns[part.columns[0]], columns[name], "o-", label=f"{name} (slope {value:.2f})")
-    axes.set(xscale="log", yscale="log", xlabel=part.columns[0])
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
-    # Nothing that changes from day to day without the measurement doing so.
-    figure.savefig(path, metadata={"Date": None, "Creator": None})
-
-
-def section(part: Part, picture: str = "") -> str:
-    """Markdown: text, table, slopes and, if it has one, the plot."""
-    lines = [f"## {part.title}", "", part.text, ""]
-    lines += [f"| {' | '.join(part.columns)} |", f"|{'---:|' * len(part.columns)}"]
-    lines += [f"| {' | '.join(_number(value) for value in row)} |" for row in part.rows]
-    lines += ["", "Slopes: " + "; ".join(f"{name} {value:.2f}" for name, value in slopes(part).items()) + "."]
-    if picture:
-        lines += ["", f"![{part.title}]({picture})"]
-    return "\n".join(lines) + "\n"
-
-
-def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def write(part: Part, name: str) -> None:
-    """Put a part and its plot into RESULTS.md, in the place of what was measured before."""
-    PLOTS.mkdir(exist_ok=True)
-    plot(part, PLOTS / f"{name}.svg")
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in VERSIONS)
-    head = f"# How cost grows\n\n`make bench` wrote this, last on {datetime.date.today()}: {machine()}; {versions}.\n"
-    before = RESULTS.read_text().split("\n## ")[1:] if RESULTS.exists() else []
-    sections = {text.partition("\n")[0]: f"## {text}".strip() + "\n" for text in before}
-    sections[part.title] = section(part, f"{PLOTS.name}/{name}.svg")
-    RESULTS.write_text("\n".join([head, SLOPES, *sections.values()]))
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=PARTS, help="these parts")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="these parts")
+    parser.add_argument("--sizes", nargs="+", type=int, help="of one part: what is varied, instead of its own values")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder of RESULTS.md and its plots")
     args = parser.parse_args(argv)
+    if args.sizes and len(args.only) > 1:
+        parser.error("--sizes goes with one part.")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that servers and workers are stopped with it
-    for name in args.only or PARTS:
-        part = PARTS[name]()
+    for name in args.only:
+        part = PARTS[name](*([args.sizes] if args.sizes else []))
         print(section(part), flush=True)
-        write(part, name)
+        versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in VERSIONS)
+        head = f"`make bench` wrote this, last on {datetime.date.today()}: {machine()}; {versions}."
+        write(part, name, args.out, head)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
     python -m benchmarks.sweeps --storage postgresql://user:password@host/name    # any database that Optuna takes
 
 Eight small trainings a study (the dictionary's first 300 verbs, six epochs). With two workers and more, the first is
-killed with SIGKILL after twelve seconds; its trial waits until its heartbeat is missed and goes on where it was saved.
+killed with SIGKILL after twelve seconds; its trial is resumed from its last save when its heartbeat is missing.
 """
 
 import argparse
@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
             resumed = sum("resumed" in runs.Run(folder / row["run"]).read_log(10_000) for row in rows)
             print(
                 f"{workers} workers{', one killed' if kill else ''}: {done} of {POINTS} points in {seconds:.0f} s, "
-                f"{60 * done / seconds:.1f} a minute, {resumed} gone on with after the kill", flush=True,
+                f"{60 * done / seconds:.1f} a minute, {resumed} resumed after the kill", flush=True,
             )  # fmt: skip
 
 

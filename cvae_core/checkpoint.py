@@ -18,11 +18,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from cvae_core import migrate
 from cvae_core.errors import UserError
 
-FORMAT = 1
-ROOT = Path(__file__).resolve().parent.parent
-CHECKPOINTS = ROOT / "checkpoints"
+FORMAT = 2  # of checkpoints and runs; migrate.py reads older ones
+ROOT = Path(__file__).resolve().parent.parent  # of the checkout
+PACKAGED = Path(__file__).resolve().parent / "checkpoints"  # there is such a folder in an installed package only
+INSTALLED = PACKAGED.is_dir()
+CHECKPOINTS = PACKAGED if INSTALLED else ROOT / "checkpoints"
 SCALE = ":scale"  # ends the names of what a matrix in 8 bits is multiplied by, row by row
 TYPES = {
     torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8,
@@ -54,7 +57,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 def write(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
     """Save tensors with their metadata (plain JSON values), atomically."""
     tensors = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-    metadata = {"format": FORMAT, **metadata, "sha256": digest(tensors)}
+    metadata = metadata | {"format": FORMAT, "sha256": digest(tensors)}
     write_atomic(Path(path), save(tensors, {"cvae": json.dumps(metadata)}))
 
 
@@ -79,8 +82,12 @@ def read(path: str | Path, device: torch.device | str = "cpu") -> tuple[dict[str
         ) from None
     if not intact:
         raise UserError(f"{path.name} is damaged: its tensors are not those that were saved.")
-    if metadata.get("format") != FORMAT:
-        raise UserError(f"{path.name} has checkpoint format {metadata.get('format')}; this program reads {FORMAT}.")
+    if metadata.get("format") == 1:
+        tensors, metadata = migrate.weights(tensors), migrate.checkpoint_metadata(metadata)
+    elif metadata.get("format") != FORMAT:
+        raise UserError(
+            f"{path.name} has checkpoint format {metadata.get('format')}; this program reads 1 to {FORMAT}."
+        )
     if not all(torch.isfinite(t).all() for t in tensors.values() if t.is_floating_point()):
         raise UserError(f"{path.name} holds weights that are not finite numbers: its training has failed.")
     return {name: t.to(device) for name, t in tensors.items()}, metadata
@@ -123,14 +130,15 @@ def digest(tensors: dict[str, Tensor]) -> str:
 
 
 def find(name_or_path: str) -> Path:
-    """A checkpoint by name (`tense` is checkpoints/tense.safetensors) or by path."""
+    """A checkpoint by name (`tense` is tense.safetensors in CHECKPOINTS) or by path."""
     named = CHECKPOINTS / f"{name_or_path}.safetensors"
     if NAME.fullmatch(name_or_path) and named.is_file():
         return named
     path = Path(name_or_path.replace("\0", ""))
     with contextlib.suppress(OSError):  # a name too long for the file system is no file
         if path.is_dir():
-            path = path / "best.safetensors"  # a run folder
+            names = ("weights.safetensors", "best.safetensors")  # of a run folder, the latter in older ones
+            path = next((path / name for name in names if (path / name).is_file()), path / names[0])
         if path.is_file():
             return path
     known = ", ".join(available()) or "none"
@@ -138,7 +146,7 @@ def find(name_or_path: str) -> Path:
 
 
 def available(system: str | None = None) -> list[str]:
-    """Names in `checkpoints/`, of one system or of all, in alphabetical order."""
+    """Names in CHECKPOINTS, of one system or of all, in alphabetical order."""
     paths = sorted(CHECKPOINTS.glob("*.safetensors"))
     return [p.stem for p in paths if NAME.fullmatch(p.stem) and system in (None, system_of(p))]
 

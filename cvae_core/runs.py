@@ -7,7 +7,7 @@ progress.jsonl       the losses of the batches of each second, to watch an epoch
 log.txt              what happened when, for people
 status.json          state, pid, heartbeat, epoch, epochs, batch, batches, per_second, eta, error
 last.safetensors     weights, optimiser and position: what resuming needs
-best.safetensors     a checkpoint as `checkpoint.read` takes it
+weights.safetensors  the kept weights, a checkpoint as `checkpoint.read` takes it (best.safetensors in older runs)
 init.safetensors     the checkpoint that training started from, if there was one
 lock                 empty, and locked by the process that has the run in hand
 
@@ -32,12 +32,14 @@ from typing import Any
 
 from torch import Tensor
 
-from cvae_core import checkpoint, parallel
+from cvae_core import checkpoint, migrate, parallel
 from cvae_core.errors import UserError
 
-RUNS = Path(os.environ.get("CVAE_RUNS", checkpoint.ROOT / "runs"))
+DEFAULT_RUNS = Path("runs") if checkpoint.INSTALLED else checkpoint.ROOT / "runs"  # the former: of the current folder
+RUNS = Path(os.environ.get("CVAE_RUNS", DEFAULT_RUNS))
 IN_HAND = ("created", "queued", "running")
 STATES = (*IN_HAND, "stopped", "interrupted", "failed", "finished")
+NEEDED = {"system", "data", "device"}  # entries of config.json that resuming takes
 LOOK_SECONDS = 1.0  # for so long whoever wants a run waits for those who only look at its lock
 
 _taken: dict[Path, int] = {}  # the runs that this process has in hand, and the files by which it holds their locks
@@ -53,7 +55,9 @@ class Run:
         return self.path.name
 
     def read_config(self) -> dict[str, Any]:
-        return self._read_json("config.json")
+        """config.json, with the entries and fields of the present format."""
+        config = self._read_json("config.json")
+        return config if config.get("format", 1) == checkpoint.FORMAT else migrate.run_config(config)
 
     @property
     def system(self) -> str | None:
@@ -206,8 +210,17 @@ class Run:
     def write_last(self, tensors: dict[str, Tensor], position: dict[str, Any]) -> None:
         checkpoint.write(self.path / "last.safetensors", tensors, {"position": position})
 
-    def write_best(self, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
-        checkpoint.write(self.path / "best.safetensors", tensors, metadata)
+    @property
+    def weights(self) -> Path:
+        """The kept weights: the last, or those with the best score; older runs call the file best.safetensors."""
+        old = self.path / "best.safetensors"
+        new = self.path / "weights.safetensors"
+        return old if old.is_file() and not new.is_file() else new
+
+    def write_weights(self, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
+        """Keep the weights."""
+        checkpoint.write(self.path / "weights.safetensors", tensors, metadata)
+        (self.path / "best.safetensors").unlink(missing_ok=True)
 
     @property
     def resumable(self) -> bool:
@@ -251,7 +264,7 @@ class Watched(Run):
     def _leave(self, *_, **__) -> None: ...
 
     write_status = write_metrics = write_progress = add_progress = log = write_samples = _leave
-    take = give_back = write_last = write_best = _leave
+    take = give_back = write_last = write_weights = _leave
 
 
 def _by_first(find_run: Callable[..., Run]) -> Callable[..., Run]:
@@ -277,7 +290,11 @@ def create(config: dict[str, Any], label: str, root: Path | None = None, init: P
         run.take()
         if init is not None:
             checkpoint.copy(init, run.init)
-        config = config | {"created": datetime.now().astimezone().isoformat(timespec="seconds")}
+        config = (
+            {"format": checkpoint.FORMAT}
+            | config
+            | {"created": datetime.now().astimezone().isoformat(timespec="seconds")}
+        )
         checkpoint.write_atomic(run.path / "config.json", json.dumps(config, indent=2).encode())
         run.write_status(state="created", epoch=0, error=None)
     return run
@@ -316,16 +333,16 @@ def find(run_id: str, root: Path | None = None) -> Run:
 
 
 @_by_first
-def find_unfinished(run_id: str, system: str, *needed: str) -> Run:
-    """A run of a system that can be resumed; `needed` are the entries of its config.json that this takes."""
+def find_unfinished(run_id: str, system: str | None = None) -> Run:
+    """A run that can be resumed, of the system that is named, if one is."""
     run = find(run_id)
     begins = run.state in ("created", "queued") and run.path.resolve() in _taken  # by this process
     if run.state in ("finished", *IN_HAND) and not begins:
         raise UserError(f"Run {run_id} is {run.state}: only a stopped, interrupted or failed run can be resumed.")
     config = run.read_config()
-    if config.get("system") != system:
+    if system is not None and config.get("system") != system:
         raise UserError(f"Run {run_id} is of {config.get('system')}, not of {system}.")
-    if not isinstance(config.get("config"), dict) or not config.keys() >= set(needed):
+    if not isinstance(config.get("config"), dict) or not config.keys() >= NEEDED:
         raise UserError(f"Run {run_id} has no readable config.json.")
     return run
 
@@ -341,7 +358,7 @@ def list_runs(root: Path | None = None, system: str | None = None) -> list[Run]:
 
 def find_weights(name: str) -> Path:
     """A checkpoint file by a run's id, or as `checkpoint.find` finds it: by a name or a path."""
-    weights = RUNS / name / "best.safetensors" if checkpoint.NAME.fullmatch(name) else None
+    weights = Run(RUNS / name).weights if checkpoint.NAME.fullmatch(name) else None
     return weights if weights is not None and weights.is_file() else checkpoint.find(name)
 
 
@@ -350,7 +367,7 @@ def finished(system: str) -> list[str]:
     return [
         run.id
         for run in list_runs()
-        if checkpoint.system_of(run.path / "best.safetensors") == system and run.state == "finished"
+        if checkpoint.system_of(run.weights) == system and run.state == "finished"
     ]
 
 

@@ -1,75 +1,69 @@
-"""KL weight, teacher-forcing ratio and learning rate as pure functions of how far training has come.
+"""KL weight, teacher-forcing ratio and learning rate over training.
 
-`progress` runs from 0 (start) towards 1 (end of training). Every value is clamped to what it can mean:
-a ratio to [0, 1], a weight to [0, maximum].
+`progress` runs from 0 (start) towards 1 (end of training). KL weight and teacher-forcing ratio are piecewise linear:
+`interpolate` reads them off their knots, and the functions below it write down the knots of named schedules.
 """
 
 import math
 
+import numpy as np
 
-def clamp(value: float, low: float = 0.0, high: float = 1.0) -> float:
-    return max(low, min(high, value))
+from cvae_core.config import Knots
 
 
-def kl_weight(
-    progress: float,
-    shape: str = "linear",
-    maximum: float = 1.0,
-    cycles: int = 1,
-    zero: float = 0.0,
-    ramp: float = 1.0,
-) -> float:
-    """KL weight: in each cycle 0 for a share `zero`, a rise over a share `ramp`, then `maximum` (Fu et al. 2019).
+def interpolate(knots: Knots, progress: float) -> float:
+    """The value at a share of training; before the first knot and after the last it is theirs, at a jump the later."""
+    places, values = zip(*knots, strict=True)
+    return float(np.interp(progress, places, values))
 
-    `shape` is `constant`, `linear` or `sigmoid`. Source 000's monotonic weight is one cycle with a short ramp,
-    its cyclical one has `ramp` 0.5; 001 is one linear cycle to 0.1; 002 has `zero` 0.2, `ramp` 0.8, one or two cycles.
+
+def constant(value: float = 1.0) -> Knots:
+    """The same value throughout."""
+    return ((0.0, value),)
+
+
+def ramp(zero: float = 0.0, rise: float = 1.0, cycles: int = 1) -> Knots:
+    """In each cycle 0 for a share `zero`, a rise to 1 over a share `rise`, then 1 (Fu et al. 2019).
+
+    Source 000's monotonic KL weight is one cycle with a short rise, its cyclical one has `rise` 0.5; 001 is one linear
+    cycle; 002 has `zero` 0.2, `rise` 0.8, one or two cycles.
     """
-    if shape == "constant":
-        return maximum
-    # Rounded, so that the first epoch of a cycle is not taken for the last of the one before.
-    phase = round(progress * cycles, 9) % 1.0 if progress < 1 else 1.0
-    rise = clamp((phase - zero) / ramp) if ramp > 0 else float(phase >= zero)
-    if shape == "linear":
-        return maximum * rise
-    if shape == "sigmoid":
-        # Logistic over [-6, 6], moved and scaled to start at exactly 0 and end at exactly 1.
-        low, high = _logistic(-6.0), _logistic(6.0)
-        return maximum * (_logistic(12.0 * rise - 6.0) - low) / (high - low)
-    raise ValueError(f"unknown KL schedule {shape!r}")
+    shape = ((0.0, 0.0), (zero, 0.0), (min(zero + rise, 1.0), 1.0), (1.0, 1.0))
+    knots = [((cycle + place) / cycles, value) for cycle in range(cycles) for place, value in shape]
+    return tuple(dict.fromkeys(knots))
 
 
-def _logistic(x: float) -> float:
-    return 1.0 / (1.0 + math.exp(-x))
+def sigmoid(steps: int) -> Knots:
+    """A logistic curve over [-6, 6] from exactly 0 to exactly 1, by so many straight pieces (source 000)."""
+
+    def logistic(x: float) -> float:
+        return 1.0 / (1.0 + math.exp(-x))
+
+    low, high = logistic(-6.0), logistic(6.0)
+    return tuple((i / steps, (logistic(12.0 * i / steps - 6.0) - low) / (high - low)) for i in range(steps + 1))
 
 
-def linear_teacher_forcing(progress: float, plateau: float = 0.0, final: float = 0.0) -> float:
-    """1 for a share `plateau` of training, then a straight line that reaches `final` at the end.
+def plateau(until: float, final: float) -> Knots:
+    """1 for a share of training, then a straight line that reaches `final` at the end.
 
     Source 000 (its printed form goes negative) and source 002 (its printed form, a line broken before the `+`,
     drops to `final` in one step): this is what their texts say.
     """
-    if progress < plateau:
-        return 1.0
-    slope = (1.0 - final) / (1.0 - plateau) if plateau < 1 else 0.0
-    return clamp(1.0 - slope * (progress - plateau), min(final, 1.0), 1.0)
+    return constant() if final == 1.0 else tuple(dict.fromkeys([(0.0, 1.0), (until, 1.0), (1.0, final)]))
 
 
-def two_slopes_teacher_forcing(progress: float, knee: float = 0.5, knee_ratio: float = 0.8, final: float = 0.0):
-    """Two straight lines: 1 to `knee_ratio` at share `knee`, then on to `final` at the end (source 000, discussion)."""
-    if progress < knee:
-        return clamp(1.0 + (knee_ratio - 1.0) * progress / knee)
-    rest = (progress - knee) / (1.0 - knee) if knee < 1 else 1.0
-    return clamp(knee_ratio + (final - knee_ratio) * clamp(rest))
+def geometric(factor: float, every: int, epochs: int) -> Knots:
+    """Times `factor` after every so many of the epochs, in steps (source 001: times 0.85 every 3 epochs)."""
+    steps = range(-(-epochs // every))
+    ends = [((i + 1) * every / epochs, factor**i) for i in steps if (i + 1) * every < epochs]
+    starts = [(i * every / epochs, factor**i) for i in steps]
+    return tuple(sorted([*starts, *ends], key=lambda knot: (knot[0], -knot[1])))
 
 
-def geometric_teacher_forcing(epoch: int, factor: float = 0.85, every: int = 3) -> float:
-    """`factor` to the power of how many times `every` epochs have passed (source 001: times 0.85 every 3 epochs)."""
-    return clamp(factor ** (epoch // every))
-
-
-def late_teacher_forcing(epoch: int, start: int = 30, step: float = 0.004, floor: float = 0.001) -> float:
-    """1 before epoch `start`, then `step` less in every epoch, never below `floor` (source 004, with its values)."""
-    return clamp(1.0 - step * max(epoch - start + 1, 0), floor)
+def late(start: int, step: float, floor: float, epochs: int) -> Knots:
+    """1 before epoch `start`, then `step` less in every epoch, never below `floor` (source 004)."""
+    last = (start - 1) / epochs
+    return ((0.0, 1.0), (last, 1.0), (min(last + (1.0 - floor) / step / epochs, 1.0), floor))
 
 
 def learning_rate(progress: float, shape: str, peak: float, warmup: float = 0.1, final: float = 0.01) -> float:
@@ -82,5 +76,5 @@ def learning_rate(progress: float, shape: str, peak: float, warmup: float = 0.1,
         raise ValueError(f"unknown learning-rate schedule {shape!r}")
     if progress < warmup:
         return peak * (0.04 + 0.96 * progress / warmup)
-    rest = clamp((progress - warmup) / (1.0 - warmup))
+    rest = min(max((progress - warmup) / (1.0 - warmup), 0.0), 1.0)
     return peak * (final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * rest)))

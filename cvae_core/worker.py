@@ -13,16 +13,11 @@ from collections.abc import Callable
 
 import torch
 
-from cvae_core import runs
+from cvae_core import runs, session
 from cvae_core.checkpoint import ROOT
-from cvae_core.digits import session as digits
 from cvae_core.errors import UserError
 from cvae_core.runs import Run
-from cvae_core.tense import session as tense
 from cvae_core.training import train
-from cvae_core.video import session as video
-
-REOPEN = {"tense": tense.reopen, "digits": digits.reopen, "video": video.reopen}
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)  # the latter is what the server's terminal says to both at Ctrl+C
 SECONDS_BETWEEN_LOOKS = 0.1
@@ -60,7 +55,7 @@ def main(run_id: str, lock: int, parent: int) -> None:
     run.adopt(lock)
     torch.set_num_threads(1)
     try:
-        task, run = REOPEN[run.system](run_id)
+        task, run = session.reopen(run_id)
         os.nice(NICER)
         train(task, run, lambda: bool(asked) or os.getppid() != parent)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""Type a verb, pick a tense, see what the CVAE makes of it, letter by letter."""
+"""A verb converted to a target tense: the answer, its probability letter by letter, the candidates."""
 
 import streamlit as st
 
@@ -23,13 +23,13 @@ EXAMPLES = {"walk": "regular", "begin": "irregular", "stop": "doubling", "went":
 MAX_ROWS = 20_000
 
 
-def show_conversion(tense: Tense, word: str, source: int, target: int, place: int) -> str:
-    """The answer large, the four forms, and where the probability went; returns the answer."""
-    reading = tense.read([word], [source])
-    made = tense.answer(reading, range(len(TENSES)))
-    answer = made[target]
+def show_conversion(model: Tense, word: str, source: int, target: int, column: int) -> str:
+    """The answer, the four forms, and their probabilities; returns the answer."""
+    reading = model.read([word], [source])
+    answers = model.answer(reading, range(len(TENSES)))
+    answer = answers[target]
     st.metric(
-        f"{word} → {TENSES[target]} (model {tense.name})", answer.form, f"{answer.probability:.1%} probability",
+        f"{word} → {TENSES[target]} (model {model.name})", answer.form, f"{answer.probability:.1%} probability",
         delta_color="off", delta_arrow="off",
     )  # fmt: skip
     verbs = [verb for verb, t in lookup(word) if t == source]
@@ -37,25 +37,25 @@ def show_conversion(tense: Tense, word: str, source: int, target: int, place: in
     st.dataframe(
         pd.DataFrame({
             "tense": TENSES,
-            "form": [c.form for c in made],
-            "": ["" if not forms else "✓" if c.form in forms else "✗" for c, forms in zip(made, known, strict=True)],
-            "probability": [f"{c.probability:.1%}" for c in made],
+            "form": [c.form for c in answers],
+            "": ["" if not forms else "✓" if c.form in forms else "✗" for c, forms in zip(answers, known, strict=True)],
+            "probability": [f"{c.probability:.1%}" for c in answers],
             "dictionary": [", ".join(forms) or "unknown" for forms in known],
         }),
         hide_index=True,
         alt="The verb in four tenses with the dictionary's forms",
     )  # fmt: skip
-    if tense.are_familiar([word], [source]) == [False]:
-        st.warning(warning(tense, word))
-    st.markdown(_uncertainty(tense, reading) + _familiarity(tense, word, source))
-    letters, probabilities = tense.letter_probabilities(reading, target, answer.form)
+    if model.are_familiar([word], [source]) == [False]:
+        st.warning(warning(model, word))
+    st.markdown(_uncertainty(reading) + _familiarity(model, word, source))
+    letters, probabilities = model.letter_probabilities(reading, target, answer.form)
     st.subheader("Letter by letter")
     st.plotly_chart(
-        letter_heatmap(letters, probabilities), config={"displayModeBar": False}, key=f"letters {place}",
-        alt=f"Probability in percent of each letter at each place of {answer.form}",
+        letter_heatmap(letters, probabilities), config=ui.PLAIN, key=f"letters {column}",
+        alt=f"Probability in percent of each letter at each position of {answer.form}",
     )  # fmt: skip
     st.subheader("Best candidates")
-    found = tense.alternatives(reading, target, answer)
+    found = model.alternatives(reading, target, answer)
     st.dataframe(
         pd.DataFrame({"form": [c.form for c in found], "probability": [f"{c.probability:.2%}" for c in found]}),
         hide_index=True,
@@ -64,23 +64,23 @@ def show_conversion(tense: Tense, word: str, source: int, target: int, place: in
     return answer.form
 
 
-def _uncertainty(tense: Tense, reading: Reading) -> str:
+def _uncertainty(reading: Reading) -> str:
     kl = kl_to_standard(reading.mu, reading.logvar).sum().item()
     one_in = math.exp(min(kl, 20))
     return f"KL to the prior: {kl:.1f} nats, enough to single out one verb in about {one_in:,.0f}."
 
 
-def _familiarity(tense: Tense, word: str, source: int) -> str:
-    """How the word's familiarity compares with the model's floor; nothing where the checkpoint has none."""
-    if tense.familiarity_floor is None:
+def _familiarity(model: Tense, word: str, source: int) -> str:
+    """How the word's familiarity compares with the model's floor; empty where the checkpoint has none."""
+    if model.familiarity_floor is None:
         return ""
-    familiarity = tense.familiarity([word], [source])[0]
-    return (
-        f" Familiarity: {familiarity:.1f} nats a letter; the model knows words from {tense.familiarity_floor:.1f} up."
-    )
+    familiarity = model.familiarity([word], [source])[0]
+    floor = f"words below {model.familiarity_floor:.1f} count as unfamiliar"
+    return f" Familiarity: {familiarity:.1f} nats per letter; {floor}."
 
 
 def show_word() -> None:
+    """One verb, by one model or two side by side."""
     st.session_state.setdefault("verb", "abandon")
     with st.container(horizontal=True):
         for example, kind in EXAMPLES.items():
@@ -110,10 +110,10 @@ def show_word() -> None:
     else:
         source = TENSES.index(chosen)
     models = [first, second] if second else [first]
-    for place, (column, tense) in enumerate(zip(st.columns(len(models)), models, strict=True)):
+    for i, (column, model) in enumerate(zip(st.columns(len(models)), models, strict=True)):
         with column:
-            answer = show_conversion(tense, word, source, target, place)
-            _remember(word, TENSES[source], TENSES[target], answer, tense.name)
+            answer = show_conversion(model, word, source, target, i)
+            _remember(word, TENSES[source], TENSES[target], answer, model.name)
     history = st.expander("History of this visit", on_change="rerun")
     if history.open:
         alt = "Conversions of this visit"
@@ -136,23 +136,24 @@ def show_reliability() -> None:
     scores = ui.read_scores("tense-heldout")["unseen"]
     with panel:
         st.markdown(
-            "The model `tense-heldout` on verbs that it was not trained on, in all 12 directions: `tense` has seen "
-            "every verb of the dictionary, and leaves none to measure this on. The larger the point, the more "
-            "answers it stands for; on the dotted line the probability is exactly the share of right answers. On "
+            "The model `tense-heldout` on verbs that it was not trained on, in all 12 directions: `tense` was trained "
+            "on every verb of the dictionary, which leaves none to measure this on. Larger points stand for more "
+            "answers; on the dotted line the probability equals the share of right answers. On "
             f"average the two differ by {scores['calibration']['error']:.1%} (expected calibration error, 15 bins)."
         )
         st.plotly_chart(
-            reliability_figure(scores["calibration"]["bins"]), config={"displayModeBar": False}, key="reliability",
+            reliability_figure(scores["calibration"]["bins"]), config=ui.PLAIN, key="reliability",
             alt="Share of right answers against the probability that the model shows",
         )  # fmt: skip
 
 
 def show_batch() -> None:
+    """A table of verbs, uploaded and downloaded."""
     st.markdown("A CSV file with the columns `word,source,target`; an empty source is inferred.")
     file = st.file_uploader("CSV or TSV file", type=["csv", "tsv", "txt"])
     if file is None:
         return
-    tense = ui.load_model(st.session_state.get("model", "tense"))
+    model = ui.load_model(st.session_state.get("model", "tense"))
     try:
         rows = parse_table(file.getvalue().decode("utf-8"), file.name)
         if len(rows) > MAX_ROWS:
@@ -164,7 +165,7 @@ def show_batch() -> None:
         st.error(str(error))
         return
     bar = st.progress(0.0, "Converting…")
-    done = convert_table(tense, rows, lambda n, total: bar.progress(n / total, f"{n:,} of {total:,} words"))
+    done = convert_table(model, rows, lambda n, total: bar.progress(n / total, f"{n:,} of {total:,} words"))
     bar.empty()
     failed = sum(bool(row["error"]) for row in done)
     st.markdown(f"{len(done) - failed:,} rows converted, {failed:,} with an error.")

@@ -1,4 +1,4 @@
-"""Digits: hide quadrants and see what could be there, walk the map of a label-conditioned model, watch it train."""
+"""Digits: completions of hidden quadrants, the latent space of a label-conditioned model, training by epoch."""
 
 import streamlit as st
 
@@ -13,35 +13,32 @@ import pandas as pd
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from cvae_core import checkpoint, runs
+from cvae_core import runs
 from cvae_core.digits import data, inference
 from cvae_core.digits.model import LabelCVAE, QuadrantCVAE, log_likelihood
 from cvae_core.errors import UserError
 from cvae_core.figures import digits as figures
 
-MAX_SEED = 2**31 - 1
 MAX_PICTURE = 4096  # pixels a side of an uploaded picture
-# What the picture is, not what its name says: some of Pillow's other readers start programs.
+# Decided by the file's content, not its name: some of Pillow's other readers start programs.
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
-PLAIN = {"displayModeBar": False}
-PNG = {"displaylogo": False, "modeBarButtons": [["toImage"]]}
 NAMES = ("top left", "top right", "bottom left", "bottom right")
-CALLED = {"cvae": "CVAE", "gsnn": "GSNN", "hybrid": "hybrid"}
+OBJECTIVES = {"cvae": "CVAE", "gsnn": "GSNN", "hybrid": "hybrid"}
 LIKELIHOOD_DRAWS = 100
 SHEET = 10  # samples of each label
 
 
-def pick_model(kind: type, label: str, key: str) -> QuadrantCVAE | LabelCVAE:
-    """A list of the shipped models and finished runs of one kind."""
+def pick_model(task: str, label: str, key: str) -> QuadrantCVAE | LabelCVAE:
+    """A list of the shipped models and finished runs of one task; only the chosen one is loaded."""
     names = []
     for name in ui.model_names("digits"):
         try:
-            if isinstance(ui.load_model(name, "digits"), kind):
+            if ui.config_of(name, "digits").task == task:
                 names.append(name)
         except UserError as error:
             st.warning(f"{error} It is left out.")
     if not names:
-        st.error("There is no such model yet: `python -m cvae_core train digits` makes one.")
+        st.error("There is no such model yet: `python -m cvae_core train digits` trains one.")
         st.stop()
     return ui.load_model(st.selectbox(label, names, key=key, bind="query-params"), "digits")
 
@@ -81,84 +78,85 @@ def pick_digit() -> torch.Tensor:
 
 
 def toggle(name: str) -> None:
-    """Show or hide a quadrant; all four cannot be shown."""
+    """Show or hide a quadrant."""
     shown = set(st.session_state["shown"])
     st.session_state["shown"] = [n for n in NAMES if n in shown ^ {name}]
 
 
 def show_complete() -> None:
+    """The view: a digit with hidden quadrants, what the models predict there, and their likelihoods."""
     columns = st.columns([2, 2, 2, 1], vertical_alignment="bottom")
     with columns[0]:
-        model = pick_model(QuadrantCVAE, "Model", "model")
+        model = pick_model("quadrants", "Model", "model")
     objective = columns[1].segmented_control(
-        "Objective", list(model.branches), format_func=CALLED.get, default=next(iter(model.branches)), required=True,
-        key="objective",
+        "Objective", list(model.branches), format_func=OBJECTIVES.get, default=next(iter(model.branches)),
+        required=True, key="objective",
     )  # fmt: skip
     n = columns[2].slider("Samples", 1, 100, 25, key="samples", bind="query-params")
-    st.session_state.setdefault("seed", 0)
-    seed = columns[3].number_input("Seed", 0, MAX_SEED, step=1, key="seed", bind="query-params")
+    seed = ui.seed_input(columns[3], "Seed", "seed", 0)
     given, single, many = st.columns([6, 3, 5])
     with given:
         pixels = pick_digit()
-        seen = pick_quadrants(pixels)
-    if all(seen):
+        visible = pick_quadrants(pixels)
+    if all(visible):
         given.info("Nothing is hidden: hide a quadrant.")
         return
-    guess, drawn = inference.complete(model, pixels, seen, n, seed, objective)
+    guess, drawn = inference.complete(model, pixels, visible, n, seed, objective)
     with single:
-        picture_with_download(guess.view(28, 28).numpy(), "The baseline's one guess", "guess")
+        picture_with_download(guess.view(28, 28).numpy(), "The baseline's prediction", "guess")
         picture_with_download(drawn.mean(0).view(28, 28).numpy(), f"Mean of {n} samples", "mean")
         st.plotly_chart(
-            figures.variance_figure(drawn.var(0, unbiased=False).numpy()), key="variance", config=PNG,
+            figures.variance_figure(drawn.var(0, unbiased=False).numpy()), key="variance", config=ui.PNG,
             alt="Variance of each pixel over the samples",
         )  # fmt: skip
-        st.caption("Where the samples differ: the variance of each pixel")
+        st.caption("Variance of each pixel over the samples")
     with many:
         sheet = figures.tile(drawn.numpy(), columns=round(n**0.5))
-        picture_with_download(sheet, f"{n} samples of the {CALLED[objective]}", "samples")
-        show_likelihoods(model, pixels, seen)
+        picture_with_download(sheet, f"{n} samples of the {OBJECTIVES[objective]}", "samples")
+        show_likelihoods(model, pixels, visible)
 
 
 def pick_quadrants(pixels: torch.Tensor) -> tuple[bool, ...]:
-    """Which quadrants are shown, by clicks on the picture or by its names."""
+    """Which quadrants are visible, by clicks on the picture or by their names."""
     st.session_state.setdefault("shown", ["bottom left"])
-    shown = st.pills("Quadrants shown", NAMES, selection_mode="multi", key="shown", bind="query-params")
-    seen = tuple(name in shown for name in NAMES)
+    shown = st.pills("Visible quadrants", NAMES, selection_mode="multi", key="shown", bind="query-params")
+    visible = tuple(name in shown for name in NAMES)
     event = st.plotly_chart(
         # A key of its own after each click forgets the selection, so that the same quadrant can be clicked again.
-        figures.quadrant_figure(pixels.numpy(), seen), key=f"quadrants {st.session_state.get('clicks', 0)}",
-        on_select="rerun", selection_mode="points", config=PLAIN,
-        alt=f"The digit; shown: {', '.join(shown) or 'nothing'}. A click on a quadrant shows or hides it.",
+        figures.quadrant_figure(pixels.numpy(), visible), key=f"quadrants {st.session_state.get('clicks', 0)}",
+        on_select="rerun", selection_mode="points", config=ui.PLAIN,
+        alt=f"The digit; visible: {', '.join(shown) or 'nothing'}. A click on a quadrant shows or hides it.",
     )  # fmt: skip
     st.caption("Click a quadrant to show or hide it.")
     if event["selection"]["points"]:
         st.session_state["clicked"] = NAMES[int(np.ravel(event["selection"]["points"][0]["customdata"])[0])]
         st.session_state["clicks"] = st.session_state.get("clicks", 0) + 1
         st.rerun()
-    return seen
+    return visible
 
 
-def show_likelihoods(model: QuadrantCVAE, pixels: torch.Tensor, seen: tuple[bool, ...]) -> None:
-    """How well each model foresaw the pixels that were hidden."""
-    shown = torch.tensor(seen)[None]
+def show_likelihoods(model: QuadrantCVAE, pixels: torch.Tensor, visible: tuple[bool, ...]) -> None:
+    """Negative log-likelihood of the hidden pixels under each model."""
+    mask = torch.tensor(visible)[None]
     with torch.no_grad():
-        guess, _ = model.condition(pixels[None], shown)
-        hidden = ~data.pixel_mask(shown)
+        guess, _ = model.condition(pixels[None], mask)
+        hidden = ~data.pixel_mask(mask)
         nll = {"baseline": float(-((pixels * guess - torch.nn.functional.softplus(guess)) * hidden).sum())}
     for name, branch in model.branches.items():
         draws = LIKELIHOOD_DRAWS if branch.recognition is not None else 10 * LIKELIHOOD_DRAWS
         generator = torch.Generator().manual_seed(0)
-        found = log_likelihood(model, name, pixels[None], shown, draws, generator, branch.recognition is not None)
-        nll[CALLED[name]] = -float(found)
-    st.subheader("How well was the truth foreseen?")
+        found = log_likelihood(model, name, pixels[None], mask, draws, generator, branch.recognition is not None)
+        nll[OBJECTIVES[name]] = -float(found)
+    st.subheader("Log-likelihood of the hidden pixels")
     st.plotly_chart(
-        figures.likelihood_figure(nll), key="likelihood", config=PNG,
+        figures.likelihood_figure(nll), key="likelihood", config=ui.PNG,
         alt="Negative log-likelihood of the hidden pixels under each model",
     )  # fmt: skip
     st.markdown(
-        "Negative log-likelihood of the hidden pixels, less is better; for models with a recognition network by "
-        f"importance sampling with {LIKELIHOOD_DRAWS} draws, for the GSNN with {10 * LIKELIHOOD_DRAWS} draws from its "
-        "prior. The baseline says one picture, a blend of all that could be there; the others say many sharp ones."
+        "Negative log-likelihood in nats, lower is better; for models with a recognition network estimated by "
+        f"importance sampling with {LIKELIHOOD_DRAWS} samples, for the GSNN with {10 * LIKELIHOOD_DRAWS} samples of "
+        "its prior. The baseline predicts one picture, the mean of all that are possible; the others sample many sharp "
+        "ones."
     )
 
 
@@ -166,28 +164,29 @@ def show_likelihoods(model: QuadrantCVAE, pixels: torch.Tensor, seen: tuple[bool
 
 
 def show_sheets() -> None:
-    """Samples by label, beside those of the model that is not told any."""
+    """Samples of the conditional model by label, beside those of the unconditional one."""
     st.session_state.setdefault("sheet", 0)
-    st.button("Other samples", on_click=lambda: st.session_state.update(sheet=random.randint(0, MAX_SEED)))
+    st.button("Other samples", on_click=lambda: st.session_state.update(sheet=random.randint(0, ui.MAX_SEED)))
     for column, name, caption in zip(
         st.columns(2), ("digits-label", "digits-unconditional"),
-        ("Told the label: a row a label, a column a z", "Told nothing: each picture another z"), strict=True,
+        ("Conditional: one row per label, one column per z", "Unconditional: a new z for each picture"), strict=True,
     ):  # fmt: skip
         pictures = inference.sheet(ui.load_model(name, "digits"), SHEET, st.session_state["sheet"])
         with column:
             picture_with_download(figures.tile(pictures.flatten(0, 1).numpy(), SHEET), caption, name)
     st.markdown(
-        "With the label given, one z is one hand: the slant and the weight of a column's digits agree. Without it, the "
-        "same two dimensions also have to say which digit, and what lies between two digits is neither."
+        "Given the label, z encodes the handwriting: the digits of a column agree in slant and stroke width. Without "
+        "it, the same two dimensions must also encode which digit it is, and a z between two digits decodes to neither."
     )
 
 
 def show_label() -> None:
+    """The view: samples by label, and a map of a two-dimensional latent space."""
     show_sheets()
     st.subheader("The map of a latent space")
-    model = pick_model(LabelCVAE, "Model", "label_model")
+    model = pick_model("label", "Model", "label_model")
     if model.config.latent_size != 2:
-        st.info("This model's latent space has more than two dimensions: no map can show it all.")
+        st.info("This model's latent space has more than two dimensions: a map cannot show all of it.")
         return
     columns = st.columns(2)
     label = columns[0].select_slider(
@@ -208,17 +207,17 @@ def show_label() -> None:
     with sheet:
         event = st.plotly_chart(
             figures.manifold_figure(pictures, (row, column)), key=f"map {label} {steps} {row} {column}",
-            on_select="rerun", selection_mode="points", config=PLAIN,
+            on_select="rerun", selection_mode="points", config=ui.PLAIN,
             alt=f"What the decoder draws for label {label} over the latent space, {steps} by {steps} pictures",
         )  # fmt: skip
     if event["selection"]["points"]:
         st.session_state["cell"] = tuple(int(v) for v in event["selection"]["points"][0]["customdata"])
         st.rerun()
     st.markdown(
-        "Each picture stands for an equal share of the prior: its places are quantiles of N(0, 1). The label says "
-        "which digit, so that z is free to say how it is written: upright or slanted, thin or bold."
+        "The grid points are quantiles of N(0, 1), so that each picture covers an equal share of the prior. The label "
+        "determines the digit and z the handwriting: upright or slanted, thin or bold."
         if model.config.conditional
-        else "This model is not told the label: both the digit and its style are a matter of z."
+        else "This model is unconditional: z encodes both the digit and the handwriting."
     )
 
 
@@ -226,14 +225,13 @@ def show_label() -> None:
 
 
 def show_training() -> None:
-    """The logs of the shipped runs and of this machine's: curves, and the latent space epoch by epoch."""
-    shipped = sorted((checkpoint.ROOT / "assets" / "runs").glob("source-003*"))
-    here = {f"shipped/{path.name}": runs.Run(path) for path in shipped}
-    here |= {run.id: run for run in runs.list_runs(system="digits")}
-    if not here:
+    """Runs of digits, shipped ones and this machine's: curves, and the latent space epoch by epoch."""
+    found = {f"shipped/{run.id}": run for run in reversed(ui.shipped_runs()) if run.system == "digits"}
+    found |= {run.id: run for run in runs.list_runs(system="digits")}
+    if not found:
         st.info("No runs of digits yet: `python -m cvae_core train digits` makes one.")
         return
-    run = here[st.selectbox("Run", list(here), key="run", bind="query-params")]
+    run = found[st.selectbox("Run", list(found), key="run", bind="query-params")]
     history = pd.DataFrame(run.read_metrics())
     if history.empty:
         st.info("This run has no finished epoch yet.")
@@ -248,36 +246,28 @@ def show_training() -> None:
     epoch = st.select_slider("Epoch", [s["epoch"] for s in samples], samples[-1]["epoch"], key=f"epoch {run.id}")
     then = next(s for s in samples if s["epoch"] == epoch)
     pictures = np.array([list(bytes.fromhex(p)) for p in then["pictures"]]) / 255
-    picture_with_download(figures.tile(pictures, 10), f"What it drew after epoch {epoch}", "epoch")
+    picture_with_download(figures.tile(pictures, 10), f"Samples after epoch {epoch}", "epoch")
     if "scatter" in then:
         st.plotly_chart(
-            figures.scatter_figure(then["scatter"], then["labels"]), key="scatter", config=PNG,
+            figures.scatter_figure(then["scatter"], then["labels"]), key="scatter", config=ui.PNG,
             alt=f"Posterior means of validation images after epoch {epoch}, coloured by label",
         )  # fmt: skip
         st.markdown(
-            "Where validation images lie. A model that is told the label need not keep the labels apart: the clouds "
-            "come to lie over one another, and z keeps only what the label leaves open."
+            "Posterior means of validation images. A conditional model need not separate the labels: their clusters "
+            "overlap, and z encodes only what the label leaves open."
         )
 
 
 VIEWS = {"Complete": show_complete, "By label": show_label, "Training": show_training}
 
-# Clicks on charts change widgets, which must be done before the widgets are drawn.
+# Clicks on charts change widgets' values, which is possible only before the widgets are drawn.
 if "clicked" in st.session_state:
     toggle(st.session_state.pop("clicked"))
 if "cell" in st.session_state:
     st.session_state["row"], st.session_state["column"] = st.session_state.pop("cell")
 
 st.title("Digits")
-view = st.segmented_control(
-    "View",
-    list(VIEWS),
-    default="Complete",
-    required=True,
-    key="view",
-    bind="query-params",
-    label_visibility="collapsed",
-)
+view = ui.pick_view(VIEWS)
 try:
     VIEWS[view]()
 except UserError as error:

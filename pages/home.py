@@ -11,11 +11,11 @@ from cvae_core.tense.data import TENSES, parse_word
 
 LINKS = {
     "convert": "**Convert**, letter by letter, or a whole file",
-    "latent": "**Latent space**: walks, a map, random verbs",
-    "digits": "**Digits**: what the hidden quarters could be",
-    "video": "**Video**: what a robot will see when it moves",
-    "curves": "**Curves**: one training beside another",
-    "train": "**Train**, or teach the model your own verbs",
+    "latent": "**Latent space**: paths, a map, random verbs",
+    "digits": "**Digits**: predict the hidden quadrants",
+    "video": "**Video**: predict what a robot sees next",
+    "curves": "**Curves**: compare training runs",
+    "train": "**Train**, or fine-tune on your own verbs",
     "theory": "**Theory**: where the loss comes from",
 }
 
@@ -23,7 +23,7 @@ LINKS = {
 def show_conversion() -> None:
     """A verb in four tenses."""
     st.session_state.setdefault("verb", "abandon")
-    text = st.text_input("Type a verb, real or made up", key="verb", bind="query-params", max_chars=200)
+    text = st.text_input("Type a verb, real or invented", key="verb", bind="query-params", max_chars=200)
     try:
         word = parse_word(text)
         if not ui.show_remark(word):
@@ -39,7 +39,7 @@ def show_conversion() -> None:
         column.metric(
             name, candidate.form, f"{candidate.probability:.0%} probability", delta_color="off", delta_arrow="off"
         )
-    st.markdown(f"Read as {TENSES[source]}. The percentage is the network's own probability for the whole word.")
+    st.markdown(f"Inferred tense: {TENSES[source]}. The percentage is the model's probability of the whole word.")
 
 
 def show_scores() -> None:
@@ -55,7 +55,7 @@ def show_scores() -> None:
         ),
         (
             "Unseen verbs right", unseen["accuracy"],
-            f"`tense-heldout`, which never met these {unseen['verbs']} verbs; spelling rules reach {rules:.1%}",
+            f"`tense-heldout`, not trained on these {unseen['verbs']} verbs; spelling rules reach {rules:.1%}",
         ),
         ("BLEU-4", shipped["bleu4"], "`tense`: the course's ten pairs; full marks at 0.7"),
         (
@@ -71,8 +71,8 @@ def show_scores() -> None:
 
 st.title("Conditional variational autoencoders")
 st.markdown(
-    "A CVAE learns to make something, here an English verb, **given a condition**, here its tense. The network spells "
-    "letter by letter and looks nothing up."
+    "A CVAE learns to generate something, here an English verb, **given a condition**, here its tense. The decoder "
+    "generates it letter by letter, without a dictionary."
 )
 left, right = st.columns([3, 2], gap="large")
 with left:
@@ -82,15 +82,15 @@ with right:
         st.page_link(f"pages/{name}.py", label=label)
     st.markdown(
         "It follows three course reports, *Deep Learning and Practice Lab4 – VAE*, *Lab4-Conditional "
-        "sequence-to-sequence VAE* and *Lab5: Conditional Sequence-to-Sequence VAE*, and corrects where they slip. The "
+        "sequence-to-sequence VAE* and *Lab5: Conditional Sequence-to-Sequence VAE*, and corrects their errors. The "
         "digits follow *Learning Structured Output Representation using Deep Conditional Generative Models* (Sohn, Lee "
-        "and Yan 2015): one half of a picture given the other. The video follows *Report of Lab #4*: "
-        "the next frames of a robot's table, given what its arm will do."
+        "and Yan 2015): the hidden part of a picture given the rest. The video follows *Report of Lab #4*: "
+        "the next frames of a robot's table, given its arm's actions."
     )
 show_scores()
 st.markdown(
-    "An LSTM reads the verb and its tense into a Gaussian over a latent vector **z**; a second LSTM writes the verb in "
-    "the tense you ask for, from z and from what the first one saw. The model that answers, `tense`, was trained on "
-    "every verb of the dictionary; `tense-heldout` is the same model before it met the test verbs. The figures are "
-    "those of `python -m cvae_core evaluate tense --compare` with `--checkpoint tense` and `tense-heldout`."
+    "An LSTM encodes the verb and its tense as a Gaussian over a latent vector **z**; a second LSTM decodes it in the "
+    "target tense, from z and the encoder's outputs. The model that answers, `tense`, was trained on every verb of the "
+    "dictionary; `tense-heldout` is the same model before fine-tuning on the test verbs. The figures are those of "
+    "`python -m cvae_core evaluate tense --compare` with `--checkpoint tense` and `tense-heldout`."
 )

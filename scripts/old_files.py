@@ -15,11 +15,9 @@ from pathlib import Path
 import torch
 
 from cvae_core import checkpoint, runs
-from cvae_core.digits import session as digits
-from cvae_core.tense import session as tense
+from cvae_core.session import prepare
 from cvae_core.tense.data import parse_verbs
 from cvae_core.training import fit
-from cvae_core.video import session as video
 
 FOLDER = checkpoint.ROOT / "tests" / "old"
 VERBS = parse_verbs("walk walks walking walked\nstop stops stopping stopped\nsing sings singing sang\n").verbs
@@ -27,19 +25,20 @@ SMALL = {"epochs": 2, "precision": "float32"}
 LETTERS = {"hidden_size": 8, "embedding_size": 4, "latent_size": 3, "condition_size": 2, "batch_size": 4}
 PICTURES = {"network": "dcgan", "width": 4, "norm": "group", "code_size": 4, "latent_size": 2, "rnn_size": 8}
 RUNS = {
-    "tense": lambda: tense.prepare(
-        "best", SMALL | LETTERS | {"train_on": "all", "state_width": 8, "prior_from": 0.0}, VERBS, "3 verbs", "cpu"
+    "tense": lambda: prepare(
+        "tense", "best", SMALL | LETTERS | {"train_on": "all", "state_width": 8, "prior_from": 0.0},
+        ("3 verbs", VERBS), "cpu",
     ),
-    "tense-report": lambda: tense.prepare(
-        "source-002", SMALL | LETTERS | {"evaluate_every": 0, "keep": "last"}, VERBS, "3 verbs", "cpu"
+    "tense-report": lambda: prepare(
+        "tense", "source-002", SMALL | LETTERS | {"evaluate_every": 0, "keep": "last"}, ("3 verbs", VERBS), "cpu"
     ),
-    "digits": lambda: digits.prepare(
-        "source-003-quadrants",
+    "digits": lambda: prepare(
+        "digits", "source-003-quadrants",
         SMALL | {"hidden_size": 4, "latent_size": 2, "objective": "cvae", "keep": "last"}, None, "cpu",
     ),
-    "digits-label": lambda: digits.prepare("source-003-label", SMALL | {"hidden_size": 4}, None, "cpu"),
-    "video": lambda: video.prepare(
-        "best", SMALL | PICTURES | {"clips": 12, "points": 2, "future": 2, "keep": "last"}, None, "cpu"
+    "digits-label": lambda: prepare("digits", "source-003-label", SMALL | {"hidden_size": 4}, None, "cpu"),
+    "video": lambda: prepare(
+        "video", "best", SMALL | PICTURES | {"clips": 12, "keypoints": 2, "future": 2, "keep": "last"}, None, "cpu"
     ),
 }  # fmt: skip
 KEPT = ("config.json", "metrics.jsonl", "status.json", "last.safetensors", "best.safetensors")

@@ -1,5 +1,10 @@
+from pathlib import Path
+
 import pytest
 import torch
+
+from cvae_core import checkpoint, runs
+from cvae_core.__main__ import main
 
 torch.set_num_threads(1)
 
@@ -9,3 +14,39 @@ def one_thread():
     """Commands set the number of threads of their process, which here is the tests' own."""
     yield
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def run_root(tmp_path, monkeypatch) -> Path:
+    """The folder of runs: one of the test's own, not made yet."""
+    monkeypatch.setattr(runs, "RUNS", tmp_path / "runs")
+    return runs.RUNS
+
+
+@pytest.fixture
+def checkpoint_root(tmp_path, monkeypatch) -> Path:
+    """The folder of checkpoints: one of the test's own, empty."""
+    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path / "checkpoints")
+    checkpoint.CHECKPOINTS.mkdir()
+    return checkpoint.CHECKPOINTS
+
+
+@pytest.fixture(scope="module")
+def module_run_root(tmp_path_factory):
+    """The folder of runs, for a module's fixtures of which several tests take copies."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "RUNS", tmp_path_factory.mktemp("runs"))
+        yield runs.RUNS
+
+
+@pytest.fixture
+def cli(capsys):
+    """Run a command that succeeds and return what it printed."""
+
+    def run(*args):
+        status = main([str(a) for a in args])
+        printed = capsys.readouterr()
+        assert status == 0, printed.err
+        return printed.out
+
+    return run

@@ -1,6 +1,6 @@
 """A disk on which no file can grow beyond some bytes: `python -m tests.full_disk BYTES COMMAND …` runs a command there.
 
-Several commands, each with its limit, are told apart by a `--` between them. Prints exit status and stderr of each.
+Several commands, each with its limit, are separated by `--`. Prints exit status and stderr of each.
 """
 
 import contextlib
@@ -15,12 +15,12 @@ from cvae_core.__main__ import main
 
 def limited(size: int, command: list[str]) -> tuple[int, str]:
     """A write past the limit is an OSError: Python ignores the signal that would end the process."""
-    said = io.StringIO()
+    errors = io.StringIO()
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
         status = main(command)
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    return status, said.getvalue()
+    return status, errors.getvalue()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from cvae_core.digits.presets import preset
 from cvae_core.digits.task import DigitsTask
 from cvae_core.training import fit
 from tests import tiny
-from tests.test_video import tiny as tiny_video
+from tests.tiny_pictures import tiny_video
 
 VERBS = replace(
     tiny.CONFIG, batch_size=8, prior_share=1.0, consistency=1.0, source_dropout=0.5, encoder_until=0.5,

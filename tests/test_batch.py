@@ -11,7 +11,7 @@ from cvae_core.tense.inference import Candidate, load
 
 
 class Upper:
-    """Answers word-source-target, so that every row's answer can be told."""
+    """Answers word-source-target, so that every row's answer is different."""
 
     def __init__(self):
         self.calls = []

@@ -1,145 +1,169 @@
-"""Benchmarks: both sides train the same loss, the arithmetic is counted right, the promised ratios hold."""
+"""Benchmarks, as commands with small settings: what they print, what they refuse, what they write."""
 
-import os
-from dataclasses import replace
+import re
+import runpy
+import sys
 
 import pytest
-import torch
 
-from benchmarks import ablation, digits_speed, heavy_kl, scale, temperature, time_to_mark, train_speed
-from cvae_core.digits.task import DigitsTask
-from cvae_core.tense.data import PAD, Verb
-from cvae_core.tense.inference import load
-from cvae_core.tense.model import build
-from cvae_core.tense.task import TenseTask
-from tests.tiny import CONFIG, ROWS, VERBS
-
-WALK = Verb((("walk",), ("walks",), ("walking",), ("walked",)))
+from cvae_core import checkpoint
+from cvae_core.tense.data import select_split
+from cvae_core.tense.lexicon import load_lexicon
+from scripts import growth
+from scripts.growth import Part
+from tests.helpers import ROOT, run_python, write_verbs
+from tests.tiny_pictures import write_mnist
 
 
-def test_the_loop_computes_the_loss_of_the_batch(monkeypatch):
-    no_noise = lambda mu, logvar, generator=None: mu  # noqa: E731
-    monkeypatch.setattr("benchmarks.train_speed.reparameterize", no_noise)
-    monkeypatch.setattr("cvae_core.tense.task.reparameterize", no_noise)
-    task = TenseTask(train_speed.CONFIG, [WALK])
-    batch = next(task.batches(0, torch.Generator().manual_seed(0)))
-    together = task.loss(batch, train_speed.BETA, 1.0, torch.Generator())["loss"]
-    one_by_one = [
-        train_speed.word_loss(task.model, letters[letters != PAD], tense[None])
-        for letters, tense in zip(batch.target, batch.target_tense, strict=True)
-    ]
-    torch.testing.assert_close(together, torch.stack(one_by_one).mean())
+@pytest.fixture
+def benchmark(capsys, monkeypatch, run_root):
+    """Run `python -m benchmarks.NAME …`, in this process, and return what it printed."""
+
+    def run(name: str, *arguments) -> str:
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        capsys.readouterr()
+        runpy.run_module(f"benchmarks.{name}", run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
 
 
-def test_the_loop_learns_and_counts_its_words():
-    task = TenseTask(train_speed.CONFIG, [WALK])
-    model = build(train_speed.CONFIG)
-    optimizer = train_speed.make_optimizer(model, train_speed.CONFIG)
-    batch = train_speed.first(next(task.batches(0, torch.Generator().manual_seed(0))), 2)
-    before = model.out.weight.detach().clone()
-    assert train_speed.train_word_by_word(model, optimizer, batch) == 2
-    assert not torch.equal(model.out.weight, before)
+def figure(printed: str, name: str) -> float:
+    """The number behind a name in a table of two columns."""
+    return float(re.search(rf"^{re.escape(name)}\s+([\d.,]+)", printed, re.M)[1].replace(",", ""))
 
 
-def test_arithmetic_counted_by_hand():
-    task = TenseTask(train_speed.CONFIG, [WALK])
-    letters = 5 + 6 + 8 + 7  # with the end of each word
+def test_tests_and_benchmarks_do_not_import_each_other():
+    def importing(folder: str, other: str) -> list[str]:
+        lines = re.compile(rf"^\s*(?:from|import) {other}\b", re.M)
+        return [str(p) for p in (ROOT / folder).rglob("*.py") if lines.search(p.read_text(encoding="utf-8"))]
+
+    assert importing("tests", "benchmarks") == importing("benchmarks", "tests") == importing("scripts", "tests") == []
+    assert importing("scripts", "benchmarks") == importing("cvae_core", "scripts") == []
+
+
+def test_the_loop_and_batches_train_the_same_loss_and_arithmetic_is_counted(benchmark):
+    """The benchmark itself refuses to time two sides whose losses differ."""
+    printed = benchmark("train_speed", "--rounds", 1, "--verbs", 1, "--threads", 1)
+    letters = sum(len(word) + 1 for word in select_split(load_lexicon().verbs, "train")[0].row)  # the end included
     lstm, out = 4 * 256 * (256 + 256), 256 * 29
-    heads = 2 * 256 * 32 + 2 * (32 + 8) * 256  # mu and logvar; hidden and cell from z and tense
-    assert train_speed.flops_per_epoch(task.model, task) == 6 * (letters * (2 * lstm + out) + 4 * heads)
+    heads = 2 * 256 * 32 + (32 + 8) * 256  # mu and logvar; the hidden state from z and tense
+    flops = 6 * (letters * (2 * lstm + out) + 4 * heads)
+    assert figure(printed, "arithmetic of an epoch") == pytest.approx(flops / 1e6, abs=1e-3)
+    assert figure(printed, "ratio") > 1
 
 
 @pytest.mark.slow
-def test_batches_train_at_least_thirty_times_as_fast():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(os.cpu_count() or 1)
-    try:
-        found = train_speed.measure(rounds=3)
-    finally:
-        torch.set_num_threads(threads)
-    assert found["ratio"] >= 30
-    assert 0.1 < found["share"] < 1
+def test_batches_train_at_least_thirty_times_as_fast(benchmark):
+    printed = benchmark("train_speed", "--rounds", 3)
+    assert figure(printed, "ratio") >= 30
+    assert 10 < figure(printed, "share of the matrix-product rate") < 100
 
 
-@pytest.mark.parametrize(("mark", "said", "epochs"), [(0.0, "reached in", 1), (2.0, "not reached in", 3)])
-def test_training_to_the_mark_stops_there_or_says_that_it_did_not(monkeypatch, tmp_path, capsys, mark, said, epochs):
-    monkeypatch.setattr(time_to_mark, "GAUSSIAN", mark)
-    monkeypatch.setattr(time_to_mark, "BLEU4", 0.0)
-    monkeypatch.setattr(time_to_mark, "preset", lambda name: replace(CONFIG, epochs=3, invented=0.0))
-    monkeypatch.setattr(torch, "set_num_threads", lambda n: None)
-    (tmp_path / "verbs.txt").write_text(ROWS.replace(",", "\n") + "\n")
-    found = time_to_mark.main(["--data", str(tmp_path / "verbs.txt"), "--device", "cpu"])
-    printed = capsys.readouterr().out.splitlines()
-    assert printed[-1].startswith(said) and sum(line.startswith("bleu4") for line in printed) == epochs
-    assert 0 <= found["confirmed"] <= 1 and found["seconds"] > 0
+@pytest.mark.parametrize(("mark", "said", "epochs"), [(0.0, "reached in", 1), (2.0, "not reached in", 2)])
+def test_training_to_the_mark_stops_there_or_says_that_it_did_not(benchmark, tmp_path, mark, said, epochs):
+    data = ["--data", write_verbs(tmp_path / "verbs.txt"), "--device", "cpu", "--threads", 1]
+    lines = benchmark("time_to_mark", *data, "--bleu4", 0, "--gaussian", mark, "--epochs", 2).splitlines()
+    assert lines[-1].startswith(said) and sum(line.startswith("bleu4") for line in lines) == epochs
 
 
-def test_an_ablation_row_scores_what_was_held_out_only_where_it_was():
-    config = replace(CONFIG, epochs=1, prior_share=1.0)
-    held_out = ablation.measure(replace(config, train_on="train"), [*VERBS * 20], "cpu")
-    all_seen = ablation.measure(config, VERBS, "cpu")
-    assert set(held_out) - set(all_seen) == {"accuracy", "own_tense"}
-    assert "| – |" in ablation.line("row", all_seen)
-    assert ablation.line("row", held_out).count("|") == len(ablation.COLUMNS) + 2
+def test_an_ablation_row_scores_what_was_held_out_only_where_it_was(benchmark, tmp_path):
+    options = ["--epochs", 1, "--verbs", 40, "--samples", 5, "--device", "cpu", "--threads", 1]
+    printed = benchmark("ablation", "--data", write_verbs(tmp_path / "verbs.txt"), "--only", "all parts", *options)
+    header, course, dictionary = (
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in printed.splitlines()
+        if line.startswith(("| |", "| course", "| dictionary"))
+    )
+    held_out = [header.index("unseen verbs"), header.index("their tense")]
+    assert [course[i] for i in held_out] == ["–", "–"] and "–" not in [dictionary[i] for i in held_out]
+    assert len(course) == len(dictionary) == len(header)
 
 
-def test_a_higher_temperature_is_less_sure_and_as_often_right():
-    tense = load("tense")  # it knows these verbs
-    cold, hot = (temperature.reliability(tense, VERBS, t) for t in (1.0, 3.0))
-    assert cold["accuracy"] == hot["accuracy"] > 0.9
-    assert cold["confidence"] > hot["confidence"] and 0 < cold["surprise"] < hot["surprise"]
-    assert cold["error"] < hot["error"]
-    with pytest.raises(SystemExit):  # what ships has learned from the verbs that would be asked about
-        temperature.main(["--checkpoint", "tense"])
+def test_a_higher_temperature_lowers_confidence_and_leaves_answers(benchmark, tmp_path):
+    tensors, metadata = checkpoint.read(checkpoint.find("tense-heldout"))
+    metadata["config"]["train_on"] = "train"  # not true, so that the benchmark takes it
+    path = tmp_path / "mine.safetensors"
+    checkpoint.write(path, tensors, metadata)
+    rows = benchmark("temperature", "--checkpoint", path, "--verbs", 5).splitlines()[2:]
+    temperatures, accuracies, confidences, _, _ = zip(
+        *([float(cell) for cell in row.split()] for row in rows), strict=True
+    )
+    assert len(set(accuracies)) == 1 and list(temperatures) == sorted(temperatures)
+    assert list(confidences) == sorted(confidences, reverse=True) and confidences[0] > confidences[-1]
 
 
-def test_an_epoch_of_digits_trains_on_every_image():
-    config = replace(digits_speed.CONFIG, hidden_size=8, latent_size=2)
-    task = DigitsTask(config, digits_speed.random_digits(300))
-    before = {name: p.detach().clone() for name, p in task.model.named_parameters()}
-    assert digits_speed.epoch_seconds(task) > 0 and task.steps_per_epoch() == 3
-    assert not any(torch.equal(before[name], p) for name, p in task.model.named_parameters())
-    assert 0 < digits_speed.completion_milliseconds(task.model.eval(), repeats=2) < 1000
+@pytest.mark.parametrize("name", ["tense", "tense-heldout"])
+def test_no_temperature_is_fitted_on_verbs_that_the_model_was_trained_on(benchmark, name):
+    with pytest.raises(SystemExit):
+        benchmark("temperature", "--checkpoint", name)
 
 
-def test_the_heavier_kl_is_scored_as_bound_and_as_it_is_used():
-    small = digits_speed.random_digits(20)
-    task = DigitsTask(replace(digits_speed.CONFIG, hidden_size=8, latent_size=2), small)
-    found = heavy_kl.scores(task, small.test.pixels.float() / 255)
-    assert found["kl"] > 0 and found["importance sampling"] < found["bound"] + 1
-    assert found["Monte Carlo"] < found["bound"] + 10
+def test_an_epoch_of_digits_is_timed(benchmark):
+    printed = benchmark("digits_speed", "--images", 300, "--threads", 1)
+    assert "one epoch of 300 images" in printed
+    assert figure(printed, "share of the matrix products' rate") > 0
+    assert figure(printed, "100 samples of a completion, one thread") > 0
 
 
-def test_slopes_of_known_powers_stand_under_the_table(tmp_path):
-    part = scale.Part(
+def test_a_prediction_of_video_is_timed(benchmark):
+    assert figure(benchmark("video_speed", "--repeats", 1), "ratio") > 0
+
+
+def test_the_heavier_kl_is_scored_as_bound_and_as_it_is_used(benchmark, tmp_path):
+    options = ["--betas", 0.5, "--epochs", 1, "--hidden-size", 8, "--device", "cpu", "--threads", 1]
+    printed = benchmark("heavy_kl", "--data", write_mnist(tmp_path), *options)
+    kl, bound, importance, monte_carlo = map(float, re.findall(r"-?\d+\.\d+", printed.splitlines()[-1])[1:])
+    assert kl > 0 and importance < bound + 1 and monte_carlo < bound + 10
+
+
+def test_the_reports_results_are_printed(benchmark):
+    printed = benchmark("reports", "--table")
+    assert "| 002, ratio 0.8, two cycles | 0.9286 |" in printed and "comparisons agree" in printed
+
+
+# --- how cost grows ---------------------------------------------------------------------------------------------
+
+
+def test_slopes_of_known_powers_are_under_the_table(tmp_path):
+    part = Part(
         "Growth", "How.", ("x", "line", "square", "left out"), [(n, 3.0 * n, 0.5 * n**2, 1.0) for n in (1, 10, 1000)],
         ("line", "square"),
     )  # fmt: skip
-    assert scale.slopes(part) == pytest.approx({"line": 1.0, "square": 2.0})
-    text = scale.section(part, "growth.svg")
+    assert growth.slopes(part) == pytest.approx({"line": 1.0, "square": 2.0})
+    text = growth.section(part, "growth.svg")
     assert "| 1,000 | 3,000 | 500,000 | 1 |" in text and "Slopes: line 1.00; square 2.00." in text
-    scale.plot(part, tmp_path / "growth.svg")
-    scale.plot(part, tmp_path / "again.svg")
+    growth.plot(part, tmp_path / "growth.svg")
+    growth.plot(part, tmp_path / "again.svg")
     picture = (tmp_path / "growth.svg").read_text()
     assert "<svg" in picture and "square (slope 2.00)" in picture
     assert picture == (tmp_path / "again.svg").read_text()  # no date, no random names
 
 
-def test_a_part_measured_anew_takes_its_own_place(tmp_path, monkeypatch):
-    monkeypatch.setattr(scale, "RESULTS", tmp_path / "RESULTS.md")
-    monkeypatch.setattr(scale, "PLOTS", tmp_path / "plots")
-    first, second = (scale.Part(title, "How.", ("x", "y"), [(1, 1.0), (2, 2.0)], ("y",)) for title in ("A", "B"))
+def test_a_part_measured_again_replaces_itself(tmp_path):
+    first, second = (Part(title, "How.", ("x", "y"), [(1, 1.0), (2, 2.0)], ("y",)) for title in ("A", "B"))
     for part, name in ((first, "a"), (second, "b"), (first._replace(rows=[(1, 1.0), (2, 8.0)]), "a")):
-        scale.write(part, name)
-    text = scale.RESULTS.read_text()
+        growth.write(part, name, tmp_path, "Today.")
+    text = (tmp_path / "RESULTS.md").read_text()
     assert [line for line in text.splitlines() if line.startswith("#")] == ["# How cost grows", "## A", "## B"]
     assert "Slopes: y 3.00." in text.split("## B")[0] and "(plots/b.svg)" in text
-    assert sorted(path.name for path in scale.PLOTS.iterdir()) == ["a.svg", "b.svg"]
+    assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == ["a.svg", "b.svg"]
 
 
-def test_an_invented_lexicon_is_as_large_as_asked_and_its_updates_are_timed():
-    verbs = scale.invented_verbs(6600)
-    assert len(verbs) == 6600 and all(len(verb.forms) == 4 for verb in verbs)
-    setup, plain, epoch, peak = scale.one_lexicon(50, 0.0)
-    assert min(setup, plain, epoch, peak) > 0
-    assert scale.one_lexicon(50, 1.0)[2] > 0
+def test_updates_are_timed_by_width(benchmark, tmp_path):
+    printed = benchmark("scale", "--only", "width", "--sizes", 8, 16, "--out", tmp_path)
+    assert (
+        (tmp_path / "RESULTS.md")
+        .read_text()
+        .endswith(f"{printed.strip()}\n\n![Training against the model's width](plots/width.svg)\n")
+    )
+
+
+@pytest.mark.slow
+def test_updates_are_timed_by_verbs_invented_ones_included(tmp_path):
+    done = run_python(
+        "-m", "benchmarks.scale", "--only", "lexicon", "--sizes", 50, 6600, "--out", tmp_path, timeout=600
+    )
+    rows = [line for line in done.stdout.splitlines() if line.startswith(("| 50 ", "| 6,600 "))]
+    assert done.returncode == 0 and len(rows) == 2, done.stderr
+    assert all(float(cell.replace(",", "")) > 0 for row in rows for cell in row.split("|")[1:-1])

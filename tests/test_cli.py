@@ -4,52 +4,30 @@ import json
 import os
 import signal
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 from cvae_core import checkpoint, runs
 from cvae_core.__main__ import main
-from cvae_core.tense.data import DIRECTIONS, TENSES, select_split
+from cvae_core.tense.data import TENSES, select_split
 from cvae_core.tense.lexicon import load_lexicon
+from tests.helpers import python, run_python, write_verbs
 from tests.tiny import ROWS, SIZES
 
-ROOT = Path(__file__).parent.parent
 SMALL = [text for name, value in SIZES.items() for text in (f"--{name.replace('_', '-')}", str(value))]
 SMALL += ["--train-on", "all", "--batch-size", "6", "--seed", "3"]
 
 
-def command(*args, **options):
-    return [sys.executable, "-m", "cvae_core", *map(str, args)], {"cwd": ROOT, "text": True} | options
-
-
 def call(*args, **options):
-    words, options = command(*args, capture_output=True, timeout=120, **options)
-    return subprocess.run(words, **options)
+    """A command in a process of its own."""
+    return run_python("-m", "cvae_core", *args, **options)
 
 
 @pytest.fixture
-def cli(capsys):
-    """Run a command that succeeds and return what it printed."""
-
-    def run(*args):
-        status = main([str(a) for a in args])
-        printed = capsys.readouterr()
-        assert status == 0, printed.err
-        return printed.out
-
-    return run
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A place of its own for data, runs and checkpoints."""
-    monkeypatch.setattr(runs, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path / "checkpoints")
-    (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "verbs.txt").write_text(ROWS.replace(",", "\n") + "\nwalk walks walking walked\n")
+def folder(tmp_path, run_root, checkpoint_root):
+    """A folder with data, runs and checkpoints of the test's own."""
+    write_verbs(tmp_path / "verbs.txt", "walk walks walking walked")
     return tmp_path
 
 
@@ -78,7 +56,7 @@ def test_convert_to_all_and_from(cli):
     assert cli("convert", "walked", "--to", "all").split() == ["walk", "walks", "walking", "walked"]
     made = json.loads(cli("convert", "walked", "--from", "present", "--to", "all", "--json"))
     assert [m["target"] for m in made] == list(TENSES)
-    assert {m["source"] for m in made} == {"present"}  # as told, though the dictionary knows better
+    assert {m["source"] for m in made} == {"present"}  # as given, though the model would infer past
 
 
 def test_convert_file(tmp_path, cli):
@@ -86,7 +64,7 @@ def test_convert_file(tmp_path, cli):
     (folder / "in.csv").write_text("word,source,target,note\nabandon,present,past,=1\nsent,,tp,\nw4lk,present,past,\n")
     assert cli("convert", "--file", folder / "in.csv", "--out", folder / "out.csv") == ""
     lines = (folder / "out.csv").read_text().splitlines()
-    assert lines[0] == "word,source,target,note,prediction,probability,error"
+    assert lines[0] == "word,source,target,note,prediction,probability,familiar,error"
     assert lines[1].startswith("abandon,present,past,'=1,abandoned,0.") and lines[1].endswith(",")
     assert lines[2].startswith("sent,,tp,,sends,0.")
     assert lines[3].startswith("w4lk,present,past,,,,") and "letters a to z" in lines[3]
@@ -112,68 +90,6 @@ def test_interpolate(cli):
     assert len(points) == 5 and points[0]["row"][0][0] == "w" and points[-1]["row"][0][0] == "j"
     seeded = cli("interpolate", "--seed", 1, 2, "--method", "slerp", "--refine", 1).splitlines()
     assert len(seeded) == 9 and all(len(line.split()) == 4 for line in seeded)
-
-
-# --- evaluate ---------------------------------------------------------------------------------------------------
-
-SHARES = {
-    "bleu4", "gaussian", "distinct", "gaussian_refined", "distinct_refined", "distinct_share", "distinct_share_refined",
-}  # fmt: skip
-SCORES = SHARES | {"checkpoint", "trained_on", "split", "spread", "unseen", "own", "junk_auroc"}
-OWN = {"verbs", "accuracy", "irregular", "frequent", "z_alone", "tense"}
-UNSEEN = {
-    "verbs", "accuracy", "by_direction", "reconstruction", "from_present", "no_known_stem", "z_alone", "calibration",
-    "tense",
-}  # fmt: skip
-
-
-@pytest.fixture
-def some_verbs(folder):
-    """60 test verbs as a file, one of them with a variant that counts as right."""
-    verbs = select_split(load_lexicon().verbs, "test")[::11][:60]
-    (folder / "some.txt").write_text("\n".join(" ".join("/".join(f) for f in v.forms) for v in verbs))
-    return folder / "some.txt"
-
-
-def test_evaluate_json(cli, some_verbs, monkeypatch):
-    monkeypatch.setattr(checkpoint, "CHECKPOINTS", ROOT / "checkpoints")
-    options = ("--checkpoint", "tense-heldout", "--lexicon", some_verbs, "--samples", 50, "--seed", 4, "--seeds", 2)
-    scores = json.loads(cli("evaluate", "tense", *options, "--own", 60, "--compare", "--json"))
-    assert set(scores) == SCORES | {"baselines", "sources"}
-    assert set(scores["own"]) == OWN and set(scores["unseen"]) == UNSEEN
-    unseen = scores["unseen"]
-    assert unseen["verbs"] == 60 and set(unseen["by_direction"]) == {f"{TENSES[s]}>{TENSES[t]}" for s, t in DIRECTIONS}
-    assert unseen["accuracy"] == pytest.approx(sum(unseen["by_direction"].values()) / 12)
-    assert unseen["accuracy"] > 0.85 and scores["bleu4"] >= 0.95 and scores["gaussian_refined"] > scores["gaussian"]
-    assert len(scores["baselines"]) == 4
-    assert set(scores["sources"]) == {"source-000", "source-001", "source-002"}
-    assert scores["sources"]["source-002"]["bleu4"] > 0.85 > scores["sources"]["source-000"]["bleu4"]
-    assert scores["baselines"]["copy"]["accuracy"] < 0.05 < scores["baselines"]["spelling rules"]["accuracy"]
-    table = cli("evaluate", "tense", *options, "--own", 60)
-    assert all(name in table for name in SHARES | (OWN | UNSEEN) - {"by_direction", "verbs"})
-    assert f"{unseen['accuracy']:.4f}" in table and "past>present" in table
-
-
-def test_evaluate_takes_pairs(cli, some_verbs, monkeypatch):
-    monkeypatch.setattr(checkpoint, "CHECKPOINTS", ROOT / "checkpoints")
-    options = ("--lexicon", some_verbs, "--samples", 1, "--seeds", 1, "--own", 20, "--json")
-    wrong = some_verbs.with_name("pairs.txt")
-    wrong.write_text("walk present qqqqq past\n")
-    assert json.loads(cli("evaluate", "tense", *options, "--pairs", wrong))["bleu4"] < 0.1
-
-
-def test_shuffled_weights_know_nothing(cli, some_verbs):
-    """Nothing but the network answers."""
-    tensors, metadata = checkpoint.read(ROOT / "checkpoints" / "tense-heldout.safetensors")
-    generator = torch.Generator().manual_seed(0)
-    shuffled = {n: t.flatten()[torch.randperm(t.numel(), generator=generator)].view_as(t) for n, t in tensors.items()}
-    checkpoint.write(checkpoint.CHECKPOINTS / "shuffled.safetensors", shuffled, metadata)
-    options = ("--checkpoint", "shuffled", "--lexicon", some_verbs, "--samples", 50, "--own", 60, "--json")
-    scores = json.loads(cli("evaluate", "tense", *options))
-    assert all(scores[name] < 0.05 for name in SHARES)
-    shares = {"accuracy", "z_alone", "irregular", "reconstruction", "from_present", "no_known_stem"}
-    of = [value for part in ("own", "unseen") for name, value in scores[part].items() if name in shares]
-    assert len(of) == 8 and all(value < 0.05 for value in of)
 
 
 # --- errors -----------------------------------------------------------------------------------------------------
@@ -219,16 +135,15 @@ def test_shuffled_weights_know_nothing(cli, some_verbs):
         ("train tense --resume none", "no run 'none'"),
         ("train tense --resume none --epochs 3", "own config"),
         ("train tense --init none", "no checkpoint 'none'"),
-        ("train tense --preset best-rest", "the encoder never learns"),
+        ("train tense --preset best-rest", "the encoder is never trained"),
     ],
 )
-def test_a_mistake_gets_one_sentence(line, says, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(runs, "RUNS", tmp_path / "runs")
+def test_a_mistake_gets_one_sentence(line, says, run_root, capsys):
     status = main(line.split())
     printed = capsys.readouterr()
     assert (status, printed.out) == (2, "")
     assert says in printed.err and printed.err.count("\n") == 1
-    assert not (tmp_path / "runs").exists()
+    assert not run_root.exists()
 
 
 def test_a_mistake_from_the_shell():
@@ -240,16 +155,15 @@ def test_a_mistake_from_the_shell():
 def test_a_reader_that_leaves_is_no_error():
     reading, writing = os.pipe()
     os.close(reading)
-    words, options = command("convert", "abandon", "--to", "past", stdout=writing, stderr=subprocess.PIPE)
-    done = subprocess.run(words, **options)
+    done = call("convert", "abandon", "--to", "past", stdout=writing)
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_help_is_quick():
-    code = "import sys; from cvae_core.__main__ import build_parser; build_parser([]); print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout == "False\n"
-    assert "--latent-size" in call("train", "--help").stdout
+    code = "import sys; from cvae_core.cli import build_parser; build_parser([]); print('torch' in sys.modules)"
+    assert run_python("-c", code).stdout == "False\n"
+    assert "--latent-size" in call("train", "tense", "--help").stdout
 
 
 # --- train ------------------------------------------------------------------------------------------------------
@@ -266,7 +180,7 @@ def test_train_to_a_checkpoint_that_converts(folder, capsys):
     assert run.read_config()["config"]["hidden_size"] == SIZES["hidden_size"]
     assert run.read_status()["state"] == "finished"
     made = folder / "checkpoints" / "mine.safetensors"
-    assert made.read_bytes() == (run.path / "best.safetensors").read_bytes()
+    assert made.read_bytes() == (run.path / "weights.safetensors").read_bytes()
     assert main(["convert", "walk", "--to", "past", "--checkpoint", "mine", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["word"] == "walk"
     assert main(["runs", "--json"]) == 0
@@ -277,10 +191,10 @@ def test_train_to_a_checkpoint_that_converts(folder, capsys):
 def test_init_starts_from_the_weights(folder, cli):
     train = ["train", "tense", "--data", folder / "verbs.txt", "--epochs", 1]
     cli(*train, *SMALL, "--out", "first")
-    cli(*train, "--init", "first", "--optimizer", "sgd", "--learning-rate", 1e-12, "--out", "second")
+    cli(*train, "--init", "first", "--optimizer", "sgd", "--learning-rate", 1e-8, "--out", "second")
     first, second = (checkpoint.read(checkpoint.CHECKPOINTS / f"{n}.safetensors")[0] for n in ("first", "second"))
     assert first.keys() == second.keys()
-    assert all(torch.allclose(first[n], second[n], atol=1e-9) for n in first)
+    assert all(torch.allclose(first[n], second[n], atol=1e-6) for n in first)
 
 
 def test_a_file_called_lexicon_is_not_the_lexicon(folder, cli):
@@ -301,9 +215,8 @@ def test_a_file_without_training_verbs_gets_a_sentence(folder, capsys):
 def untouched(tmp_path_factory):
     """The last state of a training that nobody stopped, and its command."""
     folder = tmp_path_factory.mktemp("untouched")
-    (folder / "verbs.txt").write_text(ROWS.replace(",", "\n"))
-    train = ["train", "tense", "--data", folder / "verbs.txt", "--epochs", 12, *SMALL]
-    assert call(*train, env=os.environ | {"CVAE_RUNS": str(folder / "runs")}).returncode == 0
+    train = ["train", "tense", "--data", write_verbs(folder / "verbs.txt"), "--epochs", 12, *SMALL]
+    assert call(*train, runs=folder / "runs").returncode == 0
     [run] = runs.list_runs(folder / "runs")
     return train, checkpoint.read(run.path / "last.safetensors")[0]
 
@@ -312,9 +225,8 @@ def untouched(tmp_path_factory):
 def test_stopped_or_killed_and_resumed(folder, untouched, capsys, number):
     """The same weights as of a run that nobody touched; after SIGTERM or Ctrl+C the command to go on is printed."""
     train, expected = untouched
-    env = os.environ | {"CVAE_RUNS": str(folder / "runs")}
-    words, options = command(*train, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env)
-    with subprocess.Popen(words, **options) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with python("-m", "cvae_core", *train, runs=folder / "runs", **pipes) as process:
         lines = [process.stdout.readline() for _ in range(3)]  # the run's name and two epochs
         process.send_signal(number)
         rest = process.stdout.read()
@@ -335,8 +247,8 @@ def test_stopped_or_killed_and_resumed(folder, untouched, capsys, number):
 def test_killed_before_its_first_state_starts_again(folder, cli):
     cli("train", "tense", "--data", folder / "verbs.txt", "--epochs", 2, *SMALL)
     [run] = runs.list_runs(folder / "runs")
-    before = (run.path / "best.safetensors").read_bytes()
-    for name in ("last.safetensors", "best.safetensors", "metrics.jsonl", "status.json"):
+    before = (run.path / "weights.safetensors").read_bytes()
+    for name in ("last.safetensors", "weights.safetensors", "metrics.jsonl", "status.json"):
         (run.path / name).unlink()
     cli("train", "tense", "--resume", run.id)
-    assert (run.path / "best.safetensors").read_bytes() == before
+    assert (run.path / "weights.safetensors").read_bytes() == before

@@ -1,18 +1,16 @@
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cvae_core.errors import UserError
+from cvae_core.step import generator_at
 from cvae_core.tense import data
 from cvae_core.tense.invent import PREFIXES, invent, irregular_verbs, prefixed, regular_verbs, syllables
 from cvae_core.tense.lexicon import load_lexicon
-from cvae_core.training import generator_at
+from tests.helpers import COURSE, needs
 
-COURSE = Path(__file__).parent.parent.parent / "shared" / "data" / "tense"
-needs_course = pytest.mark.skipif(not COURSE.is_dir(), reason="the course's files are not beside this checkout")
 words = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=32)
 
 
@@ -80,7 +78,7 @@ def test_a_missing_or_binary_file_is_a_sentence(tmp_path):
         data.read_verbs(tmp_path / "binary")
 
 
-@needs_course
+@needs("tense/train.txt", "tense/test.txt")
 def test_the_course_files():
     file = data.read_verbs(COURSE / "train.txt")
     assert (len(file.verbs), file.duplicates) == (1217, 10)

@@ -1,12 +1,9 @@
-"""Digits: files, quadrants, the networks' conditions, objectives and likelihoods with known answers, one training."""
+"""Digits: the networks' conditions, objectives and likelihoods with known answers, one training."""
 
-import gzip
 import json
 import math
-import struct
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -14,137 +11,22 @@ from hypothesis import strategies as st
 
 from cvae_core import __main__ as command_line
 from cvae_core import runs
-from cvae_core.digits import data, metrics
-from cvae_core.digits.data import PIXELS, TASKS, Images, pixel_mask
+from cvae_core.digits import metrics
+from cvae_core.digits.data import PIXELS, TASKS, pixel_mask
 from cvae_core.digits.inference import complete, estimates, load, manifold, sheet
-from cvae_core.digits.model import DigitsConfig, build, log_likelihood, log_weights
+from cvae_core.digits.model import build, log_likelihood, log_weights
 from cvae_core.digits.presets import PRESETS, preset
-from cvae_core.digits.task import Batch, DigitsTask, shifted
+from cvae_core.digits.task import Batch, shifted
 from cvae_core.errors import UserError
 from cvae_core.latent import kl_between, kl_to_standard, log_mean_exp, log_normal
-from cvae_core.training import fit, generator_at
+from cvae_core.training import fit
+from tests.helpers import empty_run
+from tests.tiny import step
+from tests.tiny_pictures import DIGITS as CONFIG
+from tests.tiny_pictures import LABEL, tiny_digits, write_mnist
 
-CONFIG = DigitsConfig(epochs=3, batch_size=64, hidden_size=16, latent_size=3, learning_rate=5e-3)
 RESIDUAL = replace(CONFIG, layers="residual")
-LABEL = replace(CONFIG, task="label", latent_size=2)
 SEEN = torch.tensor([TASKS["1"], TASKS["2"], TASKS["3"]])
-
-
-def few(config=CONFIG) -> DigitsTask:
-    small = data.small_digits()
-    return DigitsTask(config, small._replace(train=Images(*(part[:150] for part in small.train))))
-
-
-def new_run(folder):
-    return runs.create({"system": "digits"}, "digits", folder)
-
-
-# --- files ----------------------------------------------------------------------------------------------------------
-
-
-def idx(array: np.ndarray) -> bytes:
-    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
-
-
-def write_mnist(folder, n=30, zipped=True):
-    rng = np.random.default_rng(0)
-    for name in ("train", "t10k"):
-        for kind, array in (
-            ("images-idx3", rng.integers(0, 256, (n, 28, 28), np.uint8)),
-            ("labels-idx1", rng.integers(0, 10, n).astype(np.uint8)),
-        ):
-            content = idx(array)
-            path = folder / f"{name}-{kind}-ubyte{'.gz' if zipped else ''}"
-            path.write_bytes(gzip.compress(content) if zipped else content)
-
-
-@pytest.mark.parametrize("zipped", [True, False])
-def test_idx_files_are_read_zipped_or_not_and_validation_is_held_out_of_training(tmp_path, zipped):
-    write_mnist(tmp_path, zipped=zipped)
-    digits = data.load(str(tmp_path))
-    assert [len(part.pixels) for part in digits[1:]] == [25, 5, 30]
-    images = data.read_idx(next(tmp_path.glob("train-images*")))
-    assert np.array_equal(images.reshape(30, PIXELS), torch.cat([digits.train.pixels, digits.validation.pixels]))
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda raw: raw[:-100], "bytes of data: its header says"),
-        (lambda raw: raw[:9], "ends within its header"),
-        (lambda raw: b"\x89PNG" + raw[4:], "is not an IDX file"),
-        (lambda raw: b"", "is not an IDX file"),
-        (lambda raw: gzip.compress(raw)[:-20], "Cannot read"),
-        (lambda raw: idx(np.zeros((30, 27, 27), np.uint8)), "expected images of 28 x 28"),
-        (lambda raw: idx(np.zeros((29, 28, 28), np.uint8)), "expected one each"),
-    ],
-)
-def test_a_damaged_file_is_named_with_what_was_expected(tmp_path, damage, message):
-    write_mnist(tmp_path, zipped=False)
-    path = tmp_path / "train-images-idx3-ubyte"
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(UserError, match=message) as error:
-        data.load(str(tmp_path))
-    assert "train-" in str(error.value)
-
-
-def test_a_missing_file_or_folder_is_named(tmp_path):
-    with pytest.raises(UserError, match="train-images-idx3-ubyte"):
-        data.load(str(tmp_path))
-    with pytest.raises(UserError, match="There is no folder"):
-        data.load(str(tmp_path / "nowhere"))
-
-
-def test_the_small_digits_fill_the_same_box_as_mnist():
-    digits = data.small_digits()
-    assert sum(len(part.pixels) for part in digits[1:]) == 1797
-    pictures = digits.train.pixels.view(-1, 28, 28)
-    assert pictures[:, :4].max() == 0 and pictures[:, :, -4:].max() == 0 and pictures.max() == 255
-    assert set(digits.train.labels.tolist()) == set(range(10))
-
-
-# --- pictures -------------------------------------------------------------------------------------------------------
-
-
-def test_a_picture_is_centred_by_its_mass_and_ink_becomes_white():
-    page = np.full((90, 60), 250, np.uint8)
-    page[10:40, 5:15] = 20  # a dark bar in a corner
-    picture = data.centre(page).view(28, 28).float()
-    rows, columns = torch.meshgrid(torch.arange(28.0), torch.arange(28.0), indexing="ij")
-    assert float((picture * rows).sum() / picture.sum()) == pytest.approx(13.5, abs=0.6)
-    assert float((picture * columns).sum() / picture.sum()) == pytest.approx(13.5, abs=0.6)
-    assert (picture.amax(1) > 0).sum() == data.BOX and picture[0, 0] == 0
-
-
-def test_a_digit_that_is_centred_stays_as_it_is():
-    digit = data.small_digits().test.pixels[3]
-    assert torch.equal(data.centre(digit.view(28, 28).numpy()), digit)
-
-
-@pytest.mark.parametrize("picture", [np.zeros((28, 30)), np.full((50, 50), 255), np.zeros(10), np.zeros((0, 5))])
-def test_an_empty_picture_is_an_error(picture):
-    with pytest.raises(UserError):
-        data.centre(picture)
-
-
-@given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 2**32 - 1))
-def test_any_picture_becomes_one_of_the_right_size_or_an_error(height, width, seed):
-    try:
-        found = data.centre(np.random.default_rng(seed).integers(0, 256, (height, width)))
-    except UserError:
-        return
-    assert found.shape == (PIXELS,) and found.dtype == torch.uint8
-
-
-def test_masks_cover_the_quadrants_that_are_seen():
-    mask = pixel_mask(SEEN).view(3, 28, 28)
-    assert mask[0, 14:, :14].all() and mask[0].sum() == 196
-    assert mask[1, :, :14].all() and mask[1].sum() == 392
-    assert not mask[2, 14:, 14:].any() and mask[2].sum() == 588
-    assert data.parse_seen("02") == TASKS["2"] and len(data.hidden_choices()) == 15
-    for wrong in ("0123", "5", "a"):
-        with pytest.raises(UserError):
-            data.parse_seen(wrong)
 
 
 # --- Gaussians ------------------------------------------------------------------------------------------------------
@@ -181,12 +63,12 @@ def test_no_network_but_recognition_sees_a_hidden_pixel():
 
 
 def test_a_seen_pixel_costs_nothing():
-    task = few()
+    task = tiny_digits()
     batch = Batch(torch.rand(3, PIXELS), torch.zeros(3, dtype=torch.long), SEEN)
     with torch.no_grad():
         task.model.condition.baseline[-1].weight.zero_()
         task.model.condition.baseline[-1].bias.zero_()  # logits 0: ln 2 a pixel
-    loss = task.loss(batch, 0.0, 1.0, generator_at(0, 0, 0))
+    loss = task.loss(batch, step(0, 0, 0.0, 1.0))
     assert loss["baseline"].item() == pytest.approx(math.log(2) * (588 + 392 + 196) / 3, rel=1e-5)
 
 
@@ -194,30 +76,30 @@ def test_a_seen_pixel_costs_nothing():
     "config", [CONFIG, RESIDUAL, replace(CONFIG, objective="gsnn"), LABEL, replace(LABEL, conditional=False)]
 )
 def test_one_step_reaches_every_weight(config):
-    task = few(config)
-    batch = next(task.batches(0, generator_at(0, 0, -1)))
-    task.loss(batch, 1.0, 1.0, generator_at(0, 0, 0))["loss"].backward()
+    task = tiny_digits(config)
+    batch = next(task.batches(step(0)))
+    task.loss(batch, step(0, 0, 1.0, 1.0))["loss"].backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in task.model.parameters())
 
 
 @pytest.mark.parametrize(("alpha", "like"), [(1.0, "cvae"), (0.0, "gsnn")])
 def test_the_hybrid_s_ends_are_the_cvae_and_the_gsnn(alpha, like):
     """With the same weights and no noise."""
-    task = few(replace(CONFIG, alpha=alpha))
+    task = tiny_digits(replace(CONFIG, alpha=alpha))
     task.model.branches[like].load_state_dict(task.model.branches["hybrid"].state_dict(), strict=False)
-    batch = next(task.batches(0, generator_at(0, 0, -1)))
+    batch = next(task.batches(step(0)))
     for branch in task.model.branches.values():
         for net in filter(None, (branch.prior, branch.recognition)):
             with torch.no_grad():
                 net[-1].bias[CONFIG.latent_size :] = -40.0  # sigma 0
-    loss = task.loss(batch, 0.0, 1.0, generator_at(0, 0, 0))
+    loss = task.loss(batch, step(0, 0, 0.0, 1.0))
     assert loss["hybrid"].item() == pytest.approx(loss[like].item(), rel=1e-5)
 
 
 def test_a_heavier_kl_weighs_the_kl_alone():
-    task = few(replace(CONFIG, objective="cvae"))
-    batch = next(task.batches(0, generator_at(0, 0, -1)))
-    one, two = (task.loss(batch, beta, 1.0, generator_at(0, 0, 0)) for beta in (1.0, 2.0))
+    task = tiny_digits(replace(CONFIG, objective="cvae"))
+    batch = next(task.batches(step(0)))
+    one, two = (task.loss(batch, step(0, 0, beta, 1.0)) for beta in (1.0, 2.0))
     assert (two["loss"] - one["loss"]).item() == pytest.approx(one["kl"].item(), rel=1e-3)
 
 
@@ -250,7 +132,7 @@ def test_likelihoods_agree_with_quadrature(layers):
 
 def test_more_draws_give_a_tighter_bound():
     """In expectation the estimate rises with the number of draws, from the bound to the likelihood."""
-    task = few()
+    task = tiny_digits()
     pixels = task.digits.test.pixels[:100].float() / 255
     seen = torch.tensor(TASKS["1"]).expand(100, 4)
     with torch.no_grad():
@@ -294,7 +176,7 @@ def test_completions_keep_what_is_seen_and_repeat():
 
 def test_the_manifold_goes_right_and_up():
     model = build(LABEL)
-    with torch.no_grad():  # the first layer hears z_0 alone, then z_1 alone
+    with torch.no_grad():  # the first layer gets z_0 alone
         model.decoder[0].weight[:, 1] = 0
     rows = manifold(model, 4, 5)
     assert rows.shape == (5, 5, PIXELS)
@@ -305,10 +187,10 @@ def test_the_manifold_goes_right_and_up():
 
 
 def test_a_sheet_has_a_row_a_label_and_a_column_a_z():
-    told = build(LABEL)
+    conditional = build(LABEL)
     with torch.no_grad():
-        told.decoder[0].weight[:, LABEL.latent_size :] = 0  # deaf to the label
-    rows = sheet(told, 3, seed=0)
+        conditional.decoder[0].weight[:, LABEL.latent_size :] = 0  # no effect of the label
+    rows = sheet(conditional, 3, seed=0)
     assert rows.shape == (10, 3, PIXELS)
     torch.testing.assert_close(rows, rows[:1].expand_as(rows))  # one z a column
     assert not torch.allclose(rows[0, 0], rows[0, 1])
@@ -321,14 +203,14 @@ def test_a_sheet_has_a_row_a_label_and_a_column_a_z():
 
 @pytest.mark.parametrize("config", [CONFIG, LABEL])
 def test_training_lowers_the_bound_and_a_stop_changes_nothing(tmp_path, config):
-    task, run = few(config), new_run(tmp_path)
+    task, run = tiny_digits(config), empty_run(tmp_path, "digits")
     assert fit(task, run) == "finished"
     scores = [row["score"] for row in run.read_metrics()]
     assert scores[-1] > scores[0]
-    stopped = new_run(tmp_path)
+    stopped = empty_run(tmp_path, "digits")
     asked = iter([False] * 4 + [True] * 1000)
-    assert fit(few(config), stopped, stopped=lambda: next(asked)) == "stopped"
-    again = few(config)
+    assert fit(tiny_digits(config), stopped, stopped=lambda: next(asked)) == "stopped"
+    again = tiny_digits(config)
     assert fit(again, stopped, resume=True) == "finished"
     for a, b in zip(task.model.parameters(), again.model.parameters(), strict=True):
         assert torch.equal(a, b)
@@ -346,17 +228,17 @@ def test_a_shift_moves_each_picture_whole(most, seed):
 
 @pytest.mark.parametrize(("seen", "choices"), [("1", 1), ("paper", 3), ("any", 15)])
 def test_training_shows_the_quadrants_that_the_config_says(seen, choices):
-    task = few(replace(CONFIG, seen=seen, batch_size=150))
-    shown = [next(task.batches(epoch, generator_at(0, epoch, -1))).seen for epoch in range(4)]
+    task = tiny_digits(replace(CONFIG, seen=seen, batch_size=150))
+    shown = [next(task.batches(step(epoch))).seen for epoch in range(4)]
     found = {tuple(row) for batch in shown for row in batch.tolist()}
     assert len(found) == choices and all(not all(row) for row in found)
 
 
-def test_samples_hold_a_picture_of_each_label_and_a_scatter():
-    samples = few(LABEL).samples()
+def test_previews_hold_a_picture_of_each_label_and_a_scatter():
+    samples = tiny_digits(LABEL).preview()
     assert len(samples["pictures"]) == 10 and len(bytes.fromhex(samples["pictures"][0])) == PIXELS
     assert len(samples["scatter"]) == len(samples["labels"]) > 100
-    assert len(few().samples()["pictures"]) == 10
+    assert len(tiny_digits().preview()["pictures"]) == 10
     assert len(json.dumps(samples)) < 40_000
 
 
@@ -365,26 +247,15 @@ def test_every_preset_builds(name):
     assert build(preset(name)).config == preset(name)
 
 
-def test_the_command_line_trains_and_evaluates(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(runs, "RUNS", tmp_path / "runs")
+def test_the_command_line_trains_and_evaluates(tmp_path, run_root, capsys):
     write_mnist(tmp_path, n=60)
     options = ["--hidden-size", "8", "--latent-size", "2", "--epochs", "1", "--device", "cpu"]
     assert command_line.main(["train", "digits", "--data", str(tmp_path), *options]) == 0
-    run = runs.list_runs(tmp_path / "runs")[0]
+    [run] = runs.list_runs(run_root)
     assert run.state == "finished" and run.read_config()["data"] == "MNIST"
     capsys.readouterr()
-    evaluate = [
-        "evaluate",
-        "digits",
-        "--data",
-        str(tmp_path),
-        "--checkpoint",
-        str(run.path),
-        "--json",
-        "--threads",
-        "1",
-    ]
-    assert command_line.main(evaluate) == 0
+    options = ["--data", str(tmp_path), "--checkpoint", str(run.path), "--json", "--threads", "1"]
+    assert command_line.main(["evaluate", "digits", *options]) == 0
     nll = json.loads(capsys.readouterr().out)["nll"]
     assert {name: set(row) for name, row in nll.items()} == {
         name: {"baseline", "cvae_elbo", "cvae_mc", "cvae_is", "gsnn", "hybrid"} for name in TASKS

@@ -10,7 +10,6 @@ import shutil
 import signal
 import struct
 import subprocess
-import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -24,33 +23,15 @@ from cvae_core.__main__ import main
 from cvae_core.errors import UserError
 from cvae_core.jobs import Jobs
 from cvae_core.runs import Run
+from cvae_core.session import reopen
 from cvae_core.tense.inference import load
-from cvae_core.tense.session import prepare, reopen
 from cvae_core.training import fit, train
-from tests.test_training import assert_same
-from tests.tiny import SIZES, VERBS, tiny_task
-from tests.waiting import wait_until
+from tests.helpers import assert_same, never, python, tiny_session, wait_until
+from tests.pages import open_page, without_links
+from tests.tiny import tiny_task
 
-ROOT = Path(__file__).parent.parent
 read = checkpoint.read
-TINY = {"epochs": 4, "keep": "last", "batch_size": 6, "train_on": "all", **SIZES}
-
-
-@pytest.fixture(autouse=True)
-def places(tmp_path, monkeypatch):
-    """Folders of a test's own for runs and checkpoints."""
-    monkeypatch.setattr(runs, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path / "checkpoints")
-    (tmp_path / "checkpoints").mkdir()
-
-
-def never() -> bool:
-    return False
-
-
-def new_run(**changes) -> tuple:
-    """A task and its run, of which all is in the run's folder."""
-    return prepare("best", TINY | changes, VERBS, "6 own verbs", "cpu")
+pytestmark = pytest.mark.usefixtures("run_root", "checkpoint_root")
 
 
 def after_epochs(count: int, run: Run):
@@ -59,12 +40,10 @@ def after_epochs(count: int, run: Run):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Run:
+def whole(module_run_root) -> Run:
     """A run that no fault met."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "RUNS", tmp_path_factory.mktemp("whole"))
-        task, run = new_run()
-        train(task, run, never)
+    task, run = tiny_session()
+    train(task, run, never)
     return run
 
 
@@ -75,12 +54,10 @@ def stopped_run(source: Run, name: str) -> Run:
 
 
 @pytest.fixture(scope="module")
-def half(tmp_path_factory) -> Run:
+def half(module_run_root) -> Run:
     """A run that was stopped after two epochs."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "RUNS", tmp_path_factory.mktemp("half"))
-        task, run = new_run()
-        assert train(task, run, after_epochs(2, run)) == "stopped"
+    task, run = tiny_session()
+    assert train(task, run, after_epochs(2, run)) == "stopped"
     return run
 
 
@@ -89,11 +66,10 @@ def go_on(run: Run) -> str:
     return train(task, run, never)
 
 
-def python(*words: str, output: Path) -> subprocess.Popen:
-    """A process of its own on the same runs; a file takes what it says, as a pipe would fill."""
-    environment = os.environ | {"CVAE_RUNS": str(runs.RUNS)}
+def python_to_file(*words: str, output: Path) -> subprocess.Popen:
+    """A process on the same runs whose output goes to a file, as a pipe would fill up."""
     with open(output, "w") as file:
-        return subprocess.Popen([sys.executable, *words], cwd=ROOT, env=environment, stdout=file, stderr=file)
+        return python(*words, runs=runs.RUNS, stdout=file, stderr=file)
 
 
 def temporary_files() -> list[Path]:
@@ -106,7 +82,7 @@ DIE_AT = """
 import os, signal, sys
 from pathlib import Path
 from cvae_core import runs
-from cvae_core.tense.session import reopen
+from cvae_core.session import reopen
 from cvae_core.training import train
 
 seen, replace = 0, os.replace
@@ -123,7 +99,7 @@ train(*reopen(sys.argv[1]), lambda: False)
 
 def test_a_kill_within_saving_leaves_the_file_before_and_what_was_half_written_goes(half, whole, tmp_path):
     run = stopped_run(half, "20260101-000000-killed")
-    died = python("-c", DIE_AT, run.id, "last.safetensors", output=tmp_path / "said")
+    died = python_to_file("-c", DIE_AT, run.id, "last.safetensors", output=tmp_path / "said")
     assert died.wait(240) == -signal.SIGKILL
     assert [path.name.rpartition(".safetensors")[0] for path in temporary_files()] == [".last"]
     assert run.state == "interrupted" and run.read_last()[1]["epoch"] == 3
@@ -133,12 +109,12 @@ def test_a_kill_within_saving_leaves_the_file_before_and_what_was_half_written_g
 
 
 def test_of_two_processes_that_resume_one_run_one_trains_and_one_gets_a_sentence(tmp_path):
-    task, run = new_run(epochs=100_000)
+    task, run = tiny_session(epochs=100_000)
     train(task, run, after_epochs(1, run))
     said = {}
     for i in range(2):
         output = tmp_path / f"said {i}"
-        said[python("-m", "cvae_core", "train", "tense", "--resume", run.id, output=output)] = output
+        said[python_to_file("-m", "cvae_core", "train", "tense", "--resume", run.id, output=output)] = output
     try:
         wait_until(lambda: any(process.poll() is not None for process in said) and len(run.read_metrics()) > 2, 240)
         loser, winner = sorted(said, key=lambda process: process.poll() is None)
@@ -191,26 +167,26 @@ def test_a_run_submitted_twice_is_trained_once():
 
 def test_a_full_disk_gets_a_sentence_and_leaves_what_was_good(half, whole, tmp_path):
     """Each command runs out of disk at another file: metrics, the kept weights, the resumable state, two exports."""
-    names = ("metrics.jsonl", "best.safetensors", "last.safetensors")
+    names = ("metrics.jsonl", "weights.safetensors", "last.safetensors")
     sizes = {name: (half.path / name).stat().st_size for name in names}
     room = {name: size - (0 if name == "metrics.jsonl" else 1000) for name, size in sizes.items()}  # fails first there
     trained = {name: stopped_run(half, f"20260101-00000{i}-full") for i, name in enumerate(names)}
     (tmp_path / "words.csv").write_text("word,source,target\n" + "walk,present,past\n" * 20)
     (tmp_path / "answers.csv").write_text("the answers before")
-    model = str(half.path / "best.safetensors")
+    model = str(half.path / "weights.safetensors")
     convert = ["convert", "--file", tmp_path / "words.csv", "--out", tmp_path / "answers.csv", "--checkpoint", model]
     parts = []
     for name, run in trained.items():
         parts += ["--", room[name], "train", "tense", "--resume", run.id]
     line = ["-m", "tests.full_disk", *parts[1:], "--", 300, *convert]
-    python(*map(str, line), output=tmp_path / "said").wait(240)
+    python_to_file(*line, output=tmp_path / "said").wait(240)
     *trainings, conversion = json.loads((tmp_path / "said").read_text())
     for (name, run), (status, said) in zip(trained.items(), trainings, strict=True):
         sentence = f"Cannot write {run.path / name}: {os.strerror(errno.EFBIG)}."
         assert status == 2 and sentence in said and "Traceback" not in said
         assert run.state == "failed" and sentence in run.read_status()["error"]
         assert len(run.read_metrics()) >= 2 and run.read_last()[1]["epoch"] == 2
-        checkpoint.read(run.path / "best.safetensors")
+        checkpoint.read(run.path / "weights.safetensors")
         assert go_on(run) == "finished"
         assert_same(run, whole)
     assert conversion[0] == 2 and f"Cannot write {tmp_path / 'answers.csv'}" in conversion[1]
@@ -232,7 +208,7 @@ def not_permitted(*args, **kwargs):
 
 @pytest.mark.parametrize(("call", "fault"), [("fsync", no_space), ("replace", not_permitted), ("fsync", read_only)])
 def test_a_copy_that_cannot_be_written_leaves_the_one_before(call, fault, half, monkeypatch):
-    kept, source = checkpoint.CHECKPOINTS / "mine.safetensors", half.path / "best.safetensors"
+    kept, source = checkpoint.CHECKPOINTS / "mine.safetensors", half.path / "weights.safetensors"
     checkpoint.copy(source, kept)
     before = kept.read_bytes()
     monkeypatch.setattr(os, call, fault)
@@ -246,7 +222,7 @@ def test_a_folder_that_may_only_be_read_gets_a_sentence(monkeypatch, capsys):
     """As root permissions do not bind: the file system's answer is simulated."""
     monkeypatch.setattr(checkpoint, "open", read_only, raising=False)
     with pytest.raises(UserError, match="Cannot write .*config.json: Read-only file system"):
-        new_run()
+        tiny_session()
     assert runs.list_runs() == [] and not list(runs.RUNS.iterdir())  # no half of a run
     monkeypatch.setattr(runs, "RUNS", runs.RUNS.parent / "file" / "runs")
     (runs.RUNS.parent).write_text("")
@@ -315,7 +291,7 @@ def test_weights_that_do_not_belong_get_a_sentence(tmp_path):
 @pytest.mark.parametrize("pack", ["", "float16", "int8"])
 def test_a_changed_byte_of_the_weights_is_noticed_packed_or_not(pack, half, tmp_path):
     path = tmp_path / "changed.safetensors"
-    checkpoint.copy(half.path / "best.safetensors", path, pack)
+    checkpoint.copy(half.path / "weights.safetensors", path, pack)
     load(str(path))
     data = bytearray(path.read_bytes())
     (header,) = struct.unpack("<Q", data[:8])
@@ -337,14 +313,14 @@ def test_names_do_not_lead_out_of_their_folder(name, capsys, tmp_path):
 
 
 def test_a_link_with_a_path_opens_no_file(half, monkeypatch):
-    monkeypatch.setattr("streamlit.delta_generator.DeltaGenerator.page_link", lambda *args, **options: None)
-    checkpoint.copy(half.path / "best.safetensors", checkpoint.CHECKPOINTS / "tense.safetensors")
+    without_links(monkeypatch)
+    checkpoint.copy(half.path / "weights.safetensors", checkpoint.CHECKPOINTS / "tense.safetensors")
     opened = []
     monkeypatch.setattr(checkpoint, "read", lambda path, *rest: opened.append(Path(path).name) or read(path, *rest))
-    for path in (str(half.path / "best.safetensors"), "../runs/x"):
-        at = open_page("convert.py", model=path)
+    for path in (str(half.path / "weights.safetensors"), "../runs/x"):
+        at = open_healthy("convert", model=path)
         assert at.selectbox(key="model").value == "tense"
-    open_page("train.py", run=path)
+    open_healthy("train", run=path)
     assert set(opened) <= {"tense.safetensors"}
 
 
@@ -353,7 +329,7 @@ def test_saving_over_a_link_leaves_alone_what_it_points_at(half, tmp_path):
     outside.write_text("mine")
     (checkpoint.CHECKPOINTS / "link.safetensors").symlink_to(outside)
     assert "link" not in checkpoint.available("tense")
-    checkpoint.copy(half.path / "best.safetensors", checkpoint.CHECKPOINTS / "link.safetensors")
+    checkpoint.copy(half.path / "weights.safetensors", checkpoint.CHECKPOINTS / "link.safetensors")
     assert outside.read_text() == "mine" and "link" in checkpoint.available("tense")
     runs.RUNS.mkdir()
     (runs.RUNS / "20260101-000000-link").symlink_to(half.path)
@@ -436,18 +412,16 @@ def test_a_damaged_run_goes_on_or_says_why_not(damaged, capsys):
             assert Run(runs.RUNS / name).state == "finished"
 
 
-def open_page(page: str, **query) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "pages" / page), default_timeout=60)
-    at.session_state["_framed"] = True
-    at.query_params.update(query)
-    at.run()
+def open_healthy(page: str, **query) -> AppTest:
+    """A page that shows no exception."""
+    at = open_page(page, **query)
     assert not at.exception, [e.value for e in at.exception]
     return at
 
 
 def test_the_curves_page_leaves_damaged_runs_out_with_a_sentence(damaged):
     names = [name for name, (file, _) in damaged.items() if file in ("config.json", "status.json", "metrics.jsonl")]
-    at = open_page("curves.py", run=[*names, "20260101-000000-first"])
+    at = open_healthy("curves", run=[*names, "20260101-000000-first"])
     shown = " ".join(warning.value for warning in at.warning)
     for name in names:
         file, content = damaged[name]
@@ -457,12 +431,12 @@ def test_the_curves_page_leaves_damaged_runs_out_with_a_sentence(damaged):
 
 
 def test_the_train_page_says_what_is_damaged(damaged, monkeypatch):
-    monkeypatch.setattr("streamlit.delta_generator.DeltaGenerator.page_link", lambda *args, **options: None)
+    without_links(monkeypatch)
     queue = Jobs()
     monkeypatch.setattr("cvae_core.jobs.jobs", lambda: queue)
     for name, (file, content) in damaged.items():
         if file != "config.json" and content not in (MISSING, b"", HALF_WRITTEN + b"\n", GARBAGE):
-            at = open_page("train.py", run=name)
+            at = open_healthy("train", run=name)
             errors = " ".join(error.value for error in at.error)
             said = f"Run {name} has no readable {file}." in errors
             assert said or is_harmless(file, content), (file, content)
@@ -484,7 +458,7 @@ def test_a_clock_that_goes_backwards_changes_nothing(whole, monkeypatch):
     monkeypatch.setattr(time, "time", lambda: float(next(times)))
     monkeypatch.setattr(runs, "datetime", Clock)
     monkeypatch.setattr(training, "STATUS_SECONDS", -1.0)
-    task, run = new_run()
+    task, run = tiny_session()
     etas = []
     train(task, run, never, lambda event: etas.append(event.get("eta", 0.0)))
     assert_same(run, whole)
@@ -506,7 +480,7 @@ def test_runs_of_one_second_have_ids_of_their_own(monkeypatch):
     "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
 )
 def test_too_little_memory_advises_a_smaller_batch_and_keeps_the_last_state(error, whole):
-    task, run = new_run()
+    task, run = tiny_session()
     good, calls = task.loss, iter(range(10**6))
 
     def loss(*args):

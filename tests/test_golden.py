@@ -14,10 +14,8 @@ import pytest
 import torch
 
 from cvae_core import runs
-from cvae_core.digits import session as digits
-from cvae_core.tense import session as tense
+from cvae_core.session import prepare
 from cvae_core.training import fit
-from cvae_core.video import session as video
 from tests.tiny import SIZES, VERBS
 
 GOLDEN = Path(__file__).parent / "golden" / "losses.json"
@@ -28,14 +26,14 @@ ALL_PARTS = SIZES | FLOAT32 | {
     "consistency": 1.0, "consistency_from": 0.25, "encoder_until": 0.5, "repeats": 3, "length_pool": 2,
 }  # fmt: skip
 CASES = {
-    "tense": lambda: tense.prepare(None, FLOAT32),
-    "tense, all parts": lambda: tense.prepare("best", ALL_PARTS, VERBS, "tiny"),
-    "tense, report 000": lambda: tense.prepare("source-000-cyclical", {"batch_size": 8}),
-    "tense, report 001": lambda: tense.prepare("source-001", {"batch_size": 8}),
-    "tense, report 002": lambda: tense.prepare("source-002", {"batch_size": 8}),
-    "digits": lambda: digits.prepare(None, FLOAT32),
-    "digits, label": lambda: digits.prepare("source-003-label", {}),
-    "video": lambda: video.prepare(None, FLOAT32 | {"clips": 120}),
+    "tense": lambda: prepare("tense", None, FLOAT32),
+    "tense, all parts": lambda: prepare("tense", "best", ALL_PARTS, ("tiny", VERBS)),
+    "tense, report 000": lambda: prepare("tense", "source-000-cyclical", {"batch_size": 8}),
+    "tense, report 001": lambda: prepare("tense", "source-001", {"batch_size": 8}),
+    "tense, report 002": lambda: prepare("tense", "source-002", {"batch_size": 8}),
+    "digits": lambda: prepare("digits", None, FLOAT32),
+    "digits, label": lambda: prepare("digits", "source-003-label"),
+    "video": lambda: prepare("video", None, FLOAT32 | {"clips": 120}),
 }
 
 

@@ -2,9 +2,9 @@
 
 import re
 import tomllib
-from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tests.helpers import ROOT
+
 # Continued lines joined, comments left out: (instruction, its arguments).
 LINES = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text()).splitlines()
 DOCKERFILE = [tuple(line.split(maxsplit=1)) for line in LINES if line and not line.startswith("#")]
@@ -26,7 +26,7 @@ def test_the_image_copies_what_is_there_and_lets_in_no_more():
 
 def test_the_image_has_all_that_the_app_imports():
     """Every module and folder of the project that the app's code names is copied."""
-    code = [ROOT / "app.py", ROOT / "ui.py", *ROOT.glob("pages/*.py"), *ROOT.rglob("cvae_core/**/*.py")]
+    code = [ROOT / "app.py", *ROOT.rglob("ui/**/*.py"), *ROOT.glob("pages/*.py"), *ROOT.rglob("cvae_core/**/*.py")]
     named = {name for path in code for name in re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(), re.M)}
     named |= {name for path in code for name in re.findall(r'ROOT / "(\w+)"', path.read_text())}
     own = {path.stem for path in ROOT.iterdir() if path.is_dir() or path.suffix == ".py"} - {"runs"}

@@ -4,19 +4,18 @@ import threading
 
 import pytest
 
-from cvae_core import runs
 from cvae_core.errors import UserError
 from cvae_core.jobs import MAX_WAITING, Jobs, check_room, jobs, limit, training_allowed
-from tests.waiting import wait_until
+from tests.helpers import empty_run, wait_until
 
 
 @pytest.fixture
-def new_run(tmp_path):
-    return lambda: runs.create({"system": "tense"}, "test", tmp_path)
+def new_run(run_root):
+    return empty_run
 
 
 def until_stopped(run):
-    """Work that trains until it is told to stop."""
+    """Work that trains until it is asked to stop."""
 
     def work(stopped):
         run.write_status(state="running")
@@ -115,7 +114,7 @@ def test_a_job_stops_when_its_hours_are_over_and_says_so(new_run, monkeypatch):
     assert "hours are over" in run.read_log(1)
 
 
-def test_a_job_that_was_told_to_stop_says_nothing_of_hours(new_run):
+def test_a_job_that_was_asked_to_stop_logs_no_time_limit(new_run):
     queue, run = Jobs(), new_run()
     assert queue.max_hours == 2
 
@@ -136,8 +135,7 @@ def test_a_limit_that_is_no_number_gets_a_sentence(text, monkeypatch):
         limit("CVAE_MAX_HOURS", 2)
 
 
-def test_room_is_what_all_files_of_all_runs_take(new_run, tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "RUNS", tmp_path)
+def test_room_is_what_all_files_of_all_runs_take(new_run, monkeypatch):
     check_room()
     for _ in range(2):
         (new_run().path / "last.safetensors").write_bytes(bytes(600_000))

@@ -7,19 +7,12 @@ from pathlib import Path
 import pytest
 
 from cvae_core import runs
-from cvae_core.digits import inference as digits_inference
-from cvae_core.digits import session as digits
 from cvae_core.runs import Run
-from cvae_core.tense import inference as tense_inference
-from cvae_core.tense import session as tense
+from cvae_core.session import reopen
+from cvae_core.systems import SYSTEMS, family
 from cvae_core.training import train
-from cvae_core.video import inference as video_inference
-from cvae_core.video import session as video
 
 OLD = sorted(path.parent for path in Path(__file__).parent.glob("old/*/*/config.json"))
-SYSTEMS = {
-    "tense": (tense, tense_inference), "digits": (digits, digits_inference), "video": (video, video_inference),
-}  # fmt: skip
 old_run = pytest.mark.parametrize("folder", OLD, ids=lambda path: f"{path.parent.name}-{path.name}")
 
 
@@ -36,8 +29,7 @@ def test_every_system_has_an_old_run():
 
 @old_run
 def test_an_old_run_is_resumed_with_the_losses_that_it_would_have_had(folder, copy):
-    session, _ = SYSTEMS[copy.system]
-    task, run = session.reopen(copy.id)
+    task, run = reopen(copy.id)
     assert train(task, run, lambda: False) == "finished"
     row = run.read_metrics()[-1]
     expected = json.loads((folder / "expected.json").read_text())
@@ -46,5 +38,4 @@ def test_an_old_run_is_resumed_with_the_losses_that_it_would_have_had(folder, co
 
 @old_run
 def test_an_old_checkpoint_opens(folder, copy):
-    _, inference = SYSTEMS[copy.system]
-    assert inference.load(str(folder / "best.safetensors"))
+    assert family(copy.system).load(str(folder / "best.safetensors"))

@@ -2,14 +2,12 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from cvae_core import checkpoint, runs, sweep
-
-PAGE = Path(__file__).parent.parent / "pages" / "curves.py"
+from tests import pages
 
 
 def make_run(root, name, **metrics):
@@ -35,11 +33,7 @@ def root(tmp_path, monkeypatch):
 
 
 def open_page(**query) -> AppTest:
-    at = AppTest.from_file(str(PAGE), default_timeout=60)
-    at.session_state["_framed"] = True
-    for name, value in query.items():
-        at.query_params[name] = value
-    at.run()
+    at = pages.open_page("curves", **query)
     assert not at.exception
     return at
 

@@ -5,23 +5,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from cvae_core import runs
+from cvae_core import checkpoint, runs
 from cvae_core.digits import data
 from cvae_core.figures import digits as figures
 from cvae_core.training import fit
-from tests.test_digits import LABEL, few
-
-PAGE = str(Path(__file__).parent.parent / "pages" / "digits.py")
+from tests import pages
+from tests.tiny_pictures import LABEL
+from tests.tiny_pictures import tiny_digits as few
 
 
 def open_page(**state) -> AppTest:
-    at = AppTest.from_file(PAGE, default_timeout=60)
-    for name, value in ({"_framed": True} | state).items():
-        at.session_state[name] = value
-    return at.run()
+    return pages.open_page("digits", state)
 
 
 def upload(at: AppTest, content: bytes, name: str = "digit.png") -> AppTest:
@@ -83,6 +81,46 @@ def test_the_map_follows_label_and_cell():
     at.slider(key="column").set_value(24).run()
     at.slider(key="steps").set_value(5).run()
     assert not at.exception and at.slider(key="column").value == 4
+
+
+@pytest.mark.parametrize("view", ["Complete", "By label"])
+def test_the_list_of_models_loads_the_chosen_ones_alone(view, tmp_path, monkeypatch):
+    """Twelve finished runs beside the shipped models: none of them is loaded to find out which ones fit."""
+    monkeypatch.setattr(runs, "RUNS", tmp_path)
+    shipped = {"Complete": "digits", "By label": "digits-label"}[view]
+    for i in range(12):
+        run = runs.create({"system": "digits"}, f"copy{i}")
+        checkpoint.copy(checkpoint.find(shipped if i % 2 else "digits-unconditional"), run.weights)
+        run.write_status(state="finished")
+    read, files = checkpoint.read, []
+    monkeypatch.setattr(checkpoint, "read", lambda path, *rest: files.append(Path(path).stem) or read(path, *rest))
+    st.cache_resource.clear()
+    at = open_page(view=view)
+    assert not at.exception and not at.error and not at.warning
+    assert files == {"Complete": ["digits"], "By label": ["digits-label", "digits-unconditional"]}[view]
+    listed = at.selectbox(key={"Complete": "model", "By label": "label_model"}[view]).options
+    assert (
+        listed
+        == {
+            "Complete": ["digits", *(name for name in runs.finished("digits") if "copy" in name and odd(name))],
+            "By label": ["digits-label", "digits-unconditional", *runs.finished("digits")],
+        }[view]
+    )
+
+
+def odd(name: str) -> bool:
+    return int(name.rpartition("copy")[2]) % 2 == 1
+
+
+def test_a_model_with_a_damaged_header_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "RUNS", tmp_path)
+    run = runs.create({"system": "digits"}, "damaged")
+    checkpoint.write(run.weights, {}, {"system": "digits", "config": {"task": "quadrants", "hidden": 3}})
+    run.write_status(state="finished")
+    at = open_page(view="Complete")
+    assert not at.exception and not at.error
+    assert "Unknown config field 'hidden'" in at.warning[0].value and "left out" in at.warning[0].value
+    assert at.selectbox(key="model").options == ["digits"]
 
 
 def test_runs_of_digits_are_shown_epoch_by_epoch(tmp_path, monkeypatch):

@@ -1,19 +1,15 @@
 """The page of the latent space: its four views, its choices, and what bad input gets."""
 
-from pathlib import Path
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
-PAGE = Path(__file__).parent.parent / "pages" / "latent.py"
+from tests import pages
+
 VIEWS = ["Interpolate", "Map", "Sample", "Dimensions"]
 
 
 def open_view(view: str, **query: str) -> AppTest:
-    at = AppTest.from_file(str(PAGE), default_timeout=120)
-    at.session_state["_framed"] = True
-    at.query_params.update({"view": view, "model": "tense", **query})
-    return at.run()
+    return pages.open_page("latent", view=view, model="tense", **query)
 
 
 def table(at: AppTest, column: str):
@@ -79,7 +75,7 @@ def test_a_clicked_word_is_decoded_and_is_its_own_nearest():
 def test_a_clicked_empty_place_is_decoded():
     at = click(open_view("Map"), customdata=-1, x=0.1, y=-0.2)
     assert not at.exception
-    assert "At an empty place" in [s.value for s in at.header]
+    assert "Between the words" in [s.value for s in at.header]
     assert len(table(at, "form")) == 4 and len(table(at, "distance")) == 10
 
 

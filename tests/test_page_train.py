@@ -1,28 +1,30 @@
 """The page that trains: form, queue, live run, scorecard, and what bad input gets."""
 
 import threading
-import time
-from pathlib import Path
+from dataclasses import fields
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from cvae_core import runs
 from cvae_core.jobs import Jobs
+from cvae_core.session import prepare
+from cvae_core.systems import SYSTEMS, family
 from cvae_core.tense import data
-from cvae_core.tense.session import prepare
 from cvae_core.training import train
+from tests import pages
+from tests.helpers import wait_until
+from tests.pages import button, texts
 from tests.tiny import SIZES, VERBS
+from ui.systems import titles, view
 
-PAGE = Path(__file__).parent.parent / "pages" / "train.py"
 TINY = {"epochs": 2, "batch_size": 6, "train_on": "all", **SIZES}
 
 
 @pytest.fixture(autouse=True)
 def runs_here(tmp_path, monkeypatch):
     """An empty folder for runs and a queue of the test's own."""
-    # A page run by itself knows of no other page; that the links lead on is tested in the browser.
-    monkeypatch.setattr("streamlit.delta_generator.DeltaGenerator.page_link", lambda *args, **options: None)
+    pages.without_links(monkeypatch)
     monkeypatch.setattr(runs, "RUNS", tmp_path)
     queue = Jobs()
     monkeypatch.setattr("cvae_core.jobs.jobs", lambda: queue)
@@ -31,24 +33,13 @@ def runs_here(tmp_path, monkeypatch):
 
 
 def open_page(**query: str) -> AppTest:
-    at = AppTest.from_file(str(PAGE), default_timeout=120)
-    at.session_state["_framed"] = True
-    at.query_params.update(query)
-    return at.run()
+    return pages.open_page("train", **query)
 
 
 def tiny_run(**changes) -> runs.Run:
-    task, run = prepare("best", TINY | changes, VERBS, "6 own verbs", "cpu")
+    task, run = prepare("tense", "best", TINY | changes, ("6 own verbs", VERBS), "cpu")
     train(task, run, stopped=lambda: False)
     return run
-
-
-def button(at: AppTest, label: str):
-    return next(b for b in at.button if b.label == label)
-
-
-def texts(at: AppTest) -> str:
-    return "\n".join(e.value for e in [*at.markdown, *at.error, *at.info, *at.code])
 
 
 def test_opens_without_runs():
@@ -122,7 +113,7 @@ def test_trains_on_digits_to_the_end_and_resumes(runs_here):
     run.write_status(state="stopped")
     at = open_page(system="Digits", run=run.id)
     assert not at.exception and not at.error
-    assert "bound, nats an unseen picture" in str(at.dataframe[0].value)
+    assert "negative ELBO, nats per unseen picture" in str(at.dataframe[0].value)
     button(at, "Resume").click().run()
     wait_for(run, "finished")
     assert [row["epoch"] for row in run.read_metrics()] == [1]
@@ -148,14 +139,11 @@ def test_trains_on_video_to_the_end(runs_here):
 
 def wait_for(run: runs.Run, state: str, seconds: float = 180) -> None:
     """Long where all goes well in 10 s: a training yields to whatever else the machine does."""
-    deadline = time.monotonic() + seconds
-    while run.state != state:
-        assert time.monotonic() < deadline, f"{run.state}, not {state}"
-        time.sleep(0.05)
+    wait_until(lambda: run.state == state, seconds)
 
 
 def test_a_stopped_run_is_resumed(runs_here):
-    task, run = prepare("best", TINY, VERBS, "6 own verbs", "cpu")
+    task, run = prepare("tense", "best", TINY, ("6 own verbs", VERBS), "cpu")
     asked = iter([False, True])
     train(task, run, stopped=lambda: next(asked))
     at = open_page(run=run.id)
@@ -166,8 +154,11 @@ def test_a_stopped_run_is_resumed(runs_here):
     assert [row["epoch"] for row in run.read_metrics()] == [1, 2]
 
 
+DIVERGES = {"optimizer": "sgd", "learning_rate": 10.0, "kl_max": 1000.0, "clip_norm": 0.0}
+
+
 def test_a_failed_run_says_why():
-    task, run = prepare("best", TINY | {"learning_rate": 1e30, "clip_norm": 0.0}, VERBS, "6 own verbs", "cpu")
+    task, run = prepare("tense", "best", TINY | DIVERGES, ("6 own verbs", VERBS), "cpu")
     with pytest.raises(Exception, match="finite"):
         train(task, run, stopped=lambda: False)
     at = open_page(run=run.id)
@@ -250,3 +241,51 @@ def test_scorecard_gives_both_scores():
     labels = [m.label for m in at.metric]
     assert labels[0] == "BLEU-4 (passed)" and labels[1].startswith("Gaussian score")
     assert len(at.dataframe[0].value) == len(data.COURSE_PAIRS)
+
+
+def test_every_system_has_what_the_page_needs():
+    names = titles()
+    assert list(names) == list(SYSTEMS) and len(set(names.values())) == len(SYSTEMS)
+    for system in SYSTEMS:
+        of = view(system)
+        assert of.LOSS_UNIT and of.SCORES and callable(of.show_form) and callable(of.show_samples)
+        run = runs.create({"system": system}, "test")
+        assert all((pages.ROOT / "pages" / f"{page}.py").is_file() and label for page, label, _ in of.links(run))
+
+
+@pytest.mark.parametrize("system", ["Verbs", "Digits", "Video"])
+def test_the_form_has_the_fields_of_its_system_and_their_ranges(system):
+    at = open_page(system=system)
+    names = {title: name for name, title in titles().items()}
+    preset = "fine-tune" if system == "Verbs" else family(names[system]).DEFAULT
+    if system == "Video":
+        at.selectbox(key="video preset").set_value(preset).run()
+    config = family(names[system]).Config
+    fixed = family(names[system]).MODEL_FIELDS if system == "Verbs" else ()
+    widgets = {w.key: w for w in [*at.number_input, *at.selectbox, *at.toggle, *at.text_input]}
+    for field in fields(config):
+        key = f"{preset} {field.name}"
+        assert (key in widgets) == (field.name not in fixed), key
+        if key in widgets and not isinstance(field.default, bool | str | tuple):
+            assert (widgets[key].min, widgets[key].max) == (field.metadata["low"], field.metadata["high"])
+    assert (f"{preset} teacher_forcing" in widgets) == (system != "Digits")
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("0:0,0.2:1", None),
+        ("1", None),
+        ("0:0,0.2:", "is no schedule"),
+        ("0.5:0,0.2:1", "positions from 0 to 1 in order"),
+        ("0:2", "expected 0 to 1"),
+        ("0:nan", "finite"),
+        ("", "is no schedule"),
+    ],
+)
+def test_a_schedule_is_typed_as_knots(typed, says):
+    at = open_page(system="Digits")
+    at.text_input(key=f"{family('digits').DEFAULT} kl_knots").set_value(typed).run()
+    assert not at.exception
+    assert bool(at.error) == bool(says) and (not says or says in at.error[0].value)
+    assert at.selectbox(key=f"{family('digits').DEFAULT} seen")  # the fields after it are still there

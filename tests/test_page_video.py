@@ -11,11 +11,11 @@ from streamlit.testing.v1 import AppTest
 from cvae_core import runs
 from cvae_core.training import fit
 from cvae_core.video.data import write_clip
-from cvae_core.video.session import TEST
+from cvae_core.video.family import TEST
 from cvae_core.video.simulator import simulate
-from tests.test_video import tiny
-
-PAGE = str(Path(__file__).parent.parent / "pages" / "video.py")
+from tests import pages
+from tests.pages import button, texts
+from tests.tiny_pictures import tiny_video as tiny
 
 
 @pytest.fixture(scope="module")
@@ -30,18 +30,7 @@ def model(tmp_path_factory) -> str:
 
 
 def open_page(model: str, **state) -> AppTest:
-    at = AppTest.from_file(PAGE, default_timeout=60)
-    for name, value in ({"_framed": True, "model": model} | state).items():
-        at.session_state[name] = value
-    return at.run()
-
-
-def texts(at: AppTest) -> str:
-    return " ".join(m.value for m in at.markdown)
-
-
-def button(at: AppTest, label: str):
-    return next(b for b in at.button if b.label == label)
+    return pages.open_page("video", {"model": model} | state)
 
 
 def test_a_prediction_stands_beside_what_copying_scores(model):
@@ -72,7 +61,7 @@ def test_arrows_move_the_arm_step_by_step(model):
     assert actions[2, :3].tolist() == pytest.approx([0, 0.02, 0])
     assert actions[3:, 3].tolist() == [0.0] * 8 and at.session_state["step"] == 4
     assert "the prediction scores" in texts(at)
-    button(at, "As it was").click().run()
+    button(at, "Reset").click().run()
     assert at.session_state["actions"] == pytest.approx(simulate(TEST).condition[:-1, :4].double().numpy(), abs=1e-6)
     at.number_input(key="seed").set_value(TEST + 1).run()
     assert at.session_state["actions"] == pytest.approx(
@@ -122,7 +111,5 @@ def wide() -> bytes:
 
 def test_without_a_model_the_page_says_how_to_get_one(monkeypatch):
     monkeypatch.setattr("ui.model_names", lambda system="tense": [])
-    at = AppTest.from_file(PAGE, default_timeout=60)
-    at.session_state["_framed"] = True
-    at.run()
+    at = pages.open_page("video")
     assert "train video" in at.error[0].value

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from cvae_core import runs
+from cvae_core.schedules import constant, geometric, plateau, ramp
 from cvae_core.tense.data import read_verbs
 from cvae_core.tense.presets import PRESETS, preset
 from cvae_core.tense.task import TenseTask
 from cvae_core.training import fit
-from tests.test_data import COURSE, needs_course
+from tests.helpers import COURSE, needs
 
 
 def test_every_preset_is_a_valid_config_and_the_reports_share_theirs():
@@ -25,13 +26,16 @@ def test_a_table_s_rows_differ_in_what_the_report_says():
         return {k: v for k, v in vars(preset(name)).items() if v != getattr(preset(base), k)}
 
     assert changes("source-001-lr-0.1", "source-001") == {"learning_rate": 0.1}
-    assert changes("source-001-kl-0.5", "source-001") == {"kl_schedule": "constant", "kl_max": 0.5, "tf_factor": 0.5}
-    assert changes("source-002-one-cycle-0.8", "source-002") == {"kl_cycles": 1}
-    assert changes("source-002-two-cycles-0.4", "source-002") == {"tf_final": 0.4}
-    assert changes("source-002-one-cycle-0.4", "source-002") == {"tf_final": 0.4, "kl_cycles": 1}
+    assert changes("source-001-kl-0.5", "source-001") == {
+        "kl_knots": constant(), "kl_max": 0.5, "teacher_forcing": geometric(0.5, 3, 30),
+    }  # fmt: skip
+    one_cycle, down_to_04 = {"kl_knots": ramp(0.2, 0.8)}, {"teacher_forcing": plateau(0.2, 0.4)}
+    assert changes("source-002-one-cycle-0.8", "source-002") == one_cycle
+    assert changes("source-002-two-cycles-0.4", "source-002") == down_to_04
+    assert changes("source-002-one-cycle-0.4", "source-002") == one_cycle | down_to_04
 
 
-@needs_course
+@needs("tense/train.txt")
 @pytest.mark.parametrize("name", ["source-000-cyclical", "source-001", "source-002"])
 def test_a_report_trains_from_end_to_end_on_the_course_files(tmp_path, name):
     # Its schedules and structure; narrower, in batches and in fewer epochs, for the sake of time.

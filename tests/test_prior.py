@@ -7,10 +7,11 @@ import torch
 from torch import nn
 
 from cvae_core import checkpoint, runs
+from cvae_core.step import generator_at
 from cvae_core.tense import prior
 from cvae_core.tense.inference import Tense, load
-from cvae_core.training import fit, generator_at
-from tests.tiny import CONFIG, VERBS, tiny_task
+from cvae_core.training import fit
+from tests.tiny import CONFIG, VERBS, step, tiny_task
 
 MATCHING = replace(
     CONFIG, prior_share=1.0, prior_from=0.25, consistency=1.0, consistency_from=0.5, decoder_condition="input"
@@ -39,7 +40,7 @@ def test_a_verb_s_own_place_is_its_own():
     model = bank()
     model.bank_logvar.fill_(-4)
     model.bank_mu.copy_(model.bank_mu.mean(1, keepdim=True).expand_as(model.bank_mu))
-    assert prior.responsible(model, model.bank_mu[:, 0]).tolist() == list(range(5))
+    assert prior.assign_verbs(model, model.bank_mu[:, 0]).tolist() == list(range(5))
 
 
 def test_balance_gives_every_verb_its_share_of_the_prior():
@@ -47,8 +48,8 @@ def test_balance_gives_every_verb_its_share_of_the_prior():
     generator = torch.Generator().manual_seed(1)
     for _ in range(600):
         z = torch.randn(64, 2, generator=generator)
-        prior.balance(model, prior.responsible(model, z))
-    drawn = prior.responsible(model, torch.randn(20_000, 2, generator=generator))
+        prior.balance(model, prior.assign_verbs(model, z))
+    drawn = prior.assign_verbs(model, torch.randn(20_000, 2, generator=generator))
     shares = torch.bincount(drawn, minlength=8) / len(drawn)
     assert shares.min() > 0.06 and shares.max() < 0.25  # an eighth each, give or take the last steps
     assert abs(model.bank_bias.sum().item()) < 1e-2
@@ -101,7 +102,7 @@ def test_a_stopped_run_goes_on_exactly_and_the_checkpoint_holds_weights_alone(en
     fit(tiny_task(config), whole)
     a, b = (checkpoint.read(run.path / "last.safetensors")[0] for run in (stopped, whole))
     assert "model.bank_mu" in a and all(torch.equal(a[name], b[name]) for name in a)
-    kept, _ = checkpoint.read(whole.path / "best.safetensors")
+    kept, _ = checkpoint.read(whole.path / "weights.safetensors")
     assert not any(name.startswith("bank_") for name in kept)
     assert len(load(str(whole.path)).verbs) == len(VERBS)
 
@@ -116,7 +117,7 @@ def test_a_filled_bank_holds_what_the_model_says_of_every_form():
         torch.testing.assert_close(task.model.bank_logvar[number], logvar, atol=1e-5, rtol=1e-4)
 
 
-def test_an_encoder_at_rest_leaves_posteriors_and_shares_as_they_are(tmp_path):
+def test_a_frozen_encoder_leaves_posteriors_and_shares_as_they_are(tmp_path):
     run = runs.create({"system": "tense"}, "tiny", tmp_path)
     task, banks = tiny_task(replace(MATCHING, epochs=6, encoder_until=0.5)), []
     moving = [name for name, _ in task.model.named_parameters() if name.startswith(("encoder", "to_mu", "to_logvar"))]
@@ -132,20 +133,19 @@ def test_an_encoder_at_rest_leaves_posteriors_and_shares_as_they_are(tmp_path):
     assert not torch.equal(banks[3]["decoder.weight_hh_l0"], banks[5]["decoder.weight_hh_l0"])
 
 
-def test_words_are_read_without_noise_once_the_encoder_rests():
-    task = tiny_task(replace(CONFIG, source_dropout=0.0, tf_final=1.0))
-    batch = next(iter(task.batches(0, generator_at(0, 0, -1))))
-    for moving in (True, False):
-        noise = [generator_at(0, 0, i) for i in (1, 2)]
-        a, b = (task.loss(batch._replace(moving=moving), 0.0, 1.0, generator)["recon"].item() for generator in noise)
-        assert (a != b) == moving
+def test_words_are_encoded_without_noise_once_the_encoder_is_frozen():
+    task = tiny_task(replace(CONFIG, source_dropout=0.0, encoder_until=0.5))
+    batch = next(iter(task.batches(step(0))))
+    for epoch, is_trained in ((0, True), (2, False)):
+        a, b = (task.loss(batch, step(epoch)._replace(generator=generator_at(0, 0, i)))["recon"].item() for i in (1, 2))
+        assert (a != b) == is_trained
 
 
-def test_settled_biases_give_equal_shares():
+def test_fitted_biases_give_equal_shares():
     task, generator = tiny_task(MATCHING), torch.Generator().manual_seed(0)
     prior.add_bank(task.model, 40, 4)
     task.model.bank_mu.normal_(generator=generator)
     task.model.bank_bias.normal_(generator=generator)
-    prior.settle(task.model, generator)
-    shares = torch.bincount(prior.responsible(task.model, torch.randn(40_000, 4, generator=generator)), minlength=40)
+    prior.fit_biases(task.model, generator)
+    shares = torch.bincount(prior.assign_verbs(task.model, torch.randn(40_000, 4, generator=generator)), minlength=40)
     assert shares.min() > 800 and shares.max() < 1200  # of 1,000 each

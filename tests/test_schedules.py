@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cvae_core import schedules
+from cvae_core.config import format_knots, parse_knots
+from cvae_core.errors import UserError
+from cvae_core.step import beta_at, teacher_forcing_at
+from cvae_core.tense.config import TenseConfig
 from cvae_core.tense.presets import PRESETS, preset
-from cvae_core.training import beta_at, teacher_forcing_at
 
 
 def test_002_teacher_forcing_holds_a_fifth_then_falls_in_a_straight_line():
@@ -52,9 +55,24 @@ def test_001_schedules():
     assert beta_at(config, 15) == pytest.approx(0.05)
 
 
-def test_two_slopes():
-    values = [schedules.two_slopes_teacher_forcing(p, 0.5, 0.8, 0.2) for p in (0, 0.25, 0.5, 0.75, 1)]
-    assert values == pytest.approx([1, 0.9, 0.8, 0.5, 0.2])
+def test_a_schedule_is_linear_between_knots_and_takes_the_later_value_at_a_jump():
+    knots = ((0.0, 1.0), (0.5, 0.8), (0.5, 0.2), (1.0, 0.0))
+    values = [schedules.interpolate(knots, p) for p in (0, 0.25, 0.5, 0.75, 1)]
+    assert values == pytest.approx([1, 0.9, 0.2, 0.1, 0])
+    assert schedules.interpolate(((0.2, 3.0),), 0.0) == schedules.interpolate(((0.2, 3.0),), 1.0) == 3.0
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=6))
+def test_knots_are_read_as_they_are_written(pairs):
+    knots = tuple(sorted(pairs))
+    again = parse_knots(format_knots(knots))
+    assert [x for pair in again for x in pair] == pytest.approx([x for pair in knots for x in pair], abs=1e-11)
+
+
+@pytest.mark.parametrize("text", ["", "a", "0:1,x", "0:1:2"])
+def test_what_is_no_schedule_gets_a_sentence(text):
+    with pytest.raises(UserError, match="POSITION:VALUE"):
+        parse_knots(text)
 
 
 def test_learning_rates():
@@ -65,24 +83,26 @@ def test_learning_rates():
     assert schedules.learning_rate(0.0, "one-cycle", 1.0) < 0.1
 
 
-@given(st.integers(1, 12), st.integers(1, 40), st.floats(0, 0.9), st.sampled_from(["linear", "sigmoid"]))
-def test_every_cycle_starts_at_zero_and_rises(cycles, length, zero, shape):
+@given(st.integers(1, 12), st.integers(1, 40), st.floats(0, 0.9))
+def test_every_cycle_starts_at_zero_and_rises(cycles, length, zero):
     epochs = cycles * length
-    weights = [schedules.kl_weight(e / epochs, shape, 1.0, cycles, zero, 1 - zero) for e in range(epochs)]
-    assert all(w == 0 for w in weights[::length])
+    knots = schedules.ramp(zero, 1 - zero, cycles)
+    weights = [schedules.interpolate(knots, e / epochs) for e in range(epochs)]
+    assert weights[::length] == pytest.approx([0.0] * cycles, abs=1e-12)
     for start in range(0, epochs, length):
         cycle = weights[start : start + length]
         assert cycle == sorted(cycle) and 0 <= cycle[-1] <= 1
 
 
-@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
-def test_ratios_stay_between_0_and_1(progress, a, b, c):
-    for value in (
-        schedules.linear_teacher_forcing(progress, a, b),
-        schedules.two_slopes_teacher_forcing(progress, a, b, c),
-        schedules.geometric_teacher_forcing(int(progress * 100), a, 3),
-    ):
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.integers(1, 300))
+def test_ratios_stay_between_0_and_1(progress, a, b, epochs):
+    for knots in (
+        schedules.plateau(a, b), schedules.geometric(a, 3, epochs), schedules.late(30, 0.004, b, epochs + 30),
+        schedules.sigmoid(epochs),
+    ):  # fmt: skip
+        value = schedules.interpolate(knots, progress)
         assert 0 <= value <= 1 and math.isfinite(value)
+        assert TenseConfig(teacher_forcing=knots).teacher_forcing == knots
 
 
 @pytest.mark.parametrize("name", PRESETS)

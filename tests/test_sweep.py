@@ -1,10 +1,7 @@
 """Sweeps: what is parsed, what the queue does with workers that fail, stop and die."""
 
-import os
 import signal
 import subprocess
-import sys
-import time
 
 import pytest
 from hypothesis import given
@@ -13,9 +10,10 @@ from hypothesis import strategies as st
 from cvae_core import runs, sweep
 from cvae_core.__main__ import main
 from cvae_core.errors import UserError
-from cvae_core.tense.model import TenseConfig
+from cvae_core.tense.config import TenseConfig
 from cvae_core.training import Stopped
-from tests.tiny import SIZES, VERBS
+from tests.helpers import python, wait_until, write_verbs
+from tests.tiny import SIZES
 
 GRID = {"kl_max": {"values": [0.1, 0.3]}, "source": {"values": ["none", "aligned"]}}
 
@@ -37,7 +35,7 @@ def new_study(storage, space=GRID, trials=None):
     [
         ("kl_max=0.1,0.3", ("kl_max", {"values": [0.1, 0.3]})),
         ("hidden-size=64,128", ("hidden_size", {"values": [64, 128]})),
-        ("bidirectional=true,false", ("bidirectional", {"values": [True, False]})),
+        ("tense_classifier=true,false", ("tense_classifier", {"values": [True, False]})),
         ("source=none,aligned", ("source", {"values": ["none", "aligned"]})),
     ],
 )
@@ -59,7 +57,7 @@ def test_a_search_is_a_range(text, found):
 
 @pytest.mark.parametrize(
     "text", ["nothing=1", "kl_max", "kl_max=", "kl_max=a", "kl_max=1:0", "kl_max=0:1:log", "kl_max=1:2:log:3",
-             "source=a:b", "kl_max=0:1:exp", "bidirectional=maybe"],
+             "source=a:b", "kl_max=0:1:exp", "tense_classifier=maybe"],
 )  # fmt: skip
 def test_what_cannot_be_swept_gets_a_sentence(text):
     with pytest.raises(UserError):
@@ -158,8 +156,7 @@ def test_a_database_that_cannot_be_opened_gets_a_sentence(tmp_path):
 @pytest.fixture
 def command(tmp_path):
     """A small sweep's arguments."""
-    verbs = tmp_path / "verbs.txt"
-    verbs.write_text("\n".join(" ".join(verb.row) for verb in VERBS))
+    verbs = write_verbs(tmp_path / "verbs.txt")
     fields = {"data": verbs, "train-on": "all", "batch-size": 6} | {k.replace("_", "-"): v for k, v in SIZES.items()}
     return ["sweep", "tense", "--study", "demo", *(str(x) for k, v in fields.items() for x in (f"--{k}", v))]
 
@@ -174,8 +171,7 @@ def command(tmp_path):
         (["--grid", "kl_max=1", "--workers", "0"], "workers is 0"),
     ],
 )
-def test_mistakes_get_a_sentence(command, more, says, capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "RUNS", tmp_path)
+def test_mistakes_get_a_sentence(command, more, says, capsys, run_root):
     assert main([*command, *more]) == 2
     assert says in capsys.readouterr().err
 
@@ -187,25 +183,23 @@ def test_a_killed_worker_loses_nothing(command, tmp_path):
         "import sys; from cvae_core import sweep; sweep.HEARTBEAT, sweep.GRACE = 1, 4\n"
         "from cvae_core.__main__ import main; sys.exit(main(sys.argv[1:]))"
     )
-    environment = os.environ | {"CVAE_RUNS": str(tmp_path / "runs")}
+    root = tmp_path / "runs"
     storage = f"sqlite:///{tmp_path / 'study.db'}"
 
     def worker(*arguments: str) -> subprocess.Popen:
-        line = [sys.executable, "-c", start, *arguments, "--storage", storage, "--worker"]
-        return subprocess.Popen(line, env=environment, stderr=subprocess.DEVNULL)
+        words = ["-c", start, *arguments, "--storage", storage, "--worker"]
+        return python(*words, runs=root, stderr=subprocess.DEVNULL)
 
     first = worker(*command, "--epochs", "60", "--grid", "kl_max=0.1,0.3")
-    deadline = time.monotonic() + 60
-    while not (begun := runs.list_runs(tmp_path / "runs")) or len(begun[0].read_metrics()) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: any(len(run.read_metrics()) >= 2 for run in runs.list_runs(root)), 60)
+    [begun] = runs.list_runs(root)
     first.send_signal(signal.SIGKILL)
     first.wait(10)
-    assert begun[0].state == "interrupted"
+    assert begun.state == "interrupted"
     others = [worker("sweep", "tense", "--study", "demo") for _ in range(2)]
     assert [process.wait(120) for process in others] == [0, 0]
     rows = sweep.table(sweep.load("demo", sweep.open_storage(storage)))
     assert [row["state"] for row in rows] == ["complete"] * 2
-    assert {row["run"] for row in rows} == {run.id for run in runs.list_runs(tmp_path / "runs")}
-    assert begun[0].id in {row["run"] for row in rows}
-    assert "resumed" in begun[0].read_log(1000)
+    assert {row["run"] for row in rows} == {run.id for run in runs.list_runs(root)}
+    assert begun.id in {row["run"] for row in rows}
+    assert "resumed" in begun.read_log(1000)

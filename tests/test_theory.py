@@ -1,8 +1,7 @@
 """The theory page: its numbers are those of the closed forms and of the functions that training calls."""
 
 import math
-import time
-from pathlib import Path
+import re
 
 import numpy as np
 import pytest
@@ -14,10 +13,11 @@ from torch.distributions import Normal, kl_divergence
 
 from cvae_core import checkpoint
 from cvae_core.figures import theory
+from cvae_core.step import beta_at, learning_rate_at, teacher_forcing_at
 from cvae_core.tense.presets import PRESETS, preset
-from cvae_core.training import beta_at, learning_rate_at, teacher_forcing_at
+from tests import pages
+from ui.theory import prose
 
-PAGE = Path(__file__).parent.parent / "pages" / "theory.py"
 means, sigmas = st.floats(-4, 4), st.floats(0.1, 3)
 
 
@@ -97,27 +97,31 @@ def test_run_figure_draws_what_the_run_has():
     assert list(figure.data[1].y) == [None, 0.5]
 
 
-def open_page() -> AppTest:
-    at = AppTest.from_file(str(PAGE), default_timeout=60)
-    at.session_state["_framed"] = True
-    return at.run()
-
-
 def nats(at: AppTest) -> list[float]:
     return [float(m.value.removesuffix(" nats")) for m in at.metric]
 
 
-def test_page_runs_and_again_within_a_second():
-    at = open_page()
+def test_page_shows_every_section_with_its_steps():
+    at = pages.open_page("theory")
     assert not at.exception and not at.error
     assert [t.value for t in at.title] == ["Theory"]
-    began = time.perf_counter()
-    at.run()
-    assert time.perf_counter() - began < 1.0
+    files = sorted(path.stem for path in prose.FOLDER.glob("*.md"))
+    sections = {name: prose.read_section(name) for name in files}
+    assert sorted(s.value for s in at.header) == sorted(s.title for s in sections.values())
+    labels = [e.label for e in at.expander]
+    for name, section in sections.items():
+        for number, (title, text) in enumerate(section.parts, start=1):
+            assert (title if name == "sources" else f"{number}. {title}") in labels
+            assert text.count("$$") % 2 == 0
+    shown = " ".join(m.value for m in at.markdown)
+    assert [len(sections[name].parts) for name in ("bound", "structured", "kl", "sources")] == [7, 5, 5, 5]
+    assert len(at.get("latex")) == 7 + 5 + 5 + 1
+    for name in re.findall(r"\(#([\w-]+)\)", shown):
+        assert name in files
 
 
 def test_sliders_move_the_kl_and_it_is_the_closed_form():
-    at = open_page()
+    at = pages.open_page("theory")
     before = nats(at)
     at.slider(key="mu_q").set_value(2.0)
     at.slider(key="sigma_q").set_value(0.5).run()
@@ -133,7 +137,7 @@ def test_sliders_move_the_kl_and_it_is_the_closed_form():
 
 @pytest.mark.parametrize("presets", [[], ["source-001"], list(PRESETS)])
 def test_any_choice_of_presets_is_drawn(presets):
-    at = open_page()
+    at = pages.open_page("theory")
     at.toggle(key="printed").set_value(True)
     at.pills(key="presets").set_value(presets).run()
     assert not at.exception
@@ -142,7 +146,7 @@ def test_any_choice_of_presets_is_drawn(presets):
 
 def test_no_runs_get_a_sentence(monkeypatch, tmp_path):
     monkeypatch.setattr(checkpoint, "ROOT", tmp_path)
-    at = open_page()
+    at = pages.open_page("theory")
     assert not at.exception
     assert "no run" in at.info[0].value
 
@@ -153,6 +157,6 @@ def test_unreadable_run_gets_a_sentence(monkeypatch, tmp_path):
     (folder / "config.json").write_text("{}")
     (folder / "metrics.jsonl").write_text("{\n")
     monkeypatch.setattr(checkpoint, "ROOT", tmp_path)
-    at = open_page()
+    at = pages.open_page("theory")
     assert not at.exception
     assert "broken" in at.error[0].value

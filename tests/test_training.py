@@ -2,46 +2,25 @@
 
 import random
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 
-from cvae_core import checkpoint, runs, training
+from cvae_core import checkpoint, training
+from cvae_core.config import config_from_dict
 from cvae_core.errors import UserError
-from cvae_core.tense.model import TenseConfig
-from cvae_core.training import config_from_dict, fit, generator_at
+from cvae_core.step import generator_at
+from cvae_core.tense.config import TenseConfig
+from cvae_core.training import fit
+from tests.helpers import assert_same, empty_run, last_weights, python, run_python
 from tests.tiny import CONFIG, tiny_task
-
-ROOT = Path(__file__).parent.parent
-TIMED = ("seconds", "words_per_second")
-
-
-def new_run(folder) -> runs.Run:
-    return runs.create({"system": "tense", "config": vars(CONFIG)}, "tiny", folder)
-
-
-def weights(run):
-    return checkpoint.read(run.path / "last.safetensors")[0]
-
-
-def metrics(run):
-    return [{k: v for k, v in row.items() if k not in TIMED} for row in run.read_metrics()]
-
-
-def assert_same(run, other):
-    a, b = weights(run), weights(other)
-    assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
-    assert metrics(run) == metrics(other)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    run = new_run(tmp_path_factory.mktemp("whole"))
+    run = empty_run(tmp_path_factory.mktemp("whole"))
     assert fit(tiny_task(), run) == "finished"
     return run
 
@@ -60,7 +39,7 @@ def test_a_run_leaves_everything(whole):
 
 @pytest.mark.parametrize("after", [0, 1, 3, 8, 13, 20])
 def test_stopped_and_resumed_equals_not_stopped(whole, tmp_path, after):
-    run, asked = new_run(tmp_path), iter(range(10_000))
+    run, asked = empty_run(tmp_path), iter(range(10_000))
     assert fit(tiny_task(), run, stopped=lambda: next(asked) >= after) == "stopped"
     assert next(asked) == after + 1  # within one batch
     assert run.read_status()["state"] == "stopped"
@@ -70,11 +49,11 @@ def test_stopped_and_resumed_equals_not_stopped(whole, tmp_path, after):
 
 def kill_and_resume(whole, folder, moments, *how):
     """How many of the kills came while a file was being written."""
-    run, writing = new_run(folder), 0
+    run, writing = empty_run(folder), 0
     last = run.path / "last.safetensors"
     run.give_back()  # other processes are to train it
     for moment in moments:
-        process = subprocess.Popen([sys.executable, "-m", "tests.tiny", str(run.path), *how], cwd=ROOT)
+        process = python("-m", "tests.tiny", run.path, *how)
         while run.read_status().get("pid") != process.pid and process.poll() is None:
             time.sleep(0.01)  # until training begins
         began = time.time()
@@ -85,7 +64,7 @@ def kill_and_resume(whole, folder, moments, *how):
         process.wait()
         assert run.read_status()["state"] in ("interrupted", "finished")
         writing += bool(list(run.path.glob(".*.tmp")))
-    subprocess.run([sys.executable, "-m", "tests.tiny", str(run.path)], cwd=ROOT, check=True)
+    assert run_python("-m", "tests.tiny", run.path).returncode == 0
     assert_same(run, whole)
     assert not list(run.path.glob(".*.tmp"))
     return writing
@@ -111,7 +90,7 @@ def test_killed_at_twenty_random_moments_of_saving(whole, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_fails_with_a_sentence_and_keeps_the_last_state(tmp_path, whole):
-    task, run = tiny_task(), new_run(tmp_path)
+    task, run = tiny_task(), empty_run(tmp_path)
     good, calls = task.loss, iter(range(10_000))
     per_epoch = task.steps_per_epoch()
     task.loss = lambda *args: {
@@ -120,18 +99,18 @@ def test_a_loss_that_is_not_finite_fails_with_a_sentence_and_keeps_the_last_stat
     with pytest.raises(UserError, match="no longer a finite number"):
         fit(task, run)
     assert run.read_status()["state"] == "failed" and "finite" in run.read_status()["error"]
-    assert all(torch.isfinite(t).all() for t in weights(run).values())
+    assert all(torch.isfinite(t).all() for t in last_weights(run).values())
     assert fit(tiny_task(), run, resume=True) == "finished"
     assert_same(run, whole)
 
 
 def test_best_weights_are_kept_by_score(tmp_path):
-    task, run = tiny_task(replace(CONFIG, keep="best")), new_run(tmp_path)
+    task, run = tiny_task(replace(CONFIG, keep="best")), empty_run(tmp_path)
     scores = iter([0.1, 0.9, 0.3, 0.2])
     task.evaluate = lambda: {"score": next(scores)}
     seen = []
-    fit(task, run, on_event=lambda e: e["kind"] == "epoch" and seen.append(weights(run)["model.out.weight"]))
-    best = checkpoint.read(run.path / "best.safetensors")[0]["out.weight"]
+    fit(task, run, on_event=lambda e: e["kind"] == "epoch" and seen.append(last_weights(run)["model.out.weight"]))
+    best = checkpoint.read(run.path / "weights.safetensors")[0]["out.weight"]
     assert torch.equal(best, seen[1]) and not torch.equal(best, seen[3])
 
 
@@ -145,7 +124,8 @@ def test_generators_of_positions_differ():
 @pytest.mark.parametrize(
     "values",
     [
-        {"epochs": 0}, {"learning_rate": -1.0}, {"kl_zero": 2.0}, {"optimizer": "magic"}, {"invented": 1.0},
+        {"epochs": 0}, {"learning_rate": -1.0}, {"kl_knots": ((0.0, 2.0),)},
+        {"kl_knots": ((0.5, 1.0), (0.2, 1.0))}, {"teacher_forcing": ()}, {"optimizer": "magic"}, {"invented": 1.0},
         {"epochs": "3"}, {"no_such_field": 1}, {"kl_max": float("nan")}, {"hidden_size": 10**9},
     ],
 )  # fmt: skip
@@ -156,7 +136,7 @@ def test_a_bad_config_is_a_sentence(values):
 
 def test_a_kill_while_an_epoch_is_scored_repeats_only_the_scoring(whole, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "SAVE_SECONDS", -1.0)  # saved after every batch, the last of an epoch too
-    task, run = tiny_task(), new_run(tmp_path)
+    task, run = tiny_task(), empty_run(tmp_path)
     task.evaluate = lambda: (_ for _ in ()).throw(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         fit(task, run)
@@ -168,7 +148,7 @@ def test_a_kill_while_an_epoch_is_scored_repeats_only_the_scoring(whole, tmp_pat
 def test_a_stop_at_any_moment_even_within_scoring_is_exact(asks, tmp_path):
     """`stopped` is asked before batches and all through scoring."""
     config = replace(CONFIG, epochs=2, evaluate_every=2, keep="best")
-    run, other = new_run(tmp_path / "stopped"), new_run(tmp_path / "whole")
+    run, other = empty_run(tmp_path / "stopped"), empty_run(tmp_path / "whole")
     count = iter(range(1_000_000))
     ended = fit(tiny_task(config), run, stopped=lambda: next(count) >= asks)
     assert ended == "stopped"
@@ -177,11 +157,12 @@ def test_a_stop_at_any_moment_even_within_scoring_is_exact(asks, tmp_path):
     assert_same(run, other)
 
 
-def test_scores_before_the_first_epoch_are_epoch_zero_and_survive_a_stop(tmp_path):
-    run, config = new_run(tmp_path), replace(CONFIG, evaluate_start=True)
+def test_weights_to_start_from_are_scored_as_epoch_zero_and_that_survives_a_stop(tmp_path):
+    run = empty_run(tmp_path)
+    run.init.touch()
     asked = iter(range(10_000))
-    fit(tiny_task(config), run, stopped=lambda: next(asked) >= 2)
-    fit(tiny_task(config), run, resume=True)
+    fit(tiny_task(), run, stopped=lambda: next(asked) >= 2)
+    fit(tiny_task(), run, resume=True)
     rows = run.read_metrics()
     assert [row["epoch"] for row in rows] == [0, 1, 2, 3, 4]
     assert "bleu4" in rows[0] and "loss" not in rows[0]
@@ -189,7 +170,7 @@ def test_scores_before_the_first_epoch_are_epoch_zero_and_survive_a_stop(tmp_pat
 
 def test_progress_and_log_tell_what_happened(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "STATUS_SECONDS", -1.0)
-    task, run = tiny_task(), new_run(tmp_path)
+    task, run = tiny_task(), empty_run(tmp_path)
     steps = 4 * task.steps_per_epoch()
     asked = iter(range(10_000))
     fit(task, run, stopped=lambda: next(asked) >= 5)
@@ -203,7 +184,7 @@ def test_progress_and_log_tell_what_happened(tmp_path, monkeypatch):
 
 
 def test_bfloat16_trains_with_weights_in_float32(tmp_path):
-    task, run = tiny_task(replace(CONFIG, precision="bfloat16")), new_run(tmp_path)
+    task, run = tiny_task(replace(CONFIG, precision="bfloat16")), empty_run(tmp_path)
     assert fit(task, run) == "finished"
     losses = [row["loss"] for row in run.read_metrics()]
     assert losses[-1] < losses[0]
@@ -214,7 +195,7 @@ def test_auto_precision_follows_the_hardware(tmp_path, monkeypatch):
     """Where the hardware has bfloat16, auto makes the losses of bfloat16; elsewhere those of float32."""
 
     def first_loss(precision: str, name: str) -> float:
-        run = new_run(tmp_path / name)
+        run = empty_run(tmp_path / name)
         fit(tiny_task(replace(CONFIG, epochs=1, precision=precision)), run)
         return run.read_metrics()[0]["loss"]
 

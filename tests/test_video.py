@@ -3,9 +3,7 @@
 import io
 import json
 import math
-import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,47 +12,29 @@ from PIL import Image
 from cvae_core import __main__ as command_line
 from cvae_core import checkpoint, runs
 from cvae_core.errors import UserError
-from cvae_core.training import beta_at, fit, generator_at, teacher_forcing_at
+from cvae_core.step import beta_at, teacher_forcing_at
+from cvae_core.training import fit
 from cvae_core.video import metrics
-from cvae_core.video.data import Clip, read_folder, write_clip
-from cvae_core.video.inference import load, predict
+from cvae_core.video.data import read_folder, write_clip
+from cvae_core.video.family import TEST
+from cvae_core.video.inference import load
 from cvae_core.video.model import VideoConfig, build
 from cvae_core.video.pictures import gif, strip
 from cvae_core.video.presets import PRESETS, preset
-from cvae_core.video.session import TEST
 from cvae_core.video.simulator import simulate
 from cvae_core.video.task import VideoTask
+from tests.helpers import ROBOT, needs
+from tests.tiny import step
+from tests.tiny_pictures import VIDEO as CONFIG
+from tests.tiny_pictures import square_clips, tiny_video
 
-ROBOT = Path(__file__).parent.parent.parent / "shared" / "data" / "robot"
-
-CONFIG = VideoConfig(
-    epochs=2, batch_size=3, width=4, code_size=8, latent_size=3, rnn_size=12, past=2, future=3, learning_rate=5e-3
-)  # fmt: skip
 VARIANTS = [
-    {}, {"network": "dcgan"}, {"norm": "group"}, {"prior": "learned"}, {"last_frame_skip": True},
+    {}, {"network": "dcgan"}, {"norm": "group"}, {"prior": "learned"},
     {"predictor_layers": 1, "posterior_layers": 2}, {"copies": True}, {"copies": True, "network": "dcgan"},
-    {"feedback": False}, {"feedback": False, "prior": "learned"},
-    {"points": 3}, {"points": 3, "network": "dcgan"},
+    {"feedback": False}, {"feedback": False, "prior": "learned"}, {"feedback": False, "copies": True, "keypoints": 2},
+    {"keypoints": 3}, {"keypoints": 3, "network": "dcgan"},
 ]  # fmt: skip
 each_variant = pytest.mark.parametrize("changes", VARIANTS, ids=lambda c: "-".join(map(str, c.values())) or "default")
-
-
-def clips(n: int = 6, length: int = 6) -> list[Clip]:
-    """A bright square that moves as the first two numbers of the action say."""
-    found = []
-    for seed in range(n):
-        generator = torch.Generator().manual_seed(seed)
-        steps = torch.randint(-4, 5, (length, 2), generator=generator)
-        places = (32 + steps.cumsum(0) - steps).clamp(8, 56)
-        frames = torch.full((length, 3, 64, 64), 40, dtype=torch.uint8)
-        for frame, (y, x) in zip(frames, places.tolist(), strict=True):
-            frame[:, y - 6 : y + 6, x - 6 : x + 6] = 220
-        found.append(Clip(frames, torch.cat([steps / 4, torch.zeros(length, 5)], 1), f"clip {seed}"))
-    return found
-
-
-def tiny(**changes) -> VideoTask:
-    return VideoTask(replace(CONFIG, **changes), clips(), clips(2))
 
 
 def random_clip(config: VideoConfig, size: int = 5):
@@ -67,9 +47,9 @@ def random_clip(config: VideoConfig, size: int = 5):
 @each_variant
 @pytest.mark.parametrize("forced", [1.0, 0.0])
 def test_one_step_changes_every_weight(changes, forced):
-    task = tiny(**changes)
-    batch = next(task.batches(0, generator_at(0, 0, -1)))
-    terms = task.loss(batch, 1.0, forced, generator_at(0, 0, 0))
+    task = tiny_video(**changes)
+    batch = next(task.batches(step(0)))
+    terms = task.loss(batch, step(0, 0, 1.0, forced))
     terms["loss"].backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in task.model.parameters())
     assert terms["kl"] >= 0 and terms["loss"].item() == pytest.approx((terms["recon"] + terms["kl"]).item(), rel=1e-5)
@@ -79,7 +59,7 @@ def test_one_step_changes_every_weight(changes, forced):
 @pytest.mark.parametrize("changes", VARIANTS[:4], ids=str)
 def test_following_the_true_frames_is_teacher_forcing(changes):
     """While frames are given the rollout reads them: with all of them it is the one call of teacher forcing."""
-    model, frames, condition = random_clip(replace(CONFIG, last_frame_skip=True, **changes))
+    model, frames, condition = random_clip(replace(CONFIG, past=4, **changes))
     forced = model(frames, condition, torch.Generator().manual_seed(1))
     codes = model.encoder(frames.flatten(0, 1))[0].view(2, 5, -1)
     mu, logvar = model.posterior(codes[:, 1:])[0].chunk(2, -1)
@@ -100,7 +80,7 @@ def test_the_predictor_goes_on_from_its_state():
 
 
 @each_variant
-def test_a_prediction_hears_every_action_but_the_future_s_frames_not(changes):
+def test_a_prediction_depends_on_every_action_and_on_no_future_frame(changes):
     model, frames, condition = random_clip(replace(CONFIG, **changes))
 
     def predict(condition, seed=0):
@@ -113,7 +93,7 @@ def test_a_prediction_hears_every_action_but_the_future_s_frames_not(changes):
         changed = condition.clone()
         changed[:, row] += 1
         differs = (predict(changed) != made).flatten(2).any(2).any(0).tolist()
-        assert differs == [i >= max(row, 1) - 1 for i in range(3)]  # frame i + 2 hears of rows up to i + 1
+        assert differs == [i >= max(row, 1) - 1 for i in range(3)]  # frame i + 2 depends on rows up to i + 1
 
 
 def test_training_sees_the_frames_given_and_then_its_own():
@@ -158,26 +138,26 @@ def test_ssim_has_its_known_values():
 
 
 def test_training_lowers_the_loss_and_a_stop_changes_nothing(tmp_path):
-    task, run = tiny(epochs=6), runs.create({"system": "video"}, "whole", tmp_path)
+    task, run = tiny_video(epochs=6), runs.create({"system": "video"}, "whole", tmp_path)
     assert fit(task, run) == "finished"
     losses = [row["recon"] for row in run.read_metrics()]
     assert losses[-1] < losses[0]
     asked = iter([False] * 7 + [True])
-    stopped, again = runs.create({"system": "video"}, "stopped", tmp_path), tiny(epochs=6)
-    assert fit(tiny(epochs=6), stopped, stopped=lambda: next(asked)) == "stopped"
+    stopped, again = runs.create({"system": "video"}, "stopped", tmp_path), tiny_video(epochs=6)
+    assert fit(tiny_video(epochs=6), stopped, stopped=lambda: next(asked)) == "stopped"
     assert fit(again, stopped, resume=True) == "finished"
     for a, b in zip(task.model.state_dict().values(), again.model.state_dict().values(), strict=True):
         assert torch.equal(a, b)
 
 
 def test_gradients_do_not_depend_on_how_threads_fall():
-    task = tiny(future=4)
-    batch = next(task.batches(0, generator_at(0, 0, -1)))
+    task = tiny_video(future=4)
+    batch = next(task.batches(step(0)))
     torch.set_num_threads(4)  # more than cores, so that their order varies
 
     def gradients() -> torch.Tensor:
         task.model.zero_grad()
-        task.loss(batch, 1.0, 1.0, generator_at(0, 0, 0))["loss"].backward()
+        task.loss(batch, step(0, 0, 1.0, 1.0))["loss"].backward()
         return torch.cat([p.grad.flatten() for p in task.model.parameters()])
 
     first = gradients()
@@ -185,7 +165,7 @@ def test_gradients_do_not_depend_on_how_threads_fall():
 
 
 def test_a_mirrored_clip_moves_the_other_way():
-    plain, turned = (next(tiny(mirror=m, batch_size=6).batches(0, generator_at(0, 0, -1))) for m in (False, True))
+    plain, turned = (next(tiny_video(mirror=m, batch_size=6).batches(step(0))) for m in (False, True))
     flipped = [not torch.equal(a, b) for a, b in zip(plain.frames, turned.frames, strict=True)]
     assert 0 < sum(flipped) < 6
     for i, was in enumerate(flipped):
@@ -195,7 +175,7 @@ def test_a_mirrored_clip_moves_the_other_way():
 
 
 def test_jitter_changes_a_clips_colours_and_not_what_moves():
-    plain, other = (next(tiny(jitter=j, batch_size=6).batches(0, generator_at(0, 0, -1))) for j in (0.0, 0.3))
+    plain, other = (next(tiny_video(jitter=j, batch_size=6).batches(step(0))) for j in (0.0, 0.3))
     assert torch.equal(plain.condition, other.condition)
     ratio = other.frames / plain.frames  # the clips are grey
     bright = plain.frames > 0.5
@@ -208,7 +188,7 @@ def test_jitter_changes_a_clips_colours_and_not_what_moves():
 
 def test_each_epoch_leaves_a_moving_picture(tmp_path):
     run = runs.create({"system": "video"}, "pictures", tmp_path)
-    fit(tiny(), run)
+    fit(tiny_video(), run)
     names = [row["prediction.gif"] for row in run.read_samples()]
     assert names == ["0001-prediction.gif", "0002-prediction.gif"]
     with Image.open(run.path / names[0]) as picture:
@@ -216,14 +196,14 @@ def test_each_epoch_leaves_a_moving_picture(tmp_path):
 
 
 def test_windows_are_of_the_shortest_clip_s_length_and_begin_anywhere():
-    task = VideoTask(CONFIG, clips(length=9), clips(2, length=4))
+    task = VideoTask(CONFIG, square_clips(length=9), square_clips(2, length=4))
     assert task.length == 4
-    seen = [next(task.batches(epoch, generator_at(0, epoch, -1))) for epoch in range(5)]
-    whole = {tuple(clip.condition[start, :2].tolist()) for clip in clips(length=9) for start in range(6)}
+    seen = [next(task.batches(step(epoch))) for epoch in range(5)]
+    whole = {tuple(clip.condition[start, :2].tolist()) for clip in square_clips(length=9) for start in range(6)}
     first = {tuple(row) for batch in seen for row in batch.condition[:, 0, :2].tolist()}
     assert len(first) > 2 and first <= whole
     with pytest.raises(UserError, match="expected more than 2"):
-        VideoTask(CONFIG, clips(length=2), clips(2))
+        VideoTask(CONFIG, square_clips(length=2), square_clips(2))
 
 
 def test_004_s_schedules():
@@ -245,16 +225,14 @@ def test_every_preset_builds(name):
 # --- command line ---------------------------------------------------------------------------------------------------
 
 
-def test_the_command_line_trains_evaluates_and_predicts(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(runs, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
-    for number, clip in enumerate(clips()):
+def test_the_command_line_trains_evaluates_and_predicts(tmp_path, run_root, checkpoint_root, capsys):
+    for number, clip in enumerate(square_clips()):
         write_clip(clip, tmp_path / "data" / ("validate" if number < 2 else "train") / f"traj_{number}" / "0")
     data = ["--data", str(tmp_path / "data")]
     sizes = ["--width", "4", "--rnn-size", "12", "--code-size", "8", "--epochs", "1", "--batch-size", "2"]
     assert command_line.main(["train", "video", *data, *sizes, "--out", "tiny"]) == 0
     capsys.readouterr()
-    model = ["--checkpoint", str(tmp_path / "tiny.safetensors")]
+    model = ["--checkpoint", str(checkpoint_root / "tiny.safetensors")]
     assert command_line.main(["evaluate", "video", *data, *model, "--json"]) == 0
     scores = json.loads(capsys.readouterr().out)
     assert (scores["clips"], scores["given"], scores["predicted"]) == (2, 2, 4)
@@ -264,7 +242,10 @@ def test_the_command_line_trains_evaluates_and_predicts(tmp_path, monkeypatch, c
     assert command_line.main(["predict", "video", *data, *model, "--clips", "1", "--out", str(tmp_path / "made")]) == 0
     assert sorted(p.name for p in (tmp_path / "made").iterdir()) == ["000.gif", "000.png"]
     assert (
-        command_line.main(["train", "video", *data, "--init", str(tmp_path / "tiny.safetensors"), "--width", "8"]) == 2
+        command_line.main(
+            ["train", "video", *data, "--init", str(checkpoint_root / "tiny.safetensors"), "--width", "8"]
+        )
+        == 2
     )
     assert "width comes from the checkpoint" in capsys.readouterr().err
     assert command_line.main(["train", "video", *data, *model[1:]]) == 2
@@ -273,19 +254,19 @@ def test_the_command_line_trains_evaluates_and_predicts(tmp_path, monkeypatch, c
     assert "nothing to train on" in capsys.readouterr().err and runs.list_runs() == before
 
 
-def test_a_model_that_ignores_actions_is_found_out():
+def test_exchanged_actions_show_a_model_that_ignores_them():
     """With the weights of the condition at zero, exchanged actions change nothing."""
     model = build(CONFIG).eval()
     with torch.no_grad():
         for weight in (*model.predictor.parameters(), *model.decoder.parameters()):
-            weight.mul_(3)  # so that what it hears can be seen
-    heard = metrics.evaluate(model, clips(3), "squares")
-    assert heard["psnr"] != heard["psnr_shuffled_actions"]
+            weight.mul_(3)  # so that the actions have an effect
+    with_actions = metrics.evaluate(model, square_clips(3), "squares")
+    assert with_actions["psnr"] != with_actions["psnr_shuffled_actions"]
     with torch.no_grad():
         model.predictor.embed.weight[:, -7:] = 0
-    deaf = metrics.evaluate(model, clips(3), "squares")
-    assert deaf["psnr"] == deaf["psnr_shuffled_actions"]
-    assert deaf["psnr_copy_last"] == heard["psnr_copy_last"]
+    without_actions = metrics.evaluate(model, square_clips(3), "squares")
+    assert without_actions["psnr"] == without_actions["psnr_shuffled_actions"]
+    assert without_actions["psnr_copy_last"] == with_actions["psnr_copy_last"]
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
@@ -302,16 +283,13 @@ def test_frames_become_gifs_and_strips():
 # --- what ships -----------------------------------------------------------------------------------------------------
 
 
-def test_the_shipped_model_predicts_listens_and_is_quick():
+def test_the_shipped_model_predicts_and_uses_the_actions():
     model, clips = load("video"), [simulate(TEST + i, 12) for i in range(12)]
-    began = time.perf_counter()
-    predict(model, clips[0].frames[None], clips[0].condition[None, :-1])
-    assert time.perf_counter() - began < 1.0
     scores = metrics.evaluate(model, clips, "simulator")
     assert scores["psnr"] > max(30, scores["psnr_copy_last"] + 6, scores["psnr_shuffled_actions"] + 3)
 
 
-@pytest.mark.skipif(not ROBOT.is_dir(), reason="needs the robot's sequences beside the repository")
+@needs("robot")
 def test_the_shipped_model_of_the_robot_is_better_than_copying():
     scores = metrics.evaluate(load("video-robot"), read_folder(ROBOT)[1], "robot")
     assert scores["psnr"] > scores["psnr_copy_last"] + 1

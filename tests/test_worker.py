@@ -1,48 +1,38 @@
-"""Trainings in processes of their own: they end as in this one, stop when told to, and do not outlive the server."""
+"""Trainings in processes of their own: they end as in this one, stop when asked to, and do not outlive the server."""
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 
 import pytest
 
 from cvae_core import runs
-from cvae_core.checkpoint import ROOT
 from cvae_core.errors import UserError
 from cvae_core.jobs import Jobs
-from cvae_core.tense.session import prepare
 from cvae_core.training import train
 from cvae_core.worker import train_apart
-from tests.tiny import SIZES, VERBS
-from tests.waiting import wait_until
+from tests.helpers import never, python, tiny_session, wait_until
 
-TINY = {"epochs": 2, "batch_size": 6, "train_on": "all", **SIZES}
-
-
-@pytest.fixture(autouse=True)
-def runs_here(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "RUNS", tmp_path)
+pytestmark = pytest.mark.usefixtures("run_root")
 
 
-def new_run(**changes) -> runs.Run:
-    _, run = prepare("best", TINY | changes, VERBS, "6 own verbs", "cpu")
+def queued_run(**changes) -> runs.Run:
+    _, run = tiny_session(**{"epochs": 2} | changes)
     run.write_status(state="queued")
     return run
 
 
 def test_a_training_apart_has_the_weights_of_one_here():
-    apart = new_run()
-    assert train_apart(apart, lambda: False) == "finished"
-    task, run = prepare("best", TINY, VERBS, "6 own verbs", "cpu")
-    train(task, run, lambda: False)
-    assert (apart.path / "best.safetensors").read_bytes() == (run.path / "best.safetensors").read_bytes()
+    apart = queued_run()
+    assert train_apart(apart, never) == "finished"
+    task, run = tiny_session(epochs=2)
+    train(task, run, never)
+    assert (apart.path / "weights.safetensors").read_bytes() == (run.path / "weights.safetensors").read_bytes()
     assert not apart.is_taken()
 
 
 def test_the_lock_goes_along_so_that_nobody_else_takes_the_run():
-    run, stop = new_run(epochs=10_000), threading.Event()
+    run, stop = queued_run(epochs=10_000), threading.Event()
     states = []
     thread = threading.Thread(target=lambda: states.append(train_apart(run, stop.is_set)))
     thread.start()
@@ -57,20 +47,20 @@ def test_the_lock_goes_along_so_that_nobody_else_takes_the_run():
 
 
 def test_a_stop_before_it_began_is_a_stop():
-    run = new_run(epochs=10_000)
+    run = queued_run(epochs=10_000)
     assert train_apart(run, lambda: True) == "stopped"
     assert run.read_metrics() == []
 
 
 def test_what_cannot_begin_says_why():
-    run = new_run()
+    run = queued_run()
     (run.path / "config.json").write_text('{"system": "tense"}')
-    assert train_apart(run, lambda: False) == "failed"
+    assert train_apart(run, never) == "failed"
     assert "config.json" in run.read_status()["error"]
 
 
 def test_a_killed_training_is_interrupted_and_the_queue_goes_on():
-    queue, first, second = Jobs(), new_run(epochs=10_000), new_run()
+    queue, first, second = Jobs(), queued_run(epochs=10_000), queued_run()
     queue.submit(first, lambda stopped: train_apart(first, stopped))
     queue.submit(second, lambda stopped: train_apart(second, stopped))
     wait_until(lambda: first.resumable, 60)
@@ -90,11 +80,9 @@ train_apart(run, lambda: False)
 
 
 def test_a_training_does_not_outlive_its_server():
-    run = new_run(epochs=10_000)
+    run = queued_run(epochs=10_000)
     run.give_back()
-    server = subprocess.Popen(
-        [sys.executable, "-c", SERVER, run.id], cwd=ROOT, env=os.environ | {"CVAE_RUNS": str(runs.RUNS)}
-    )
+    server = python("-c", SERVER, run.id, runs=runs.RUNS)
     wait_until(lambda: bool(run.read_metrics()), 60)
     server.kill()
     server.wait()

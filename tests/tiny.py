@@ -12,8 +12,9 @@ import torch
 
 from cvae_core import training
 from cvae_core.runs import Run
+from cvae_core.step import Step, generator_at
+from cvae_core.tense.config import TenseConfig
 from cvae_core.tense.data import Verb
-from cvae_core.tense.model import TenseConfig
 from cvae_core.tense.task import TenseTask
 from cvae_core.training import fit
 
@@ -25,9 +26,21 @@ VERBS = [Verb(tuple((word,) for word in row.split())) for row in ROWS.split(",")
 SIZES = {
     "hidden_size": 16, "embedding_size": 8, "latent_size": 4, "condition_size": 4, "state_width": 16,
 }  # fmt: skip
+# Without what single tests add: a classifier, prior matching, a decoder that the tense conditions at its output alone.
+PLAIN = {
+    "decoder_condition": "input", "state_layers": 2, "state_shared": False, "tense_classifier": False,
+    "source_dropout": 0.6, "irregular_repeats": 1, "length_pool": 0, "prior_share": 0.0, "prior_from": 0.5,
+    "precision": "float32",
+}  # fmt: skip
 CONFIG = TenseConfig(
-    epochs=4, batch_size=6, train_on="all", invented=0.5, tf_final=0.5, learning_rate=5e-3, **SIZES
+    epochs=4, batch_size=6, train_on="all", invented=0.5, teacher_forcing=((0.0, 1.0), (1.0, 0.5)), learning_rate=5e-3,
+    **SIZES, **PLAIN,
 )  # fmt: skip
+
+
+def step(epoch: int = 0, batch: int = -1, beta: float = 1.0, teacher_forcing: float = 1.0) -> Step:
+    """A step of training with seed 0, whatever the schedules say there."""
+    return Step(epoch, 0.0, beta, teacher_forcing, generator_at(0, epoch, batch))
 
 
 def tiny_task(config: TenseConfig = CONFIG, verbs=tuple(VERBS)) -> TenseTask:

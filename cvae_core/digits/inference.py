@@ -7,7 +7,7 @@ from cvae_core.digits.data import LABELS, pixel_mask
 from cvae_core.digits.model import DigitsConfig, LabelCVAE, QuadrantCVAE, build, log_weights
 from cvae_core.errors import UserError
 from cvae_core.latent import reparameterize
-from cvae_core.training import load_model
+from cvae_core.load import load_model
 
 
 def load(name_or_path: str, device: torch.device | str = "cpu") -> QuadrantCVAE | LabelCVAE:

@@ -11,6 +11,7 @@ from cvae_core.digits import data, metrics
 from cvae_core.digits.data import PIXELS, SIDE, TASKS, Digits, Images, pixel_mask
 from cvae_core.digits.model import Branch, DigitsConfig, LabelCVAE, build, pixel_log_likelihood
 from cvae_core.latent import kl_between, kl_to_standard, reparameterize
+from cvae_core.step import Step
 
 VALIDATION_IMAGES = 2_000  # scored at each epoch's end
 SCATTERED = 500  # places of validation images in the latent space, kept at each epoch
@@ -34,6 +35,7 @@ class DigitsTask:
         self.model = build(config).to(device)
         self.device = torch.device(device)
         self.train = Images(*(part.to(device) for part in digits.train))
+        self.description = f"{len(self.train.pixels):,} images of {digits.name}"
         kept = (part[:VALIDATION_IMAGES].to(device) for part in digits.validation)
         self.validation = Images(*kept)
         paper, every = torch.tensor(list(TASKS.values())), torch.tensor(list(data.hidden_choices()))
@@ -44,7 +46,8 @@ class DigitsTask:
     def steps_per_epoch(self) -> int:
         return -(-len(self.train.pixels) // self.config.batch_size)
 
-    def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Batch]:
+    def batches(self, step: Step) -> Iterator[Batch]:
+        generator = step.generator
         order = torch.randperm(len(self.train.pixels), generator=generator)
         # A list of choices for each image, then one of the list.
         which = torch.randint(len(self._choices), order.shape, generator=generator)
@@ -59,7 +62,7 @@ class DigitsTask:
     def count(self, batch: Batch) -> int:
         return len(batch.pixels)
 
-    def loss(self, batch: Batch, beta: float, teacher_forcing: float, generator: torch.Generator) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Cross entropy of the predicted pixels and the KL, in nats an image.
 
         Of quadrants, `loss` sums the baseline's and each objective's; `recon` and `kl` are of the CVAE, or else of the
@@ -67,10 +70,10 @@ class DigitsTask:
         """
         if isinstance(self.model, LabelCVAE):
             mu, logvar = self.model.encode(batch.pixels, batch.labels)
-            logits = self.model.decode(reparameterize(mu, logvar, generator), batch.labels)
+            logits = self.model.decode(reparameterize(mu, logvar, step.generator), batch.labels)
             recon = -pixel_log_likelihood(logits.float(), batch.pixels).sum(1).mean()
             kl = kl_to_standard(mu, logvar).sum(1).mean()
-            return {"loss": recon + beta * kl, "recon": recon, "kl": kl}
+            return {"loss": recon + step.beta * kl, "recon": recon, "kl": kl}
         hidden = ~pixel_mask(batch.seen)
         guess, condition = self.model.condition(batch.pixels, batch.seen)
 
@@ -80,7 +83,7 @@ class DigitsTask:
         terms = {"baseline": cross_entropy(guess)}
         guess = guess.detach()
         for name, branch in self.model.branches.items():
-            terms |= self._objective(name, branch, batch, condition, guess, cross_entropy, beta, generator)
+            terms |= self._objective(name, branch, batch, condition, guess, cross_entropy, step.beta, step.generator)
         return {"loss": sum(terms[name] for name in ("baseline", *self.model.branches))} | terms
 
     def _objective(self, name, branch: Branch, batch, condition, guess, cross_entropy, beta, generator) -> dict:
@@ -121,7 +124,7 @@ class DigitsTask:
         return scores
 
     @torch.no_grad()
-    def samples(self) -> dict[str, Any]:
+    def preview(self) -> dict[str, Any]:
         """Pictures as hexadecimal bytes: a digit of each label; and for labels, where validation images lie."""
         generator = torch.Generator(self.device).manual_seed(self.config.seed)
         if isinstance(self.model, LabelCVAE):

@@ -10,8 +10,9 @@ import torch
 from plotly.subplots import make_subplots
 from torch import Tensor
 
+from cvae_core.config import TrainConfig
 from cvae_core.latent import kl_to_standard
-from cvae_core.training import TrainConfig, beta_at, learning_rate_at, teacher_forcing_at
+from cvae_core.step import beta_at, learning_rate_at, teacher_forcing_at
 
 COLLAPSED = 0.1  # nats: with less than this, z tells next to nothing about its input
 

@@ -159,7 +159,8 @@ def tense_accuracy(tense, verbs: Sequence[Verb]) -> float | None:
     words = [form for form, of in tenses.items() if len(of) == 1]
     if not words:
         return None
-    return statistics.mean(found in tenses[word] for word, found in zip(words, tense.infer_tenses(words), strict=True))
+    found = zip(words, tense.infer_tenses(words), strict=True)
+    return statistics.mean(float(tense_of in tenses[word]) for word, tense_of in found)
 
 
 def junk_auroc(tense, verbs: Sequence[Verb], seed: int) -> float:

@@ -9,14 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cvae_core.errors import UserError
 from cvae_core.latent import PATHS, kl_to_standard, product_of_experts
+from cvae_core.load import load_model
 from cvae_core.tense import data, lexicon
+from cvae_core.tense.config import TenseConfig
 from cvae_core.tense.data import EOS, FIRST_LETTER, PAD, SOS, TENSES, Verb
-from cvae_core.tense.model import TenseConfig, TenseCVAE
-from cvae_core.training import load_model
+from cvae_core.tense.decoding import beam_search, greedy, log_probabilities
+from cvae_core.tense.model import create
 
 CHUNK = 512  # words decoded at once
 
@@ -28,11 +30,11 @@ class Candidate:
 
 
 class Reading(NamedTuple):
-    """What the encoder made of words: the posterior, and what the decoder sees of their letters."""
+    """The posterior of words, and what the decoder gets of their letters."""
 
     mu: Tensor  # (n, Z)
     logvar: Tensor  # (n, Z)
-    shown: Tensor | None  # (n, T, H)
+    source: Tensor | None  # (n, T, E)
 
     def of(self, rows: list[int]) -> "Reading":
         return Reading(*(None if part is None else part[rows] for part in self))
@@ -42,13 +44,24 @@ class Tense:
     """A model with the rows it was trained on. Tenses are indices into `data.TENSES`."""
 
     def __init__(
-        self, model: TenseCVAE, verbs: Sequence[Verb] = (), name: str = "", familiarity_floor: float | None = None
+        self,
+        model: nn.Module,
+        verbs: Sequence[Verb] = (),
+        name: str = "",
+        temperature: float = 1.0,
+        familiarity_floor: float | None = None,
     ):
-        """`familiarity_floor` is what `familiarity.measure_floor` gave when the checkpoint was made, if it did."""
+        """`temperature` (softmax) and `familiarity_floor` are what the checkpoint's metadata hold."""
         self.model = model.eval()
         self.verbs = list(verbs)
         self.name = name
+        self.temperature = temperature
         self.familiarity_floor = familiarity_floor
+
+    @property
+    def config(self) -> TenseConfig:
+        """The model's."""
+        return self.model.config
 
     @property
     def device(self) -> torch.device:
@@ -66,15 +79,15 @@ class Tense:
     def read(self, words: Sequence[str], sources: Sequence[int]) -> Reading:
         """What all answers about words start from."""
         encoded = self.model.encode(self._letters(words), self._tenses(sources))
-        return Reading(encoded.mu, encoded.logvar, self.model.see_source(encoded.memory))
+        return Reading(encoded.mu, encoded.logvar, self.model.source_features(encoded.outputs))
 
     @torch.inference_mode()
     def answer(self, reading: Reading, targets: Sequence[int]) -> list[Candidate]:
         """The greedy answers, z = mu; a reading of one word may be asked for several tenses at once."""
-        return self._write(reading.mu, targets, reading.shown)
+        return self._decode(reading.mu, targets, reading.source)
 
-    def _write(self, z: Tensor, tenses: Sequence[int], shown: Tensor | None = None) -> list[Candidate]:
-        letters, logprobs = self.model.greedy(z, self._tenses(tenses), shown)
+    def _decode(self, z: Tensor, tenses: Sequence[int], source: Tensor | None = None) -> list[Candidate]:
+        letters, logprobs = greedy(self.model, z, self._tenses(tenses), source, temperature=self.temperature)
         probabilities = logprobs.sum(1).exp().tolist()
         return [Candidate(f, p) for f, p in zip(data.decode(letters.cpu()), probabilities, strict=True)]
 
@@ -88,7 +101,7 @@ class Tense:
             rows = [read.setdefault((words[i], sources[i]), len(read)) for i in part]
             reading = self.read(*zip(*read, strict=True))
             if not see_source:
-                reading = reading._replace(shown=None)
+                reading = reading._replace(source=None)
             reading = reading if len(read) == 1 else reading.of(rows)
             for i, candidate in zip(part, self.answer(reading, [targets[i] for i in part]), strict=True):
                 answers[i] = candidate
@@ -97,29 +110,8 @@ class Tense:
     @torch.inference_mode()
     def alternatives(self, reading: Reading, target: int, greedy: Candidate, width: int = 5) -> list[Candidate]:
         """The `width` likeliest forms of one word that beam search finds, best first, the greedy answer among them."""
-        state = self.model.initial_state(reading.mu, self._tenses([target]))
-        prefixes, scores = [[SOS]], torch.zeros(1, device=self.device)
-        finished: list[tuple[float, list[int]]] = []
-        for place in range(data.MAX_LENGTH + 1):
-            letter = torch.tensor([[p[-1]] for p in prefixes], device=self.device)
-            seen = None if reading.shown is None else reading.shown.expand(len(prefixes), -1, -1)
-            logits, state = self.model.step(letter, state, seen, place)
-            total = scores[:, None] + self.model.log_probabilities(logits[:, 0])
-            best, flat = total.flatten().topk(2 * width)
-            beam, beam_scores, kept = [], [], []
-            for score, index in zip(best.tolist(), flat.tolist(), strict=True):
-                row, following = divmod(index, data.VOCABULARY_SIZE)
-                if following == EOS:
-                    finished.append((score, prefixes[row][1:]))
-                elif following not in (PAD, SOS) and len(beam) < width:
-                    beam.append(prefixes[row] + [following])
-                    beam_scores.append(score)
-                    kept.append(row)
-            finished = sorted(finished, reverse=True)[:width]
-            if not beam or (len(finished) == width and finished[-1][0] >= beam_scores[0]):
-                break
-            state = state.of(kept)
-            prefixes, scores = beam, torch.tensor(beam_scores, device=self.device)
+        tense = self._tenses([target])
+        finished = beam_search(self.model, reading.mu, tense, reading.source, width, self.temperature)
         found = {data.decode([ids])[0]: float(np.exp(score)) for score, ids in finished}
         found.setdefault(greedy.form, greedy.probability)
         ranked = sorted((Candidate(f, p) for f, p in found.items()), key=lambda c: -c.probability)
@@ -132,8 +124,8 @@ class Tense:
         """Letters of a form of one word, `⏎` for its end, and the distribution at each: (T, 27), a to z, then end."""
         letters = self._letters([form])
         inputs = torch.nn.functional.pad(letters[:, :-1], (1, 0), value=SOS)
-        logits = self.model(inputs, reading.mu, self._tenses([target]), reading.shown)
-        probs = self.model.log_probabilities(logits)[0].exp().cpu().numpy()
+        logits = self.model(inputs, reading.mu, self._tenses([target]), reading.source)
+        probs = log_probabilities(logits, self.temperature)[0].exp().cpu().numpy()
         return [*form, "⏎"], np.concatenate([probs[:, FIRST_LETTER:], probs[:, EOS : EOS + 1]], 1)
 
     @torch.inference_mode()
@@ -172,7 +164,7 @@ class Tense:
             letters, tense = self._letters([words[i] for i in rows]), self._tenses([tenses[i] for i in rows])
             encoded = self.model.encode(letters, tense)
             inputs = torch.nn.functional.pad(letters[:, :-1], (1, 0), value=SOS)
-            logprobs = self.model.log_probabilities(self.model(inputs, encoded.mu, tense), temperature=1.0)
+            logprobs = log_probabilities(self.model(inputs, encoded.mu, tense))
             recon = (logprobs.gather(2, letters[..., None])[..., 0] * (letters != PAD)).sum(1)
             elbo[rows] = recon - kl_to_standard(encoded.mu, encoded.logvar).sum(1)
         return elbo.cpu().numpy()
@@ -208,7 +200,7 @@ class Tense:
     @torch.inference_mode()
     def decode(self, z: Tensor, tense: int) -> list[Candidate]:
         """Each z in one tense, from z alone."""
-        return [form for part in z.split(CHUNK) for form in self._write(part, [tense] * len(part))]
+        return [form for part in z.split(CHUNK) for form in self._decode(part, [tense] * len(part))]
 
     def decode_rows(self, z: Tensor) -> list[tuple[str, ...]]:
         """Each z in the four tenses."""
@@ -246,10 +238,10 @@ def _by_length(words: Sequence[str]) -> Iterator[list[int]]:
 
 def load(name_or_path: str, device: torch.device | str = "cpu") -> Tense:
     """A shipped checkpoint by name, a run's by its id, or any file of this program by path, ready to use."""
-    model, metadata, path = load_model(name_or_path, "tense", TenseConfig, TenseCVAE, device)
-    name = path.parent.name if path.name == "best.safetensors" else path.stem
+    model, metadata, path = load_model(name_or_path, "tense", TenseConfig, create, device)
+    name = path.parent.name if path.name in ("weights.safetensors", "best.safetensors") else path.stem
     if metadata.get("rows") is None:
         verbs = data.select_split(lexicon.load_lexicon().verbs, model.config.train_on)
     else:
         verbs = data.verbs_from_rows(metadata["rows"], path.name)
-    return Tense(model, verbs, name, metadata.get("familiarity_floor"))
+    return Tense(model, verbs, name, metadata.get("temperature", 1.0), metadata.get("familiarity_floor"))

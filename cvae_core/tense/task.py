@@ -2,22 +2,25 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from cvae_core.errors import UserError
 from cvae_core.latent import kl_to_standard, reparameterize
 from cvae_core.parallel import draw, gather
+from cvae_core.step import Step
 from cvae_core.tense import data, lexicon, metrics, prior
+from cvae_core.tense.config import TenseConfig
 from cvae_core.tense.data import EOS, PAD, SOS, TENSES, Verb
+from cvae_core.tense.decoding import greedy
 from cvae_core.tense.familiarity import measure_floor
 from cvae_core.tense.inference import Tense
 from cvae_core.tense.invent import invent, irregular_verbs, prefixed, regular_verbs
-from cvae_core.tense.model import TenseConfig, TenseCVAE, build
+from cvae_core.tense.model import build
+from cvae_core.tense.reports import ARCHITECTURES
 from cvae_core.tense.spelling import follows_rules
 
 VALIDATION_VERBS = 200  # scored at each epoch's end
@@ -32,9 +35,7 @@ class Batch(NamedTuple):
     target: Tensor  # (B, T) letters
     target_tense: Tensor  # (B,)
     verb: Tensor  # (B,) index of the verb, -1 for an invented one
-    draws: Tensor  # (m, Z) from the prior, beside the words
-    twice: bool  # whether each draw is written in two tenses, which should agree
-    moving: bool  # whether the encoder still learns
+    prior_z: Tensor  # (m, Z) from the prior, beside the words
 
 
 class Pairs(NamedTuple):
@@ -48,7 +49,7 @@ class Pairs(NamedTuple):
 
 
 def training_verbs(config: TenseConfig, verbs: Sequence[Verb], data_name: str, old: Sequence[Verb]) -> list[Verb]:
-    """Those of the config's split; none of them is an error, as is rehearsal of no `old` ones."""
+    """The verbs of the config's split. Raises UserError if it is empty, or if `rehearsal` is set and `old` is empty."""
     chosen = data.select_split(verbs, config.train_on)
     if not chosen:
         raise UserError(f"The {config.train_on} split of the {data_name} holds no verbs: use train_on all or add some.")
@@ -58,7 +59,7 @@ def training_verbs(config: TenseConfig, verbs: Sequence[Verb], data_name: str, o
 
 
 class TenseTask:
-    """See `training.Task`. An epoch shows each of a verb's four forms as a source, once or as the config says."""
+    """See `training.Task`. An epoch has each of a verb's four forms as a source, once or as the config says."""
 
     system = "tense"
     unit = "words"
@@ -69,11 +70,16 @@ class TenseTask:
         verbs: Sequence[Verb],
         device: torch.device | str = "cpu",
         data_name: str = "lexicon",
-        model: TenseCVAE | None = None,
+        model: nn.Module | None = None,
         old: Sequence[Verb] = (),
+        temperature: float = 1.0,
     ):
-        """`verbs` of the config's split are trained on; `old` are those that a checkpoint to start from knows."""
+        """`verbs` of the config's split are trained on.
+
+        `old` are those that a checkpoint to start from knows, `temperature` is its own.
+        """
         self.config = config
+        self.temperature = temperature
         self.data_name = data_name
         self.verbs = training_verbs(config, verbs, data_name, old)
         self.old = list(old) if config.rehearsal else []
@@ -83,6 +89,8 @@ class TenseTask:
         if config.prior_share:
             prior.add_bank(self.model, len(self.verbs) + len(self.old), self.model.latent_total)
             self.model.to(device)
+        architecture = ARCHITECTURES.get(config.architecture)
+        self._until_eos = architecture is not None and architecture.until_eos
         self._regular = regular_verbs(self.verbs) if config.invented else []
         self._irregular = irregular_verbs(self.verbs) if config.invented and config.prefixed else []
         frequent = {v.lemma for v in lexicon.most_frequent(FREQUENT)} if config.frequent_repeats > 1 else ()
@@ -92,8 +100,11 @@ class TenseTask:
             * (config.frequent_repeats if v.lemma in frequent else 1)
             for v in self.verbs
         ]
-        # What an epoch shows: 4 verb + tense, for each form and as often as it is shown.
-        self._shown = torch.arange(4 * len(self.verbs)).repeat_interleave(torch.tensor(often).repeat_interleave(4))
+        # Items of an epoch: 4 verb + tense, for each form and as often as it occurs.
+        self.description = f"{len(self.verbs)} verbs"
+        self._epoch_items = torch.arange(4 * len(self.verbs)).repeat_interleave(
+            torch.tensor(often).repeat_interleave(4)
+        )
         # Every spelling of every form, as one table on the device: (spellings, T).
         verbs = [*self.verbs, *self.old]
         words = [w for verb in verbs for spellings in verb.forms for w in spellings]
@@ -111,14 +122,17 @@ class TenseTask:
         rows = self._first.flatten().to(self.device)
         for part in torch.arange(len(verb), device=self.device).split(FILLED_AT_ONCE):
             encoded = self.model.encode(self._letters[rows[part]], tense[part])
-            prior.remember(self.model, verb[part], tense[part], encoded.mu, encoded.logvar)
+            prior.update_memory_bank(self.model, verb[part], tense[part], encoded.mu, encoded.logvar)
 
     def steps_per_epoch(self) -> int:
-        return -(-len(self._shown) // self._batch_shares()[0])
+        return -(-len(self._epoch_items) // self._batch_shares()[0])
 
     def _encoder_epochs(self) -> int:
-        """How many epochs the encoder learns in."""
+        """How many epochs the encoder is trained in."""
         return math.ceil(self.config.encoder_until * self.config.epochs)
+
+    def _trains_encoder(self, step: Step) -> bool:
+        return step.epoch < self._encoder_epochs()
 
     def _batch_shares(self) -> tuple[int, int, int]:
         """How many forms of a batch are of the verbs themselves, of old verbs, and of invented ones."""
@@ -128,15 +142,16 @@ class TenseTask:
         own = max(1, size - invented - old)
         return own, min(old, size - own), max(0, size - own - old)
 
-    def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Batch]:
+    def batches(self, step: Step) -> Iterator[Batch]:
         own, old, invented = self._batch_shares()
-        if self.config.prior_share and epoch == self._encoder_epochs():
+        generator = step.generator
+        if self.config.prior_share and step.epoch == self._encoder_epochs():
             self.fill_bank()
-            prior.settle(self.model, generator)
-        matching = epoch >= self.config.prior_from * self.config.epochs
-        draws = round(self.config.prior_share * self.config.batch_size) if matching else 0
-        n = len(self._shown)
-        order = self._shown[torch.randperm(n, generator=generator)]
+            prior.fit_biases(self.model, generator)
+        matching = step.epoch >= self.config.prior_from * self.config.epochs
+        samples = round(self.config.prior_share * self.config.batch_size) if matching else 0
+        n = len(self._epoch_items)
+        order = self._epoch_items[torch.randperm(n, generator=generator)]
         pairs = self._pairs(order // 4, order % 4, generator)
         starts = torch.arange(0, n, own)
         if self.config.length_pool:
@@ -153,7 +168,7 @@ class TenseTask:
                 part = Pairs(*(torch.cat(columns) for columns in zip(part, known, strict=True)))
             source, target = (self._letters[row.to(self.device)] for row in (part.source_row, part.target_row))
             yield self._batch(
-                source, part.source_tense, target, part.target_tense, part.verb, invented, draws, epoch, generator
+                source, part.source_tense, target, part.target_tense, part.verb, invented, samples, generator
             )
 
     def _pairs(self, verb: Tensor, source_tense: Tensor, generator: torch.Generator) -> Pairs:
@@ -172,7 +187,7 @@ class TenseTask:
             return source_tense
         return torch.randint(4, source_tense.shape, generator=generator)
 
-    def _batch(self, source, source_tense, target, target_tense, verb, invented, draws, epoch, generator) -> Batch:
+    def _batch(self, source, source_tense, target, target_tense, verb, invented, samples, generator) -> Batch:
         if invented:
             verb = F.pad(verb, (0, invented), value=-1)
             irregular = round(invented * self.config.prefixed) if self._irregular else 0
@@ -185,80 +200,71 @@ class TenseTask:
             letters = torch.from_numpy(data.encode(words)).long().to(self.device)
             source, target = _stack(source, letters[:invented]), _stack(target, letters[invented:])
             source_tense, target_tense = torch.cat([source_tense, tense]), torch.cat([target_tense, other])
-        z = torch.randn(draws, self.model.latent_total, generator=generator)
-        twice = self.config.consistency > 0 and epoch >= self.config.consistency_from * self.config.epochs
+        z = torch.randn(samples, self.model.latent_total, generator=generator)
         return Batch(
             source, source_tense.to(self.device), _cut(target), target_tense.to(self.device), verb.to(self.device),
-            z.to(self.device), twice, epoch < self._encoder_epochs(),
+            z.to(self.device),
         )  # fmt: skip
 
     def count(self, batch: Batch) -> int:
         return len(batch.source)
 
-    def loss(self, batch: Batch, beta: float, teacher_forcing: float, generator: torch.Generator) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Cross entropy of the target's letters and KL(q(z | source) || N(0, I)), in nats, means over the batch.
 
-        With draws from the prior, their mean cross entropy is added as `prior`; a classifier's is added as `tense`.
+        With samples from the prior, their mean cross entropy is added as `prior`; a classifier's is added as `tense`.
         """
-        config, model = self.config, self.model
-        real = batch.verb >= 0
-        with torch.set_grad_enabled(batch.moving and torch.is_grad_enabled()):
+        config, model, generator = self.config, self.model, step.generator
+        real, train_encoder = batch.verb >= 0, self._trains_encoder(step)
+        with torch.set_grad_enabled(train_encoder and torch.is_grad_enabled()):
             encoded = model.encode(batch.source, batch.source_tense)
-        # Once the encoder rests, a word is read as it is when somebody asks, and draws alone tell of what lies between.
-        z = reparameterize(encoded.mu, encoded.logvar, generator) if batch.moving else encoded.mu
-        hidden = draw(torch.rand, z.shape[:1], generator, device=z.device) < config.source_dropout
-        shown = model.see_source(encoded.memory, seen=~(hidden & real))
-        mask = batch.target != PAD
-        inputs = F.pad(batch.target[:, :-1], (1, 0), value=SOS)
-        free = draw(torch.rand, z.shape[:1], generator, device=z.device) >= teacher_forcing
-        if bool(free.any()):
-            # The likeliest letter carries no gradient, so free running is the same call on letters decoded first.
-            own, _ = model.greedy(
-                z[free], batch.target_tense[free], None if shown is None else shown[free], batch.target.shape[1]
-            )
-            own = F.pad(own, (0, batch.target.shape[1] - own.shape[1]), value=PAD)
-            inputs[free] = F.pad(own[:, :-1], (1, 0), value=SOS)
-            if config.free_running_loss == "until-eos":
-                before_end = (own == EOS).cumsum(1) == 0
-                before_end[:, 0] = True  # a word that ends at once still counts for one letter
-                mask[free] = mask[free] & before_end
-        logits = model(inputs, z, batch.target_tense, shown)
+        # With a frozen encoder z is the mean, as in conversion; the samples of the prior cover what lies between.
+        z = reparameterize(encoded.mu, encoded.logvar, generator) if train_encoder else encoded.mu
+        dropped = draw(torch.rand, z.shape[:1], generator, device=z.device) < config.source_dropout
+        source = model.source_features(encoded.outputs, visible=~(dropped & real))
+        inputs, mask = self._decoder_inputs(batch, z, source, step)
+        logits = model(inputs, z, batch.target_tense, source)
         nll = F.cross_entropy(logits.float().transpose(1, 2), batch.target, reduction="none") * mask
         recon = nll.sum(1) if config.recon == "sum" else nll.sum(1) / mask.sum(1)
         recon = recon.mean()
         kl = kl_to_standard(encoded.mu, encoded.logvar).sum(1).mean()
-        terms = {"loss": recon + beta * kl, "recon": recon, "kl": kl}
+        terms = {"loss": recon + step.beta * kl, "recon": recon, "kl": kl}
         if config.tense_classifier:
             terms["tense"] = F.cross_entropy(model.classify(batch.source).float(), batch.source_tense)
             terms["loss"] = terms["loss"] + terms["tense"]
-        if config.prior_share and batch.moving:
-            seen = gather(batch.verb), gather(batch.source_tense), gather(encoded.mu), gather(encoded.logvar)
-            prior.remember(model, *(part[seen[0] >= 0] for part in seen))
-        if len(batch.draws):
-            terms |= self._prior_terms(batch, generator)
+        if config.prior_share and train_encoder:
+            encodings = gather(batch.verb), gather(batch.source_tense), gather(encoded.mu), gather(encoded.logvar)
+            prior.update_memory_bank(model, *(part[encodings[0] >= 0] for part in encodings))
+        if len(batch.prior_z):
+            two_tenses = config.consistency > 0 and step.epoch >= config.consistency_from * config.epochs
+            terms |= prior.terms(model, batch.prior_z, self._targets_of, two_tenses, train_encoder, generator)
             terms["loss"] = terms["loss"] + terms["prior"] + config.consistency * terms.get("consistency", 0.0)
         return terms
 
-    def _prior_terms(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """`prior`: mean cross entropy of the verbs that the batch's draws stand for, each in a random tense or in two.
+    def _decoder_inputs(self, batch: Batch, z: Tensor, source: Tensor | None, step: Step) -> tuple[Tensor, Tensor]:
+        """The letters that the decoder gets (B, T): the target's, or its own in free running; and which count (B, T).
 
-        With two, `consistency` is how far the letters' distributions differ between them (`prior.disagreement`).
+        The likeliest letter carries no gradient, so that free running is the same call on letters decoded before.
         """
-        z = batch.draws
-        tense = draw(partial(torch.randint, 4), z.shape[:1], generator, device=self.device)
-        verb = prior.responsible(self.model, z)
-        if batch.moving:
-            prior.balance(self.model, gather(verb))
-        if batch.twice:
-            other = (tense + draw(partial(torch.randint, 1, 4), z.shape[:1], generator, device=self.device)) % 4
-            z, verb, tense = torch.cat([z, z]), torch.cat([verb, verb]), torch.cat([tense, other])
-        target = _cut(self._letters[self._first.to(self.device)[verb, tense]])  # the commonest spelling
-        logits = self.model(F.pad(target[:, :-1], (1, 0), value=SOS), z, tense).float()
-        nll = F.cross_entropy(logits.transpose(1, 2), target, reduction="none")
-        terms = {"prior": (nll * (target != PAD)).sum(1).mean()}
-        if batch.twice:
-            terms["consistency"] = prior.disagreement(*logits.chunk(2), *target.chunk(2)).mean()
-        return terms
+        mask = batch.target != PAD
+        inputs = F.pad(batch.target[:, :-1], (1, 0), value=SOS)
+        free = draw(torch.rand, z.shape[:1], step.generator, device=z.device) >= step.teacher_forcing
+        if bool(free.any()):
+            length = batch.target.shape[1]
+            own, _ = greedy(
+                self.model, z[free], batch.target_tense[free], None if source is None else source[free], length
+            )
+            own = F.pad(own, (0, length - own.shape[1]), value=PAD)
+            inputs[free] = F.pad(own[:, :-1], (1, 0), value=SOS)
+            if self._until_eos:
+                before_end = (own == EOS).cumsum(1) == 0
+                before_end[:, 0] = True  # a word that ends at once still counts for one letter
+                mask[free] = mask[free] & before_end
+        return inputs, mask
+
+    def _targets_of(self, verb: Tensor, tense: Tensor) -> Tensor:
+        """The commonest spelling of verbs in tenses, (m,) each: letters (m, T)."""
+        return _cut(self._letters[self._first.to(self.device)[verb, tense]])
 
     def evaluate(self) -> dict[str, float]:
         """Official scores on the course's pairs and 100 fixed draws; accuracy on validation verbs where there are any.
@@ -282,7 +288,7 @@ class TenseTask:
             scores["score"] = scores["bleu4"] + scores["gaussian"]
         return scores
 
-    def samples(self) -> dict[str, Any]:
+    def preview(self) -> dict[str, Any]:
         """Conversions of the course's pairs and three generated rows."""
         tense = Tense(self.model)
         self.model.eval()
@@ -302,7 +308,7 @@ class TenseTask:
         rows = None if self.data_name == "lexicon" else [[list(f) for f in v.forms] for v in verbs]
         metadata = {
             "system": self.system, "config": vars(self.config), "data": self.data_name, "rows": rows,
-            "familiarity_floor": measure_floor(Tense(self.model, verbs)),
+            "temperature": self.temperature, "familiarity_floor": measure_floor(Tense(self.model, verbs)),
         }  # fmt: skip
         self.model.train()
         return prior.without_bank(self.model.state_dict()), metadata

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from cvae_core.training import load_model
+from cvae_core.load import load_model
 from cvae_core.video.model import VideoConfig, VideoCVAE, build
 
 AT_ONCE = 20  # clips predicted in one batch

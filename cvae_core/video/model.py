@@ -13,50 +13,64 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cvae_core.errors import UserError
+from cvae_core.config import Knots, TrainConfig, option
 from cvae_core.latent import reparameterize
-from cvae_core.training import TrainConfig, option
+from cvae_core.schedules import constant
 from cvae_core.video.data import CONDITION
 
 
 @dataclass(frozen=True)
 class VideoConfig(TrainConfig):
-    """Model, data and loss of the video system; comments name the source where a choice is its."""
+    """Model, data and loss of the video system; the defaults are the shipped model.
 
+    That one is small, for CPUs. Without feedback, training is what prediction is and takes one call; keypoints
+    become blobs; what does not move is copied. The KL weight is for a loss per pixel: z carries little more than what
+    the actions leave open.
+    """
+
+    # Training
+    epochs: int = option(10, "passes over the data", 1, 100_000)
+    batch_size: int = option(6, "clips in a batch", 1, 4096)
+    kl_max: float = option(1e-4, "KL weight (beta) where kl_knots is 1", 0.0, 1000.0)
+    kl_knots: Knots = option(constant(), "KL weight over training, as a share of kl_max")
+    teacher_forcing: Knots = option(((0.0, 1.0),), "teacher-forcing ratio over training")
+    keep: str = option(
+        "best", "weights that are kept: the last, or those with the best score", choices=("last", "best")
+    )
+    precision: str = option(
+        "auto", "of the matrix products: float32, bfloat16 autocast, or auto: bfloat16 where the hardware has it",
+        choices=("float32", "bfloat16", "auto"),
+    )  # fmt: skip
     # Model
-    network: str = option("vgg", "of encoder and decoder: vgg (source) or dcgan", ("vgg", "dcgan"))
-    width: int = option(64, "channels of the first maps (64 in the source), doubled at each halving of the picture")
-    norm: str = option("batch", "of the maps: over the batch (source) or over groups of channels", ("batch", "group"))
-    code_size: int = option(128, "width of a frame's code")
-    latent_size: int = option(64, "dimensions of z")
-    rnn_size: int = option(256, "width of the LSTMs")
-    predictor_layers: int = option(2, "layers of the frame predictor")
-    posterior_layers: int = option(1, "layers of the posterior, and of a learned prior")
-    prior: str = option("fixed", "N(0, I) (source), or learned from the frames so far", ("fixed", "learned"))
-    points: int = option(0, "places that the predictor points at, drawn as blobs for the decoder (Jakab et al. 2018)")
-    copies: bool = option(False, "a mask blends each drawn frame with the one that skips come from (Finn et al. 2016)")
-    feedback: bool = option(True, "the predictor reads its own frames (source), or goes on from the last one given")
-    last_frame_skip: bool = option(False, "skips from the frame before, even a predicted one, not from the last given")
+    network: str = option("vgg", "of encoder and decoder: vgg (source) or dcgan", choices=("vgg", "dcgan"))
+    width: int = option(16, "channels of the first feature maps (64 in the source), doubled at each halving", 4, 256)
+    norm: str = option(
+        "batch", "of the feature maps: over the batch (source) or over groups of channels", choices=("batch", "group")
+    )
+    code_size: int = option(128, "width of a frame's code", 4, 1024)
+    latent_size: int = option(16, "dimensions of z (64 in the source)", 1, 512)
+    rnn_size: int = option(256, "width of the LSTMs", 8, 2048)
+    predictor_layers: int = option(2, "layers of the frame predictor", 1, 4)
+    posterior_layers: int = option(1, "layers of the posterior, and of a learned prior", 1, 4)
+    prior: str = option("fixed", "N(0, I) (source), or learned from the frames so far", choices=("fixed", "learned"))
+    keypoints: int = option(
+        8, "keypoints that the predictor outputs, rendered as Gaussian blobs for the decoder (Jakab et al. 2018)", 0, 64
+    )
+    copies: bool = option(True, "a mask blends each decoded frame with the one that skips come from (Finn et al. 2016)")
+    feedback: bool = option(False, "the predictor gets its own frames (source), or goes on from the last one given")
     # Data
-    past: int = option(2, "frames given")
-    future: int = option(10, "frames to predict in training and scoring, where the clips are long enough")
-    jitter: float = option(0.0, "share by which colours of a training clip are scaled at most, and channels exchanged")
+    past: int = option(2, "frames given", 1, 100)
+    future: int = option(10, "frames to predict in training and scoring, where the clips are long enough", 1, 100)
+    jitter: float = option(0.0, "share by which colours of a training clip are scaled at most", 0.0, 0.99)
     mirror: bool = option(False, "half of the training clips left to right, with their actions: for few clips")
-    clips: int = option(2000, "simulated clips to train on, of seeds from 0; folders are read whole")
+    clips: int = option(4000, "simulated clips to train on, of seeds from 0; folders are read whole", 1, 1_000_000)
 
-    def __post_init__(self):
-        super().__post_init__()
-        for name, low, high in (
-            ("width", 4, 256), ("code_size", 4, 1024), ("latent_size", 1, 512), ("rnn_size", 8, 2048),
-            ("predictor_layers", 1, 4), ("posterior_layers", 1, 4), ("past", 1, 100), ("future", 1, 100),
-            ("clips", 1, 1_000_000), ("points", 0, 64),
-        ):  # fmt: skip
-            if not low <= getattr(self, name) <= high:
-                raise UserError(f"{name} is {getattr(self, name)}: expected {low} to {high}.")
-        if not 0 <= self.jitter < 1:
-            raise UserError(f"jitter is {self.jitter}: expected a share from 0 to below 1.")
-        if self.last_frame_skip and not self.feedback:
-            raise UserError("last_frame_skip takes maps of predicted frames, which only feedback reads: choose one.")
+
+# What a checkpoint's weights fix: training from it takes these fields from it.
+MODEL_FIELDS = (
+    "network", "width", "norm", "code_size", "latent_size", "rnn_size", "predictor_layers", "posterior_layers", "prior",
+    "copies", "feedback", "keypoints",
+)  # fmt: skip
 
 
 # --- frames to codes and back ---------------------------------------------------------------------------------------
@@ -115,7 +129,7 @@ class Decoder(nn.Module):
     def __init__(self, config: VideoConfig):
         super().__init__()
         w = config.width
-        channels, k = 4 if config.copies else 3, config.points
+        channels, k = 4 if config.copies else 3, config.keypoints
         # From sharp blobs for edges to wide ones, whose gradient is felt from afar; in halves of the picture.
         self.log_spread = nn.Parameter(torch.linspace(math.log(0.08), math.log(0.6), k)) if k else None
         self.start = nn.Sequential(
@@ -195,9 +209,9 @@ class VideoCVAE(nn.Module):
         self.config = config
         self.encoder, self.decoder = Encoder(config), Decoder(config)
         code, z = config.code_size, config.latent_size
-        self.predictor = Recurrent(code + z + CONDITION, code + 2 * config.points, config.predictor_layers, config)
+        self.predictor = Recurrent(code + z + CONDITION, code + 2 * config.keypoints, config.predictor_layers, config)
         # The arm's own place moves the points straight; what else matters comes through the LSTM.
-        self.pointing = nn.Linear(CONDITION, 2 * config.points) if config.points else None
+        self.pointing = nn.Linear(CONDITION, 2 * config.keypoints) if config.keypoints else None
         self.posterior = Recurrent(code, 2 * z, config.posterior_layers, config)
         learned = config.prior == "learned"
         self.prior = Recurrent(code + CONDITION, 2 * z, config.posterior_layers, config) if learned else None
@@ -281,11 +295,11 @@ class VideoCVAE(nn.Module):
 
     def _draw(self, follow: Tensor, skips: list[Tensor], seen: Tensor) -> Tensor:
         """Codes and points (N, G + 2 K) -> frames (N, 3, 64, 64)."""
-        return self.decoder(*follow.split([self.config.code_size, 2 * self.config.points], 1), skips, seen)
+        return self.decoder(*follow.split([self.config.code_size, 2 * self.config.keypoints], 1), skips, seen)
 
     def _helpers(self, maps: Tensor, steps: int) -> Tensor:
         """Of each step's frame, or of the last given one where that is earlier: (B, T, ·) -> (B, steps, ·)."""
-        known = maps.shape[1] if self.config.last_frame_skip else min(self.config.past, maps.shape[1])
+        known = min(self.config.past, maps.shape[1])
         if steps <= known:
             return maps[:, :steps]
         # Not an index with repeats: its gradient is summed by several threads in an order that differs from run to run.
@@ -305,7 +319,7 @@ class VideoCVAE(nn.Module):
         for i in range(condition.shape[1]):
             seen = given[:, i] if i < given.shape[1] else made[-1]
             code, maps = self.encoder(seen)
-            if self.config.last_frame_skip or i < given.shape[1]:
+            if i < given.shape[1]:
                 skips, copied = maps, seen
             code, now = code[:, None], condition[:, i : i + 1]
             mu, logvar, prior_state = self.expect(code, now, prior_state)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cvae_core import schedules
 from cvae_core.errors import UserError
 from cvae_core.video.model import VideoConfig
 
@@ -11,48 +12,31 @@ from cvae_core.video.model import VideoConfig
 SOURCE_004: dict[str, Any] = {
     "epochs": 300,
     "batch_size": 12,
+    "clips": 2000,
+    "width": 64,
+    "latent_size": 64,
+    "keypoints": 0,
+    "copies": False,
+    "feedback": True,
     "optimizer": "adam",
     "learning_rate": 2e-3,
     "lr_schedule": "constant",
-    "kl_schedule": "linear",
-    "tf_schedule": "late",
-    "tf_start": 30,
-    "tf_step": 0.004,
-    "tf_final": 0.001,
-    "keep": "best",
-    "precision": "auto",
+    "kl_max": 1.0,
+    "teacher_forcing": schedules.late(30, 0.004, 0.001, 300),
 }
-
-# The shipped model. Small, for processors; without feedback, so that training is what prediction is and takes one call;
-# the arm's place as blobs; what stands still is copied. The KL weight is for a loss of one pixel: z hardly carries more
-# than what the actions leave open.
-BEST: dict[str, Any] = {
-    "epochs": 10,
-    "batch_size": 6,
-    "clips": 4000,
-    "width": 16,
-    "latent_size": 16,
-    "points": 8,
-    "copies": True,
-    "feedback": False,
-    "learning_rate": 2e-3,
-    "kl_schedule": "constant",
-    "kl_max": 1e-4,
-    "tf_schedule": "constant",
-    "keep": "best",
-    "precision": "auto",
-}
+CYCLES = schedules.ramp(rise=0.5, cycles=3)
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "best": BEST,
-    "source-004-monotonic": SOURCE_004 | {"kl_ramp": 1 / 3},
-    "source-004-cyclical": SOURCE_004 | {"kl_cycles": 3, "kl_ramp": 0.5},
+    "best": {},  # the config's defaults
+    "source-004-monotonic": SOURCE_004 | {"kl_knots": schedules.ramp(rise=1 / 3)},
+    "source-004-cyclical": SOURCE_004 | {"kl_knots": CYCLES},
     # Its last discussion: a learning rate that falls keeps the score from decaying.
-    "source-004-decayed": SOURCE_004 | {"kl_cycles": 3, "kl_ramp": 0.5, "lr_schedule": "decayed"},
+    "source-004-decayed": SOURCE_004 | {"kl_knots": CYCLES, "lr_schedule": "decayed"},
 }
 
 
 def preset(name: str) -> VideoConfig:
+    """The config of a preset by its name."""
     if name not in PRESETS:
         raise UserError(f"There is no preset {name!r}: choose one of {', '.join(PRESETS)}.")
     return VideoConfig(**PRESETS[name])

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from cvae_core.errors import UserError
 from cvae_core.latent import kl_between
+from cvae_core.step import Step
 from cvae_core.video import metrics
 from cvae_core.video.data import ACTION, CONDITION, Clip, stack
 from cvae_core.video.inference import predict
@@ -49,12 +50,14 @@ class VideoTask:
         self.model = build(config).to(self.device, memory_format=torch.channels_last)
         self.model.standardize(torch.cat([clip.condition for clip in train]).to(self.device))
         self.train = [(clip.frames.to(self.device), clip.condition.to(self.device)) for clip in train]
+        self.description = f"{len(train):,} clips of {data_name}"
         self.validation = stack(validation[:SCORED], self.length)
 
     def steps_per_epoch(self) -> int:
         return -(-len(self.train) // self.config.batch_size)
 
-    def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Batch]:
+    def batches(self, step: Step) -> Iterator[Batch]:
+        generator = step.generator
         order = torch.randperm(len(self.train), generator=generator).tolist()
         places = torch.rand(len(self.train), generator=generator).tolist()
         for start in range(0, len(order), self.config.batch_size):
@@ -87,16 +90,17 @@ class VideoTask:
     def count(self, batch: Batch) -> int:
         return batch.frames.shape[0] * batch.frames.shape[1]
 
-    def loss(self, batch: Batch, beta: float, teacher_forcing: float, generator: torch.Generator) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """`recon`: mean squared error of a pixel, summed over frames; `kl`: nats, summed over frames and z (source).
 
         One draw decides whether the whole batch is teacher-forced, as in the source.
         """
-        forced = bool(torch.rand((), generator=generator, device=generator.device) < teacher_forcing)
+        generator = step.generator
+        forced = bool(torch.rand((), generator=generator, device=generator.device) < step.teacher_forcing)
         made = self.model(batch.frames, batch.condition, generator, forced)
         recon = (made.frames.float() - batch.frames[:, 1:]).square().mean((0, 2, 3, 4)).sum()
         kl = kl_between(made.mu, made.logvar, made.prior_mu, made.prior_logvar).sum((1, 2)).mean()
-        return {"loss": recon + beta * kl, "recon": recon, "kl": kl}
+        return {"loss": recon + step.beta * kl, "recon": recon, "kl": kl}
 
     def evaluate(self) -> dict[str, float]:
         """PSNR and SSIM of the frames after the given ones, one z drawn from the prior for each frame."""
@@ -117,7 +121,7 @@ class VideoTask:
         given, true = (frames.float() / 255).split([self.config.past, made.shape[1]], 1)
         return made, true, given
 
-    def samples(self) -> dict[str, Any]:
+    def preview(self) -> dict[str, Any]:
         """One validation clip, true beside predicted, as a moving picture."""
         self.model.eval()
         made, true, given = self._predict_validation(1)

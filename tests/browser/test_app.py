@@ -48,7 +48,7 @@ def test_enter_gives_the_answer_and_the_link_keeps_it(server, open_page):
 def test_what_is_folded_away_is_made_when_it_is_opened(server, open_page):
     page = open_page(f"{server}/convert")
     for title, shown in (
-        ("How much is the probability worth?", "stPlotlyChart"),
+        ("How reliable is the probability?", "stPlotlyChart"),
         ("History of this visit", "stDataFrame"),
     ):
         panel = page.get_by_test_id("stExpander").filter(has_text=title)

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from cvae_core import runs
+from tests.helpers import wait_until
 from tests.tiny import VERBS
 
 from .conftest import settle, start_server, stop_server
@@ -42,11 +43,8 @@ def start_training(page, epochs: int) -> None:
     expect(page.get_by_text("In training.")).to_be_visible(timeout=PATIENCE)
 
 
-def wait_for(run: runs.Run, state: str, seconds: float = PATIENCE / 1000) -> None:
-    deadline = time.monotonic() + seconds
-    while run.state != state:
-        assert time.monotonic() < deadline, f"{run.state}, not {state}"
-        time.sleep(0.05)
+def wait_for(run: runs.Run, state: str) -> None:
+    wait_until(lambda: run.state == state, PATIENCE / 1000)
 
 
 def test_interpolate_between_two_sampled_z(server, open_page):
@@ -103,15 +101,12 @@ def test_start_watch_reload_second_tab_stop_resume(trainer, open_page):
     expect(other.get_by_text("In training.")).to_be_visible(timeout=PATIENCE)
     other.get_by_role("button", name="Stop").last.click()
     for tab in (page, other):
-        expect(tab.get_by_text("Stopped; it can go on")).to_be_visible(timeout=PATIENCE)
+        expect(tab.get_by_text("Stopped; it can be resumed")).to_be_visible(timeout=PATIENCE)
     assert run.state == "stopped"
     done = len(run.read_metrics())
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_text("In training.")).to_be_visible(timeout=PATIENCE)
-    deadline = time.monotonic() + 60
-    while len(run.read_metrics()) <= done:
-        assert time.monotonic() < deadline, "the resumed run does not go on"
-        time.sleep(0.2)
+    wait_until(lambda: len(run.read_metrics()) > done, 60)
     epochs = [row["epoch"] for row in run.read_metrics()]
     assert epochs == list(range(len(epochs)))
 
@@ -143,7 +138,7 @@ def test_terminated_server_saves_the_run_and_a_killed_one_leaves_it_resumable(tr
     last, url = start_server(folder)
     try:
         page = open_page(f"{url}/train")
-        expect(page.get_by_text("Stopped; it can go on")).to_be_visible()
+        expect(page.get_by_text("Stopped; it can be resumed")).to_be_visible()
         page.get_by_role("button", name="Resume").click()
         expect(page.get_by_text("In training.")).to_be_visible(timeout=PATIENCE)
     finally:

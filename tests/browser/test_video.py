@@ -34,4 +34,4 @@ def test_a_folder_is_uploaded(server, open_page, tmp_path):
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Upload directories").click()
     chooser.value.set_files(folder)
-    expect(page.get_by_text("PSNR, the model with the actions backwards")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("PSNR, the model with the actions reversed")).to_be_visible(timeout=30_000)

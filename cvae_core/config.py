@@ -1,0 +1,112 @@
+"""Configs: frozen dataclasses whose fields declare their text, range and choices once, for every form and command."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+from cvae_core.errors import UserError
+
+# A piecewise-linear schedule: (share of training, value), in order; two knots of one share are a jump.
+Knots = tuple[tuple[float, float], ...]
+SEED_LIMIT = 2**31 - 1
+
+
+def option(default: Any, text: str, low: float | None = None, high: float | None = None, choices: tuple = ()) -> Any:
+    """A config field with its comment and what it may be; both ends of a range are included.
+
+    Of knots, `low` and `high` bound the values. A float without a range is a share, 0 to 1.
+    """
+    if isinstance(default, float | tuple) and low is None:
+        low, high = 0.0, 1.0
+    return field(default=default, metadata={"help": text, "low": low, "high": high, "choices": choices})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What `fit` needs to know; each system's config adds its own fields."""
+
+    epochs: int = option(30, "passes over the data", 1, 100_000)
+    batch_size: int = option(256, "examples in a batch", 1, 65_536)
+    seed: int = option(0, "seed of weights, order and noise", 0, SEED_LIMIT)
+    optimizer: str = option("adamw", "update rule", choices=("adamw", "adam", "sgd"))
+    learning_rate: float = option(2e-3, "peak learning rate", 1e-8, 10.0)
+    lr_schedule: str = option("one-cycle", "learning rate over training", choices=("constant", "decayed", "one-cycle"))
+    clip_norm: float = option(1.0, "largest gradient norm; 0 leaves gradients alone", 0.0, 1e6)
+    kl_max: float = option(1.0, "KL weight (beta) where kl_knots is 1", 0.0, 1000.0)
+    kl_knots: Knots = option(((0.0, 0.0), (1.0, 1.0)), "KL weight over training, as a share of kl_max")
+    evaluate_every: int = option(0, "steps between evaluations; 0 evaluates once an epoch, at its end", 0, 10**9)
+    keep: str = option(
+        "last", "weights that are kept: the last, or those with the best score", choices=("last", "best")
+    )
+    precision: str = option(
+        "float32", "of the matrix products: float32, bfloat16 autocast, or auto: bfloat16 where the hardware has it",
+        choices=("float32", "bfloat16", "auto"),
+    )  # fmt: skip
+
+    # A system that decodes from its own predictions makes it a field.
+    teacher_forcing: ClassVar[Knots] = ((0.0, 1.0),)
+
+    def __post_init__(self):
+        for f in fields(self):
+            _check(f.name, getattr(self, f.name), **{key: f.metadata[key] for key in ("low", "high", "choices")})
+
+
+def _check(name: str, value: Any, low: float | None, high: float | None, choices: tuple) -> None:
+    """One sentence about a value outside of what its field declares."""
+    if choices and value not in choices:
+        raise UserError(f"{name} is {value!r}: expected one of {', '.join(map(str, choices))}.")
+    if isinstance(value, tuple):
+        places = [place for place, _ in value]
+        if not value or places != sorted(places) or not all(0 <= place <= 1 for place in places):
+            raise UserError(f"{name} is {format_knots(value)!r}: expected positions from 0 to 1 in order.")
+    for number in [v for _, v in value] if isinstance(value, tuple) else [value]:
+        if isinstance(number, float) and not math.isfinite(number):
+            raise UserError(f"{name} is {number}: expected a finite number.")
+        if low is not None and not isinstance(number, bool | str) and not low <= number <= high:
+            raise UserError(f"{name} is {number}: expected {low:g} to {high:g}.")
+
+
+def parse_knots(text: str) -> Knots:
+    """`0:0, 0.2:1` -> ((0, 0), (0.2, 1)); a single number is a constant."""
+    try:
+        pairs = [part.split(":") if ":" in part else ("0", part) for part in text.split(",")]
+        return tuple((float(place), float(value)) for place, value in pairs)
+    except ValueError:
+        raise UserError(f"{text!r} is no schedule: expected POSITION:VALUE,POSITION:VALUE, as in 0:0,0.2:1.") from None
+
+
+def format_knots(knots: Knots) -> str:
+    """What `parse_knots` reads."""
+    return ",".join(f"{place:.12g}:{value:.12g}" for place, value in knots)
+
+
+def config_from_dict(cls: type, values: dict[str, Any]) -> Any:
+    """A config from plain JSON values: unknown or mistyped fields are a `UserError`, missing ones take the default."""
+    known = {f.name: f for f in fields(cls)}
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise UserError(f"Unknown config field {unknown[0]!r} for {cls.__name__}.")
+    return cls(**{name: _typed(name, value, type(known[name].default)) for name, value in values.items()})
+
+
+def _typed(name: str, value: Any, kind: type) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value) if abs(value) < 2**1023 else math.inf  # which the config refuses in a sentence
+    if kind is tuple and isinstance(value, list | tuple):
+        try:
+            return tuple((float(place), float(height)) for place, height in value)
+        except (TypeError, ValueError, OverflowError):
+            raise UserError(f"Config field {name} is {value!r}: expected [position, value] pairs.") from None
+    if type(value) is not kind:
+        raise UserError(f"Config field {name} is {value!r}: expected {kind.__name__}.")
+    return value
+
+
+def fixed_fields(config: TrainConfig, names: Sequence[str], overrides: dict[str, Any], init: str) -> dict[str, Any]:
+    """The fields that decide the shapes of a checkpoint's weights, which training from it cannot change."""
+    own = {name: getattr(config, name) for name in names}
+    clash = next((name for name in names if overrides.get(name, own[name]) != own[name]), None)
+    if clash:
+        raise UserError(f"{clash} comes from the checkpoint {init} ({own[clash]!r}): leave it out.")
+    return own

@@ -1,0 +1,125 @@
+"""What earlier versions wrote, read as the present one writes it: configs, names of weights, entries of run folders.
+
+Format 1 had nine fields for the teacher-forcing ratio and five for the KL weight, and one config for this project's
+model of verbs and those of the course reports.
+"""
+
+from typing import Any
+
+from cvae_core import schedules
+
+# Stands for a model that is no longer supported: its run can be looked at, its config is refused by name.
+UNSUPPORTED = "of an earlier version"
+REMOVED = (
+    "weight_decay", "evaluate_start", "bidirectional", "free_running_loss", "decoder_activation", "last_frame_skip",
+    "temperature",
+)  # fmt: skip
+# The defaults of format 1, for fields that a file was written before, where the present ones differ.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "tense": {
+        "epochs": 20, "kl_schedule": "linear", "kl_max": 0.3, "kl_ramp": 0.2, "tf_schedule": "linear",
+        "precision": "float32", "state_layers": 2, "state_width": 0, "state_shared": False,
+        "decoder_condition": "state", "tense_classifier": False, "source_dropout": 0.6, "invented": 0.5,
+        "irregular_repeats": 1, "length_pool": 0, "prior_share": 0.0, "prior_from": 0.5,
+    },
+    "digits": {
+        "epochs": 30, "batch_size": 256, "kl_schedule": "linear", "keep": "last", "precision": "float32",
+        "hidden_size": 256, "layers": "relu", "shift": 0,
+    },
+    "video": {
+        "epochs": 30, "batch_size": 256, "kl_schedule": "linear", "kl_max": 1.0, "tf_schedule": "linear",
+        "keep": "last", "precision": "float32", "width": 64, "latent_size": 64, "points": 0, "copies": False,
+        "feedback": True, "clips": 2000,
+    },
+}  # fmt: skip
+REPORT_FIELDS = ("condition", "condition_into", "latents", "decoder_state", "encoder_sos")
+RENAMED_WEIGHTS = {"voice.": "output_hidden.", "see.": "source_proj."}
+
+
+def config(system: str, old: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a config of format 1 as those of the present."""
+    if "epochs" not in old:  # no config that any version wrote: its reader says what is wrong
+        return old
+    new = DEFAULTS.get(system, {}) | old
+    new["kl_knots"] = _kl_knots(new)
+    if system != "digits":  # which never decodes from its own predictions
+        new["teacher_forcing"] = _teacher_forcing(new)
+    if system == "tense":
+        new = _architecture(new)
+    if new.get("last_frame_skip"):
+        new["network"] = UNSUPPORTED
+    if "points" in new:
+        new["keypoints"] = new["points"]
+    gone = (*REMOVED, *REPORT_FIELDS, "points")
+    return {name: value for name, value in new.items() if name not in gone and not name.startswith(("tf_", "kl_"))} | {
+        name: new[name] for name in ("kl_max", "kl_knots") if name in new
+    }
+
+
+def weights(tensors: dict[str, Any]) -> dict[str, Any]:
+    """Tensors of format 1 by their present names; those of a resumable state begin with `model.`."""
+    renamed = {}
+    for name, tensor in tensors.items():
+        prefix = "model." if name.startswith("model.") else ""
+        rest = name.removeprefix(prefix)
+        old = next((old for old in RENAMED_WEIGHTS if rest.startswith(old)), "")
+        renamed[prefix + RENAMED_WEIGHTS.get(old, "") + rest.removeprefix(old)] = tensor
+    return renamed
+
+
+def run_config(old: dict[str, Any]) -> dict[str, Any]:
+    """config.json of a run of format 1: the config's fields, and where its data are from."""
+    new = dict(old)
+    if isinstance(old.get("config"), dict) and old["config"]:
+        new["config"] = config(old.get("system", ""), old["config"])
+    if old.get("system") == "video":
+        new.setdefault("data", old.get("source") or "simulator")
+    new.setdefault("device", "auto")
+    return new
+
+
+def checkpoint_metadata(old: dict[str, Any]) -> dict[str, Any]:
+    """The metadata of a checkpoint of format 1: its softmax temperature was a field of the config."""
+    new = dict(old)
+    if isinstance(old.get("config"), dict):
+        new["config"] = config(old.get("system", ""), old["config"])
+        if "temperature" in old["config"]:
+            new["temperature"] = old["config"]["temperature"]
+    return new
+
+
+def _kl_knots(old: dict[str, Any]) -> schedules.Knots:
+    shape, cycles = old["kl_schedule"], old.get("kl_cycles", 1)
+    if shape == "constant":
+        return schedules.constant()
+    if shape == "sigmoid":
+        return schedules.sigmoid(int(old.get("epochs", 50)))
+    return schedules.ramp(old.get("kl_zero", 0.0), old.get("kl_ramp", 1.0), cycles)
+
+
+def _teacher_forcing(old: dict[str, Any]) -> schedules.Knots:
+    final, epochs = old.get("tf_final", 1.0), old.get("epochs", 30)
+    match old["tf_schedule"]:
+        case "constant":
+            return schedules.constant(final)
+        case "two-slopes":
+            return ((0.0, 1.0), (old["tf_knee"], old["tf_knee_ratio"]), (1.0, final))
+        case "geometric":
+            return schedules.geometric(old["tf_factor"], old["tf_every"], epochs)
+        case "late":
+            return schedules.late(old["tf_start"], old["tf_step"], final, epochs)
+        case _:
+            return schedules.plateau(old.get("tf_plateau", 0.0), final)
+
+
+def _architecture(old: dict[str, Any]) -> dict[str, Any]:
+    """Which model a config of verbs describes: the reports' decoders had the tense in their initial state."""
+    if old.get("source") == "attention":
+        return old | {"architecture": UNSUPPORTED}
+    if old["decoder_condition"] != "state":
+        return old | {"architecture": "seq2seq"}
+    both, one_hot = old.get("latents") == "hidden+cell", old.get("condition") == "one-hot"
+    name = "report-001" if one_hot else "report-002" if both else "report-000"
+    if old.get("bidirectional", True) or old.get("source", "aligned") != "none" or (both and one_hot):
+        name = UNSUPPORTED
+    return old | {"architecture": name, "decoder_condition": "output"}

@@ -1,0 +1,191 @@
+"""Commands of the tense system: convert, generate, interpolate, evaluate tense."""
+
+import argparse
+import sys
+from itertools import product
+
+from cvae_core.cli import options
+from cvae_core.errors import UserError
+
+DATA = "file of verbs, four forms a line; the built-in dictionary when not given"
+CHECKPOINT = "tense"
+
+
+def add_commands(commands, evaluate, predict) -> None:
+    """Add the commands to their groups."""
+    convert = commands.add_parser("convert", help="put words into another tense")
+    convert.add_argument("words", nargs="*", metavar="WORD")
+    convert.add_argument("--from", dest="source", metavar="TENSE", help="tense of the words; inferred when not given")
+    convert.add_argument("--to", dest="target", metavar="TENSE", help="target tense, or all")
+    convert.add_argument("--file", help="CSV or TSV with the columns word,source,target")
+    convert.add_argument("--out", help="where --file's answers go; standard output when not given")
+    options.model_options(convert, run_convert, CHECKPOINT)
+
+    generate = commands.add_parser("generate", help="decode random z in the four tenses")
+    generate.add_argument("-n", type=int, default=10, help="how many samples")
+    generate.add_argument("--seed", type=options.seed, default=0)
+    generate.add_argument("--refine", type=int, default=0, metavar="K", help="rounds of product-of-experts refinement")
+    options.model_options(generate, run_generate, CHECKPOINT)
+
+    interpolate = commands.add_parser("interpolate", help="walk between two verbs or two random z")
+    interpolate.add_argument("words", nargs="*", metavar="WORD")
+    interpolate.add_argument(
+        "--seed", type=options.seed, nargs=2, metavar=("A", "B"), help="walk between two sampled z"
+    )
+    interpolate.add_argument("--steps", type=int, default=9)
+    interpolate.add_argument("--method", default="lerp", choices=("lerp", "slerp"))
+    interpolate.add_argument("--refine", type=int, default=0, metavar="K")
+    options.model_options(interpolate, run_interpolate, CHECKPOINT)
+
+    scores = evaluate.add_parser("tense", help="conversion of unseen and of known verbs, random z, calibration")
+    options.evaluation_options(scores, DATA)
+    scores.add_argument("--lexicon", dest="data", help="the same as --data")
+    scores.add_argument("--pairs", help="file of pairs for BLEU-4 instead of the course's ten")
+    scores.add_argument("--split", default="test", choices=("train", "validation", "test", "all"))
+    scores.add_argument("--samples", type=int, default=1000, help="samples a seed for the Gaussian score")
+    scores.add_argument("--seeds", type=int, default=5, help="sets of samples, with the seeds that follow --seed")
+    scores.add_argument("--own", type=int, help="how many of the verbs trained on are scored (all)")
+    scores.add_argument("--compare", action="store_true", help="add the baselines")
+    options.model_options(scores, run_evaluate, CHECKPOINT)
+
+
+def _load(args: argparse.Namespace):
+    """The checkpoint's model, on one thread: decoding gains nothing from more, and loses much when a core is busy."""
+    from cvae_core.tense.inference import load
+
+    options.set_threads(1)
+    return load(args.checkpoint)
+
+
+def run_convert(args: argparse.Namespace) -> None:
+    """Print the forms of words, or a converted table."""
+    from cvae_core.tense.data import TENSES, parse_tense, parse_word
+    from cvae_core.tense.familiarity import warning
+    from cvae_core.tense.lexicon import convertible_remark
+
+    if args.file is not None:
+        return _convert_file(args)
+    if args.out is not None:
+        raise UserError("--out goes with --file: without it, answers go to standard output.")
+    if not args.words or not args.target:
+        raise UserError("Nothing to convert: give words and --to TENSE, or --file FILE.")
+    words = [parse_word(w) for w in args.words]
+    source = None if args.source is None else parse_tense(args.source)
+    targets = range(len(TENSES)) if args.target == "all" else [parse_tense(args.target)]
+    remarks = {word: convertible_remark(word) for word in words if source is None}
+    tense = _load(args)
+    sources = tense.infer_tenses(words) if source is None else [source] * len(words)
+    familiarity, familiar = tense.familiarity(words, sources).tolist(), tense.are_familiar(words, sources)
+    notes = list(filter(None, remarks.values()))
+    notes += [warning(tense, word) for word, known in zip(words, familiar, strict=True) if known is False]
+    print(*dict.fromkeys(notes), sep="\n", end="\n" if notes else "", file=sys.stderr)
+    jobs = [(w, s, t) for w, s in zip(words, sources, strict=True) for t in targets]
+    made = tense.convert(*map(list, zip(*jobs, strict=True)))
+    if not args.json:
+        for start in range(0, len(jobs), len(targets)):
+            print(" ".join(m.form for m in made[start : start + len(targets)]))
+        return None
+    return options.print_json([
+        {
+            "word": word, "source": TENSES[s], "target": TENSES[t],
+            "prediction": m.form, "probability": m.probability,
+            "familiarity": familiarity[i // len(targets)], "familiar": familiar[i // len(targets)],
+            "alternatives": [vars(c) for c in tense.alternatives(tense.read([word], [s]), t, m)],
+        }
+        for i, ((word, s, t), m) in enumerate(zip(jobs, made, strict=True))
+    ])  # fmt: skip
+
+
+def _convert_file(args) -> None:
+    from cvae_core.tense.batch import convert_table, format_table, read_table, write_table
+
+    if args.words or args.source or args.target:
+        raise UserError("--file names words and tenses itself: leave out WORD, --from and --to.")
+    if args.out is not None and args.json:
+        raise UserError("--out writes a table: leave out --json.")
+    rows = read_table(args.file)
+    tense = _load(args)
+    with options.progress(len(rows), "words") as bar:
+
+        def show(converted: int, total: int) -> None:
+            bar.total = total  # rows with an error are not converted
+            bar.update(converted - bar.n)
+
+        done = convert_table(tense, rows, show)
+    if args.json:
+        options.print_json(done)
+    elif args.out is not None:
+        write_table(args.out, done)
+    else:
+        sys.stdout.write(format_table(done))
+
+
+# --- latent space -----------------------------------------------------------------------------------------------
+
+
+def run_generate(args: argparse.Namespace) -> None:
+    """Print decoded samples of the prior, and their scores."""
+    from cvae_core.tense.metrics import gaussian_score
+
+    options.in_range("n", args.n, 1, 100_000)
+    options.in_range("refine", args.refine, 0, 100)
+    tense = _load(args)
+    z = tense.draw(args.n, args.seed)
+    stages = [("one shot", z)] + ([(f"refined {args.refine}", tense.refine(z, args.refine))] if args.refine else [])
+    accepted = {row for verb in tense.verbs for row in product(*verb.forms)}
+    results = []
+    for name, points in stages:
+        rows = tense.decode_rows(points)
+        share, distinct = gaussian_score(rows, tense.verbs)
+        known = [row in accepted for row in rows]
+        results.append({"stage": name, "gaussian": share, "distinct": distinct, "rows": rows, "known": known})
+    if args.json:
+        return options.print_json(results)
+    for result in results:
+        for row, known in zip(result["rows"], result["known"], strict=True):
+            print(("✓ " if known else "  ") + " ".join(row))
+        print(f"{result['stage']}: Gaussian score {result['gaussian']:.3f}, distinct {result['distinct']:.3f}\n")
+    return None
+
+
+def run_interpolate(args: argparse.Namespace) -> None:
+    """Print what is decoded along a path through latent space."""
+    from cvae_core.tense.data import parse_word
+
+    options.in_range("steps", args.steps, 2, 1000)
+    options.in_range("refine", args.refine, 0, 100)
+    if bool(args.seed) == bool(args.words) or (args.words and len(args.words) != 2):
+        raise UserError("Give the two ends of the walk: two words, or --seed A B.")
+    words = [parse_word(w) for w in args.words]
+    tense = _load(args)
+    if words:
+        a, b = tense.posterior(words, tense.infer_tenses(words))[0]
+    else:
+        a, b = (tense.draw(1, seed)[0] for seed in args.seed)
+    z = tense.path(a, b, args.steps, args.method)
+    rows = tense.decode_rows(tense.refine(z, args.refine))
+    if args.json:
+        return options.print_json([
+            {"step": i, "norm": point.norm().item(), "row": row}
+            for i, (point, row) in enumerate(zip(z, rows, strict=True))
+        ])  # fmt: skip
+    for row in rows:
+        print(" ".join(row))
+    return None
+
+
+# --- evaluate, train, runs --------------------------------------------------------------------------------------
+
+
+def run_evaluate(args: argparse.Namespace) -> None:
+    """Print every score of a checkpoint."""
+    from cvae_core.tense import data
+    from cvae_core.tense.evaluate import as_table, evaluate
+
+    # An empty name is one that could not be filled in, not one that was left out.
+    lexicon = None if args.data is None else data.read_verbs(args.data).verbs
+    pairs = data.COURSE_PAIRS if args.pairs is None else data.read_pairs(args.pairs)
+    tense = _load(args)
+    options.set_threads(args.threads)
+    scores = evaluate(tense, lexicon, pairs, args.split, args.seed, args.samples, args.compare, args.seeds, args.own)
+    options.print_json(scores) if args.json else print(as_table(scores))

@@ -1,0 +1,50 @@
+"""Commands of the video system: evaluate video, predict video."""
+
+import argparse
+
+from cvae_core.cli import options
+
+DATA = "folder with train/ and validate/, or with sequences; the simulator when not given"
+
+
+def add_commands(commands, evaluate, predict) -> None:
+    """Add the commands to their groups."""
+    scores = evaluate.add_parser("video", help="how close predicted frames are to the true ones")
+    _clip_options(scores, "how many clips of the simulator", 100)
+    options.model_options(scores, run_evaluate, "video")
+    pictures = predict.add_parser("video", help="predicted beside true, as a GIF and as PNG strips for each clip")
+    pictures.add_argument("--out", required=True, help="folder for the pictures")
+    _clip_options(pictures, "how many clips", 4)
+    options.model_options(pictures, run_predict, "video")
+
+
+def _clip_options(parser: argparse.ArgumentParser, clips: str, default: int) -> None:
+    options.evaluation_options(parser, DATA)
+    parser.add_argument("--clips", type=options.whole, default=default, help=f"{clips} ({default})")
+
+
+def run_evaluate(args: argparse.Namespace) -> None:
+    """Print every score of a checkpoint on clips that were not trained on."""
+    from cvae_core.video.metrics import as_table, evaluate
+
+    model, clips, name = _load(args)
+    scores = evaluate(model, clips, name, args.seed)
+    options.print_json(scores) if args.json else print(as_table(scores))
+
+
+def run_predict(args: argparse.Namespace) -> None:
+    """Write the pictures of predicted clips and print their paths."""
+    from cvae_core.video.pictures import write_predictions
+
+    model, clips, _ = _load(args)
+    written = write_predictions(model, clips, args.out, args.seed)
+    options.print_json(written) if args.json else print("\n".join(written))
+
+
+def _load(args: argparse.Namespace) -> tuple:
+    """The model and the clips that a command was asked for, and the name of these."""
+    from cvae_core.video.family import held_out, load
+
+    options.set_threads(args.threads)
+    model = load(args.checkpoint)
+    return model, *held_out(args.data, model.config, options.in_range("clips", args.clips, 1, 100_000))

@@ -1,0 +1,70 @@
+"""The video system as `systems.family` gives it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cvae_core.errors import UserError
+from cvae_core.video.data import Clip, read_folder
+from cvae_core.video.inference import load
+from cvae_core.video.metrics import FUTURE, as_table, evaluate
+from cvae_core.video.model import MODEL_FIELDS, VideoCVAE
+from cvae_core.video.model import VideoConfig as Config
+from cvae_core.video.presets import PRESETS
+from cvae_core.video.task import VideoTask
+
+DEFAULT = "best"
+VALIDATION, TEST = 1_000_000, 2_000_000  # simulator seeds from there on: trained on are those from 0
+VALIDATION_CLIPS = 100
+__all__ = [
+    "DEFAULT", "MODEL_FIELDS", "PRESETS", "Config", "as_table", "check", "data_entries", "evaluate", "load",
+    "make_task",
+]  # fmt: skip
+
+
+def data_entries(source: str | None) -> dict[str, Any]:
+    """`data` and `source` of config.json: None is the simulator, otherwise a folder of clips."""
+    name = Path(source).name if source else "simulator"
+    return {"data": name, "source": source and str(Path(source).resolve())}
+
+
+def check(config: Config, entries: dict[str, Any], start: VideoCVAE | None) -> None:
+    """Every config can be trained on every data set; folders are read when the training begins."""
+
+
+def clips_of(source: str | None, config: Config) -> tuple[Sequence[Clip], Sequence[Clip]]:
+    """Clips to train on and to validate with: of a folder, or simulated."""
+    if source is not None:
+        return read_folder(source)
+    from cvae_core.video.simulator import simulate
+
+    length = config.past + config.future
+    return (
+        [simulate(seed, length) for seed in range(config.clips)],
+        [simulate(VALIDATION + i, length) for i in range(VALIDATION_CLIPS)],
+    )
+
+
+def held_out(source: str | None, config: Config, clips: int) -> tuple[Sequence[Clip], str]:
+    """Clips that were not trained on, and their name: a folder's to validate with, or simulated ones."""
+    if source is not None:
+        return read_folder(source)[1][:clips], Path(source).name
+    from cvae_core.video.simulator import simulate
+
+    return [simulate(TEST + i, config.past + FUTURE) for i in range(clips)], "simulator"
+
+
+def make_task(
+    config: Config, saved: dict[str, Any], device: torch.device, start: VideoCVAE | None, resumed: bool
+) -> VideoTask:
+    """The task of a run's config.json, with the weights of the checkpoint that it starts from."""
+    train, validation = clips_of(saved["source"], config)
+    name = Path(saved["source"]).name if saved["source"] else "simulator"
+    if not train:
+        raise UserError(f"{name} has no train/ folder: there is nothing to train on.")
+    task = VideoTask(config, train, validation, device, name)
+    if start:
+        task.model.load_state_dict(start.state_dict())
+    return task

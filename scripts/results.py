@@ -1,0 +1,281 @@
+"""Write docs/results.md, and the table of results in README.md, from the committed JSON in assets/:
+
+    .venv/bin/python -m scripts.results
+
+`tense.json` and `tense-heldout.json` are what `python -m cvae_core evaluate tense --checkpoint NAME --compare --json`
+prints, `reports.json` is what `python -m benchmarks.reports` writes. No figure there is typed by hand.
+"""
+
+import json
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+README, PAGE = ROOT / "README.md", ROOT / "docs" / "results.md"
+BEGIN, END = "<!-- results: written by python -m scripts.results -->", "<!-- end of results -->"
+TENSES = ("present", "third-person", "progressive", "past")
+BASELINES = {
+    "copy": "the input, copied",
+    "spelling rules": "textbook spelling rules",
+    "suffix lookup": "suffix lookup (longest-suffix edits learned from the training verbs)",
+    "lemminflect, unknown words": "lemminflect's models for unknown words",
+}
+DASH = "–"
+
+
+class Scores(NamedTuple):
+    """The three files, parsed."""
+
+    shipped: dict[str, Any]  # of `tense`, trained on all verbs
+    heldout: dict[str, Any]  # of `tense-heldout`, which has not seen the test split
+    reports: dict[str, Any]
+
+
+def read(folder: Path = ROOT / "assets") -> Scores:
+    """The committed scores."""
+    return Scores(*(json.loads((folder / f"{n}.json").read_text()) for n in ("tense", "tense-heldout", "reports")))
+
+
+# --- numbers as text --------------------------------------------------------------------------------------------
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A score, never rounded up to 1; a dash stands for one that was not measured."""
+    if value is not None and 0.9995 <= value < 1:
+        return "> 0.999"
+    return DASH if value is None else f"{value:.{digits}f}"
+
+
+def claim(value: float | None) -> str:
+    """A figure as a report prints it."""
+    return DASH if value is None else f"{value:g}"
+
+
+def with_spread(scores: dict, name: str) -> str:
+    """A mean over sets of samples, with the lowest and the highest."""
+    low, high = scores["spread"][name]
+    return f"{number(scores[name])} ({number(low)} to {number(high)})"
+
+
+def wrapped(text: str) -> str:
+    """A paragraph in lines of the project's length."""
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
+
+
+def rows_of(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """A Markdown table whose first `left` columns are text and whose others are numbers."""
+    ruler = ["---"] * left + ["---:"] * (len(header) - left)
+    return "\n".join("| " + " | ".join(row) + " |" for row in (header, ruler, *rows))
+
+
+def conversion_ranking(heldout: dict) -> list[tuple[str, float]]:
+    """Name and exact match on unseen verbs of the model, the baselines and the reports' models, the best first."""
+    found = [("**`tense-heldout`, this project's model**", heldout["unseen"]["accuracy"])]
+    found += [(f"baseline: {BASELINES[name]}", of["accuracy"]) for name, of in heldout["baselines"].items()]
+    found += [(f"model of report {name[-3:]}, `{name}`", of["accuracy"]) for name, of in heldout["sources"].items()]
+    return sorted(found, key=lambda row: -row[1])
+
+
+def baselines_remark(heldout: dict) -> str:
+    """One sentence on the baselines that are better than the model, or that none is."""
+    accuracy = heldout["unseen"]["accuracy"]
+    better = [(of["accuracy"], name) for name, of in heldout["baselines"].items() if of["accuracy"] > accuracy]
+    if not better:
+        return f"No baseline converts unseen verbs better than the model ({number(accuracy)})."
+    names = " and ".join(f"{BASELINES[name].split(' (')[0]} ({number(value)})" for value, name in sorted(better))
+    counted = {1: "One baseline converts", 2: "Two baselines convert"}.get(len(better), "Several baselines convert")
+    return f"{counted} unseen verbs better than the model does ({number(accuracy)}): {names}."
+
+
+# --- README -----------------------------------------------------------------------------------------------------
+
+
+def readme_section(scores: Scores) -> str:
+    """The table of README.md and the sentence after it."""
+    shipped, heldout = scores.shipped, scores.heldout
+    own, unseen = shipped["own"], heldout["unseen"]
+    conversion = [(name, number(value)) for name, value in conversion_ranking(heldout) if value > 0.5]
+    others = [
+        (f"`tense`: its {own['verbs']:,} verbs, 12 directions", number(own["accuracy"])),
+        ("`tense`: the 1,000 most frequent verbs", number(own["frequent"])),
+        ("`tense`: BLEU-4 of the course's ten pairs", number(shipped["bleu4"])),
+        ("`tense`: share of random z that decode to a verb (Gaussian score)", number(shipped["gaussian"])),
+        ("`tense`: the same after three rounds of refinement", number(shipped["gaussian_refined"])),
+        ("`tense-heldout`: tense of an unseen form inferred", number(unseen["tense"])),
+        ("`tense-heldout`: calibration error of the probabilities, 15 bins", number(unseen["calibration"]["error"])),
+        ("`tense-heldout`: unseen verbs against random letters by familiarity, AUROC", number(heldout["junk_auroc"])),
+    ]
+    header = (f"exact match on {unseen['verbs']} unseen verbs, mean of 12 directions", "score")
+    table = rows_of(header, [*conversion, ("*other scores*", ""), *others])
+    return f"{BEGIN}\n{table}\n\n{wrapped(baselines_remark(heldout))}\n{END}"
+
+
+def with_section(text: str, section: str) -> str:
+    """A text with what stands between its markers replaced."""
+    before, rest = text.split(BEGIN)
+    return before + section + rest.split(END)[1]
+
+
+# --- docs/results.md --------------------------------------------------------------------------------------------
+
+
+def page(scores: Scores) -> str:
+    """docs/results.md."""
+    parts = [
+        "# Results",
+        "<!-- Written by `python -m scripts.results` from assets/*.json: change that script, not this page. -->",
+        INTRODUCTION,
+        "## Unseen verbs",
+        unseen_section(scores.heldout),
+        "## Random z and known verbs",
+        known_section(scores),
+        "## The models of the three reports",
+        sources_section(scores.heldout),
+        "## The three reports, claimed and measured",
+        reports_section(scores.reports),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+INTRODUCTION = """\
+Two checkpoints of verbs ship. `tense-heldout` has not seen the test split of the dictionary: every figure about unseen
+verbs, calibration and familiarity is its own. `tense` was fine-tuned from it on all verbs and is what the app uses.
+
+```
+python -m cvae_core evaluate tense --checkpoint tense --compare --json > assets/tense.json
+python -m cvae_core evaluate tense --checkpoint tense-heldout --compare --json > assets/tense-heldout.json
+python -m scripts.results
+```
+
+An answer is right when it is any accepted spelling of the form. All conversions are greedy with z = mu."""
+
+
+def unseen_section(heldout: dict) -> str:
+    """Conversion, calibration and tense of the verbs that `tense-heldout` was not trained on."""
+    unseen = heldout["unseen"]
+    ranking = rows_of(
+        ("exact match, mean of 12 directions", "score"), [(n, number(v)) for n, v in conversion_ranking(heldout)]
+    )
+    parts = rows_of(
+        ("`tense-heldout`, test split", "score"),
+        [
+            ("from the present to the other three", number(unseen["from_present"])),
+            ("verbs that are not a prefix and a training verb", number(unseen["no_known_stem"])),
+            ("from z alone, the decoder not getting the word", number(unseen["z_alone"])),
+            ("reconstruction in the same tense", number(unseen["reconstruction"])),
+            ("tense inferred, of forms that stand for one tense only", number(unseen["tense"])),
+            ("expected calibration error, 15 bins", number(unseen["calibration"]["error"])),
+            ("AUROC of familiarity, verbs against strings of random letters", number(heldout["junk_auroc"])),
+        ],
+    )
+    score = unseen["by_direction"]
+    directions = rows_of(
+        ("from \\ to", *TENSES), [(s, *(number(score.get(f"{s}>{t}")) for t in TENSES)) for s in TENSES]
+    )
+    bins = rows_of(
+        ("answers in the bin", "mean probability", "share that is right"),
+        [(f"{b['count']:,}", number(b["confidence"]), number(b["accuracy"])) for b in unseen["calibration"]["bins"]],
+        left=0,
+    )
+    introduction = (
+        f"{unseen['verbs']} verbs of the test split. {baselines_remark(heldout)} lemminflect's models were made from "
+        "the same dictionary, and nothing says that these verbs were held out from them."
+    )
+    return "\n\n".join([
+        wrapped(introduction), ranking, parts, "By direction:", directions,
+        "Calibration of the probabilities of the answers:", bins,
+    ])  # fmt: skip
+
+
+def known_section(scores: Scores) -> str:
+    """What both checkpoints score on random z and on the verbs that they were trained on."""
+    both = (scores.shipped, scores.heldout)
+    rows = [("verbs trained on", *(f"{of['trained_on']:,}" for of in both))]
+    rows += [("BLEU-4, the course's ten pairs", *(number(of["bleu4"]) for of in both))]
+    for name, text in {
+        "gaussian": "Gaussian score, one shot",
+        "gaussian_refined": "Gaussian score after three rounds of refinement",
+        "distinct": "distinct verbs, as a share of the samples",
+        "distinct_refined": "distinct verbs after refinement",
+    }.items():
+        rows.append((text, *(with_spread(of, name) for of in both)))
+    for name, text in {
+        "distinct_share": "distinct verbs, as a share of what uniform sampling of the verbs gives",
+        "distinct_share_refined": "the same after refinement",
+    }.items():
+        rows.append((text, *(number(of[name]) for of in both)))
+    for name, text in {
+        "accuracy": "verbs trained on, exact match, 12 directions",
+        "irregular": "the irregular ones among them",
+        "frequent": "those among the 1,000 most frequent verbs",
+        "z_alone": "from z alone, the decoder not getting the word",
+        "tense": "tense inferred, of forms that stand for one tense only",
+    }.items():
+        rows.append((text, *(number(of["own"][name]) for of in both)))
+    introduction = (
+        "Gaussian score: the share of samples z ~ N(0, I) whose four decoded forms are those of one verb that the "
+        "model was trained on; mean over five sets of 1,000 samples, with the lowest and the highest. Among the most "
+        "frequent verbs a form that belongs to several verbs (saw, lay) may be read as any of them."
+    )
+    return wrapped(introduction) + "\n\n" + rows_of(("", "`tense`", "`tense-heldout`"), rows)
+
+
+def sources_section(heldout: dict) -> str:
+    """The reports' shipped models in the same evaluation."""
+    rows = [
+        (
+            f"`{name}`", number(of["bleu4"]), with_spread(of, "gaussian"), number(of["gaussian_refined"]),
+            number(of["distinct_share"]), number(of["accuracy"]),
+        )
+        for name, of in heldout["sources"].items()
+    ]  # fmt: skip
+    header = ("model", "BLEU-4", "Gaussian", "refined", "distinct, of uniform", "exact match, unseen verbs")
+    return (
+        "Trained here on the course's list by the reports' presets, scored with the same draws and the same unseen "
+        "verbs.\n\n" + rows_of(header, rows)
+    )
+
+
+def reports_section(reports: dict) -> str:
+    """Each row of the reports' tables, and what they say in words, as counted over the runs."""
+    rows = []
+    for r in reports["rows"]:
+        low, high = r["gaussian_range"]
+        rows.append((
+            r["report"], claim(r["claimed_bleu4"]), number(r["bleu4"]), claim(r["claimed_gaussian"]),
+            f"{number(r['gaussian'])} ({low:.2f} to {high:.2f})", number(r["distinct"]), number(r["unseen"]),
+            number(r["kl"], 1), str(r["batch_size"]), number(r["minutes"], 0),
+        ))  # fmt: skip
+    header = (
+        "report", "BLEU-4 claimed", "measured", "Gaussian claimed", "measured (five sets of 100)", "distinct",
+        "unseen verbs", "KL, nats", "batch", "minutes",
+    )  # fmt: skip
+    found = []
+    for finding in reports["findings"]:
+        found.append(f"- {finding['statement']}: {finding['holds']} of {finding['of']} comparisons")
+        found += [f"  - {text}" for text in finding["results"]]
+    introduction = (
+        "`python -m benchmarks.reports --data train.txt` trains each row on the course's list of verbs, scores it, "
+        f"and converts {reports['unseen_verbs']} verbs that are not on that list. Measured on: {reports['machine']}. "
+        "[reports.md](reports.md) discusses the rows."
+    )
+    return "\n\n".join([
+        wrapped(introduction),
+        rows_of(header, rows),
+        "What the reports state in words, and the comparisons that test it:",
+        "\n".join(found),
+    ])  # fmt: skip
+
+
+def main() -> None:
+    """Write both files."""
+    scores = read()
+    PAGE.write_text(page(scores), encoding="utf-8")
+    README.write_text(with_section(README.read_text(encoding="utf-8"), readme_section(scores)), encoding="utf-8")
+    print(f"Wrote {PAGE.relative_to(ROOT)} and the table in {README.name}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Opening a page without a browser, as the router runs it, and finding what it shows."""
+
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.helpers import ROOT
+
+
+def open_page(page: str, state: dict[str, Any] | None = None, alone: bool = False, **query: str | list[str]) -> AppTest:
+    """A page by its name, with values of widgets and query parameters: home through the router, the others alone.
+
+    AppTest takes the legacy path of a folder called pages/ from the router's second rerun on: tests that rerun home
+    more than once open it `alone`, without links. The browser tests cover the real path.
+    """
+    alone = alone or page != "home"
+    path = ROOT / (f"pages/{page}.py" if alone else "app.py")
+    at = AppTest.from_file(str(path), default_timeout=120)
+    if alone:
+        at.session_state["_framed"] = True
+    for name, value in (state or {}).items():
+        at.session_state[name] = value
+    at.query_params.update(query)
+    return at.run()
+
+
+def button(at: AppTest, label: str):
+    """The first button with this label."""
+    return next(b for b in at.button if b.label == label)
+
+
+def texts(at: AppTest) -> str:
+    """Everything the page says."""
+    return "\n".join(element.value for element in [*at.markdown, *at.error, *at.info, *at.code])
+
+
+def without_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page alone knows of no other page; that the links lead on is tested in the browser."""
+    for owner in ("streamlit", "streamlit.delta_generator.DeltaGenerator"):
+        monkeypatch.setattr(f"{owner}.page_link", lambda *args, **options: None)

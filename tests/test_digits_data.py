@@ -1,0 +1,111 @@
+"""Digits as data: files, pictures of users, quadrants."""
+
+import gzip
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cvae_core.digits import data
+from cvae_core.digits.data import PIXELS, TASKS, pixel_mask
+from cvae_core.errors import UserError
+from tests.tiny_pictures import DIGITS as CONFIG
+from tests.tiny_pictures import idx, write_mnist
+
+RESIDUAL = replace(CONFIG, layers="residual")
+SEEN = torch.tensor([TASKS["1"], TASKS["2"], TASKS["3"]])
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_idx_files_are_read_zipped_or_not_and_validation_is_held_out_of_training(tmp_path, zipped):
+    write_mnist(tmp_path, zipped=zipped)
+    digits = data.load(str(tmp_path))
+    assert [len(part.pixels) for part in digits[1:]] == [25, 5, 30]
+    images = data.read_idx(next(tmp_path.glob("train-images*")))
+    assert np.array_equal(images.reshape(30, PIXELS), torch.cat([digits.train.pixels, digits.validation.pixels]))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda raw: raw[:-100], "bytes of data: its header says"),
+        (lambda raw: raw[:9], "ends within its header"),
+        (lambda raw: b"\x89PNG" + raw[4:], "is not an IDX file"),
+        (lambda raw: b"", "is not an IDX file"),
+        (lambda raw: gzip.compress(raw)[:-20], "Cannot read"),
+        (lambda raw: idx(np.zeros((30, 27, 27), np.uint8)), "expected images of 28 x 28"),
+        (lambda raw: idx(np.zeros((29, 28, 28), np.uint8)), "expected one each"),
+    ],
+)
+def test_a_damaged_file_is_named_with_what_was_expected(tmp_path, damage, message):
+    write_mnist(tmp_path, zipped=False)
+    path = tmp_path / "train-images-idx3-ubyte"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(UserError, match=message) as error:
+        data.load(str(tmp_path))
+    assert "train-" in str(error.value)
+
+
+def test_a_missing_file_or_folder_is_named(tmp_path):
+    with pytest.raises(UserError, match="train-images-idx3-ubyte"):
+        data.load(str(tmp_path))
+    with pytest.raises(UserError, match="There is no folder"):
+        data.load(str(tmp_path / "nowhere"))
+
+
+def test_the_small_digits_fill_the_same_box_as_mnist():
+    digits = data.small_digits()
+    assert sum(len(part.pixels) for part in digits[1:]) == 1797
+    pictures = digits.train.pixels.view(-1, 28, 28)
+    assert pictures[:, :4].max() == 0 and pictures[:, :, -4:].max() == 0 and pictures.max() == 255
+    assert set(digits.train.labels.tolist()) == set(range(10))
+
+
+# --- pictures -------------------------------------------------------------------------------------------------------
+
+
+def test_a_picture_is_centred_by_its_mass_and_ink_becomes_white():
+    page = np.full((90, 60), 250, np.uint8)
+    page[10:40, 5:15] = 20  # a dark bar in a corner
+    picture = data.centre(page).view(28, 28).float()
+    rows, columns = torch.meshgrid(torch.arange(28.0), torch.arange(28.0), indexing="ij")
+    assert float((picture * rows).sum() / picture.sum()) == pytest.approx(13.5, abs=0.6)
+    assert float((picture * columns).sum() / picture.sum()) == pytest.approx(13.5, abs=0.6)
+    assert (picture.amax(1) > 0).sum() == data.BOX and picture[0, 0] == 0
+
+
+def test_a_digit_that_is_centred_stays_as_it_is():
+    digit = data.small_digits().test.pixels[3]
+    assert torch.equal(data.centre(digit.view(28, 28).numpy()), digit)
+
+
+@pytest.mark.parametrize("picture", [np.zeros((28, 30)), np.full((50, 50), 255), np.zeros(10), np.zeros((0, 5))])
+def test_an_empty_picture_is_an_error(picture):
+    with pytest.raises(UserError):
+        data.centre(picture)
+
+
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 2**32 - 1))
+def test_any_picture_becomes_one_of_the_right_size_or_an_error(height, width, seed):
+    try:
+        found = data.centre(np.random.default_rng(seed).integers(0, 256, (height, width)))
+    except UserError:
+        return
+    assert found.shape == (PIXELS,) and found.dtype == torch.uint8
+
+
+def test_masks_cover_the_quadrants_that_are_seen():
+    mask = pixel_mask(SEEN).view(3, 28, 28)
+    assert mask[0, 14:, :14].all() and mask[0].sum() == 196
+    assert mask[1, :, :14].all() and mask[1].sum() == 392
+    assert not mask[2, 14:, 14:].any() and mask[2].sum() == 588
+    assert data.parse_seen("02") == TASKS["2"] and len(data.hidden_choices()) == 15
+    for wrong in ("0123", "5", "a"):
+        with pytest.raises(UserError):
+            data.parse_seen(wrong)

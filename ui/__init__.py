@@ -1,0 +1,34 @@
+"""What the pages share: the frame's guard, models, forms, the view of a run, and the parts of the larger pages.
+
+frame.py     the guard that every page calls first
+models.py    cached models, their names, a picker
+parts.py     small widgets and chart settings
+form.py      inputs for a config's fields, and the button that starts a training
+run_view.py  a run: state, progress, scores, samples
+systems/     what a system adds to the Train page: one module each
+latent/ …    the views of one page, where they are too long for its file
+"""
+
+import torch
+
+from ui.frame import frame
+from ui.models import config_of, load_model, model_names, pick_model, stamp
+from ui.parts import (
+    MAX_SEED,
+    PLAIN,
+    PNG,
+    new_seeds,
+    pick_view,
+    read_scores,
+    seed_input,
+    shipped_runs,
+    show_remark,
+    uploaded_text,
+)
+
+torch.set_num_threads(1)  # threads of several sessions would compete for the cores
+
+__all__ = [
+    "MAX_SEED", "PLAIN", "PNG", "config_of", "frame", "load_model", "model_names", "new_seeds", "pick_model",
+    "pick_view", "read_scores", "seed_input", "shipped_runs", "show_remark", "stamp", "uploaded_text",
+]  # fmt: skip

@@ -1,0 +1,104 @@
+"""A form for a training: inputs for the fields of a system's config, and the button that starts it."""
+
+from collections.abc import Callable
+from dataclasses import Field, fields, replace
+from functools import partial
+from typing import Any
+
+import streamlit as st
+import torch
+
+from cvae_core import jobs, session
+from cvae_core.config import TrainConfig, format_knots, parse_knots
+from cvae_core.device import describe_device, pick_device
+from cvae_core.errors import UserError
+from cvae_core.runs import Run
+from cvae_core.systems import family
+from cvae_core.worker import train_apart
+
+SCRATCH = "random weights"  # among the models to start from
+MAIN_FIELDS = {
+    "epochs": "Epochs",
+    "batch_size": "Batch size",
+    "learning_rate": "Learning rate",
+    "kl_max": "Largest KL weight",
+}
+KNOTS_HELP = ". Knots of a piecewise-linear schedule: share of training:value, …"
+
+
+def field_input(place, field: Field, value: Any, key: str) -> Any:
+    """A widget for a config field, by its type, choices and range; its value, of a schedule the text."""
+    text, choices = field.metadata["help"], field.metadata["choices"]
+    label = MAIN_FIELDS.get(field.name, field.name)
+    if choices:
+        return place.selectbox(label, choices, choices.index(value), key=key, help=text)
+    if isinstance(value, bool):
+        return place.toggle(label, value, key=key, help=text)
+    if isinstance(value, tuple):
+        return place.text_input(label, format_knots(value), key=key, help=text + KNOTS_HELP, max_chars=2000)
+    kind, step, shown = (int, 1, "%d") if isinstance(value, int) else (float, None, "%.6g")
+    bounds = [None if field.metadata[end] is None else kind(field.metadata[end]) for end in ("low", "high")]
+    return place.number_input(label, *bounds, kind(value), step=step, format=shown, key=key, help=text)
+
+
+def show_fields(system: str, preset: str, from_weights: bool = False) -> dict[str, Any]:
+    """Inputs for a preset's fields, the main ones in sight; the fields that were changed.
+
+    Fields that a checkpoint's weights fix are left out where training starts from one. Raises UserError for values
+    that the config does not take: the browser keeps to a widget's bounds, a forged message need not.
+    """
+    base: TrainConfig = session.preset(system, preset)
+    fixed = family(system).MODEL_FIELDS if from_weights else ()
+    every = {f.name: f for f in fields(base) if f.name not in fixed}
+    values = {}
+    for column, main in zip(st.columns(len(MAIN_FIELDS)), MAIN_FIELDS, strict=True):
+        values[main] = field_input(column, every[main], getattr(base, main), f"{preset} {main}")
+    with st.expander("All other fields"):
+        columns = st.columns(4)
+        for i, other in enumerate(n for n in every if n not in MAIN_FIELDS):
+            values[other] = field_input(columns[i % 4], every[other], getattr(base, other), f"{preset} {other}")
+    # Not before all inputs are drawn: one that is left out would lose what was typed.
+    for name in values:
+        if isinstance(getattr(base, name), tuple):
+            values[name] = parse_knots(values[name])
+    replace(base, **values)
+    return {name: value for name, value in values.items() if value != getattr(base, name)}
+
+
+def pick_init(place, options: list[str], key: str, text: str) -> str | None:
+    """The model to start from, None for random weights; `options` has the models and `SCRATCH` in their order."""
+    chosen = place.selectbox("Start from", options, key=key, help=text)
+    return None if chosen == SCRATCH else chosen
+
+
+def pick_preset(place, names: list[str], key: str, text: str) -> str:
+    """The preset that sets the initial values of the fields."""
+    return place.selectbox("Preset", names, key=key, help=f"Sets the initial values of the fields below. {text}")
+
+
+def show_start(create: Callable[[str], Run], disabled: bool = False) -> None:
+    """The device, and the button that adds the run that `create(device)` makes to the queue.
+
+    Raises UserError where the queue or the disk has no room, or `create` raises it.
+    """
+    device = "auto"
+    if torch.cuda.is_available():
+        device = st.segmented_control("Device", ["auto", "cuda", "cpu"], default="auto", required=True, key="device")
+    st.markdown(f"Device: {describe_device(pick_device(device))}.")
+    if not st.button("Start training", icon=":material/play_arrow:", key="start", disabled=disabled):
+        return
+    if len(jobs.jobs().waiting()) >= jobs.MAX_WAITING:
+        raise UserError(f"{jobs.MAX_WAITING} trainings wait already: try again when one of them has started.")
+    jobs.check_room()
+    with st.spinner("Reading the data…"):
+        run = create(device)
+    enqueue(run)
+    st.session_state["run"] = run.id
+    st.rerun()
+
+
+def enqueue(run: Run) -> None:
+    """Add a run to the queue. Raises UserError where the queue is full."""
+    if jobs.jobs().submit(run, partial(train_apart, run)) == "full":
+        run.write_status(state="stopped")
+        raise UserError(f"{jobs.MAX_WAITING} trainings wait already: resume run {run.id} when one of them has started.")

@@ -1,0 +1,88 @@
+"""Single dimensions of z: sliders, their KL, and what they encode."""
+
+import math
+
+import numpy as np
+import streamlit as st
+import torch
+
+import ui
+from cvae_core.figures import latent as figures
+from cvae_core.tense import explore
+from cvae_core.tense.inference import Tense
+from ui.latent.common import cached_sample, cached_statistics, encoded_word, four_forms, version
+
+SLIDERS = 8
+
+
+def show_dimensions(model: Tense) -> None:
+    """The view: a z whose dimensions can be changed, and the statistics of all dimensions."""
+    sample, statistics = cached_sample(*version(model)), cached_statistics(*version(model))
+    order = np.argsort(-statistics["kl"])
+    columns = st.columns(2)
+    kind = columns[0].segmented_control(
+        "Start from", ["A verb", "A draw"], default="A verb", required=True, key="base", bind="query-params"
+    )
+    if kind == "A verb":
+        base = encoded_word(columns[1], model, "Verb", "verb", "gather")
+        name = st.session_state["verb"]
+    else:
+        name = ui.seed_input(columns[1], "Seed", "seed", 0)
+        base = model.draw(1, name)[0]
+    z = _sliders(base.clone(), order[:SLIDERS].tolist(), f"{model.name} {name}")
+    four_forms(explore.spell_out(model, z[None])[0], "The four forms decoded at these values")
+    _show_statistics(statistics, sample, order)
+
+
+def _sliders(z: torch.Tensor, dimensions: list[int], base: str) -> torch.Tensor:
+    """A slider for each dimension; the given z (Z,) with their values."""
+    starts = {f"dimension {d} of {base}": round(z[d].item(), 2) for d in dimensions}
+    st.markdown(
+        f"The {len(dimensions)} dimensions with the largest mean KL, largest first. Under the prior each is standard "
+        "normal, so nearly always between −3 and 3."
+    )
+    for position, (d, (key, start)) in enumerate(zip(dimensions, starts.items(), strict=True)):
+        if position % 4 == 0:  # a row at a time: on a narrow screen columns stack one by one
+            columns = st.columns(4)
+        low, high = float(min(-4, math.floor(start))), float(max(4, math.ceil(start)))
+        st.session_state.setdefault(key, start)
+        z[d] = columns[position % 4].slider(f"Dimension {d}", low, high, step=0.01, key=key)
+    st.button("Reset", on_click=st.session_state.update, args=(starts,), help="Back to the initial values.")
+    return z
+
+
+def _show_statistics(statistics: dict, sample: explore.Sample, order: np.ndarray) -> None:
+    """KL of each dimension, and the share of its variance that traits of the word explain."""
+    active = [int(d) for d in order if statistics["active"][d]]
+    st.header("KL of each dimension")
+    st.markdown(
+        f"**{len(active)} of {len(order)} dimensions are active**: over {len(sample.words):,} words the posterior mean "
+        "varies by more than 0.01 (Burda et al. 2016). In the others the posterior stays at the prior, at a KL near 0. "
+        f"Over all dimensions the mean KL of a word is {statistics['kl'].sum():.2f} nats."
+    )
+    st.plotly_chart(
+        figures.kl_bars(statistics["kl"], statistics["active"]), key="kl", config=ui.PLAIN,
+        alt="Mean KL of each dimension in nats, largest first",
+    )  # fmt: skip
+    st.header("What each dimension encodes")
+    if not active:
+        st.markdown("No dimension is active: the posterior has collapsed to the prior.")
+        return
+    traits = explore.traits(sample)
+    shares = {name: explore.explained_variance(sample.mu, labels) for name, labels in traits.items()}
+    st.markdown(
+        "The share of the variance of the posterior mean, in percent, that lies between groups of words (eta squared): "
+        "by tense, and by the length, first letter, last letter and spelling class of the verb's present form. Many "
+        "small groups explain a few percent by chance. " + _in_words(shares, active[:SLIDERS])
+    )
+    st.plotly_chart(
+        figures.trait_heatmap(shares, active), key="traits", config=ui.PLAIN,
+        alt="Percent of each active dimension's variance explained by five traits of the word",
+    )  # fmt: skip
+
+
+def _in_words(shares: dict[str, np.ndarray], dimensions: list[int]) -> str:
+    """The trait that explains most of each dimension."""
+    best = {d: max(shares, key=lambda name: shares[name][d]) for d in dimensions}  # noqa: B023
+    named = [f"dimension {d}: {t} ({shares[t][d]:.0%})" for d, t in best.items()]
+    return f"The largest share of each: {'; '.join(named)}."

@@ -1,0 +1,78 @@
+"""Models by name: loaded once for all sessions, listed without loading them."""
+
+import gc
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from safetensors import SafetensorError, safe_open
+
+from cvae_core import checkpoint, migrate, runs
+from cvae_core.config import TrainConfig, config_from_dict
+from cvae_core.errors import UserError
+from cvae_core.systems import family
+
+
+def load_model(name: str, system: str = "tense") -> Any:
+    """A model by its name or its run's id, loaded once for all sessions and again when its file changes."""
+    return _load(system, *stamp(name))
+
+
+def stamp(name: str) -> tuple[str, float]:
+    """What identifies a version of a model's file: its path and its modification time."""
+    path = runs.find_weights(name)
+    return str(path), path.stat().st_mtime
+
+
+@st.cache_resource(max_entries=8, show_spinner="Loading the model…")
+def _load(system: str, path: str, modified: float) -> Any:
+    model = family(system).load(path)
+    # A full garbage collection visits every live object, a dictionary of verbs among them: 0.2 s in which nobody is
+    # answered. What is loaded by now stays, and is left out of it.
+    gc.freeze()
+    return model
+
+
+def config_of(name: str, system: str) -> TrainConfig:
+    """The config of a model, from its file's header: no weights are read. UserError where it has no valid config."""
+    config = _header(*stamp(name)).get("config")
+    if not isinstance(config, dict):
+        raise UserError(f"{name} holds no config for its weights.")
+    return config_from_dict(family(system).Config, config)
+
+
+@lru_cache(maxsize=256)
+def _header(path: str, modified: float) -> dict[str, Any]:
+    """The metadata of a checkpoint; each version of a file is read once."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = json.loads((file.metadata() or {})["cvae"])
+    except (OSError, SafetensorError, KeyError, ValueError, RecursionError):
+        metadata = None
+    if not isinstance(metadata, dict):
+        raise UserError(f"{Path(path).name} is not a checkpoint of this program.")
+    return migrate.checkpoint_metadata(metadata) if metadata.get("format") == 1 else metadata
+
+
+def model_names(system: str = "tense") -> list[str]:
+    """The shipped models of a system, the best first, then those of finished runs, newest first."""
+    return sorted(checkpoint.available(system), key=lambda n: (n != system, n)) + runs.finished(system)
+
+
+def pick_model(label: str, key: str, none: str | None = None) -> Any:
+    """A list of the tense models; `none` adds a first entry that stands for no model, and returns None."""
+    names = model_names()
+    if not names:
+        st.error("There is no model in checkpoints/: train one with `python -m cvae_core train tense --out tense`.")
+        st.stop()
+    options = ([none] if none else []) + names
+    chosen = st.selectbox(label, options, key=key, bind="query-params")
+    if chosen == none or chosen not in options:
+        return None if none else load_model(names[0])
+    try:
+        return load_model(chosen)
+    except UserError as error:
+        st.error(str(error))
+        st.stop()

@@ -1,0 +1,168 @@
+"""A run, live: from its folder alone, because this process or another may be training it."""
+
+import pandas as pd
+import streamlit as st
+
+from cvae_core import curves, jobs, runs
+from cvae_core.errors import UserError
+from cvae_core.runs import Run
+from cvae_core.systems import SYSTEMS
+from ui.form import enqueue
+from ui.systems import view
+
+LIVE_POINTS = 400
+SECONDS_BETWEEN_LOOKS = 1.0
+ACTIVE = ("created", "queued", "running")
+
+
+def show_runs(system: str) -> None:
+    """Pick a run of a system and look at it."""
+    damaged = [run.id for run in runs.list_runs() if run.system not in SYSTEMS]
+    if damaged:
+        st.warning(f"Left out, without a readable config.json: {', '.join(damaged)}.")
+    found = {run.id: run for run in runs.list_runs(system=system)}
+    if not found:
+        st.info(f"There is no run yet: start one above, or with `python -m cvae_core train {system}`.")
+        return
+    if st.session_state.get("run") not in found:
+        st.session_state.pop("run", None)
+    first = next((i for i, run in enumerate(found.values()) if run.state == "running"), 0)
+    name = st.selectbox("Run", list(found), first, key="run", bind="query-params")
+    active = found[name].state in ACTIVE
+    if active:
+        st.session_state["watched"] = (name, "active")
+    st.fragment(watch, run_every=SECONDS_BETWEEN_LOOKS if active else None)(name, system)
+    if not active:
+        show_finished(found[name], system)
+
+
+def watch(run_id: str, system: str) -> None:
+    """State, progress, scores, samples and log of a run."""
+    try:
+        run = runs.find(run_id)
+        status = run.read_status()
+        _show_state(run, status)
+        _show_progress(run, status, view(system).LOSS_UNIT)
+        _show_scores(run.read_metrics(), view(system).SCORES)
+        _show_samples(run, system)
+        log = run.read_log(12)
+    except UserError as error:  # deleted, or its folder is damaged
+        st.error(str(error))
+        return
+    if log:
+        st.markdown("**Log**")
+        st.code(log, language=None)
+    if status["state"] not in ACTIVE and st.session_state.get("watched") == (run_id, "active"):
+        st.session_state["watched"] = (run_id, "ended")
+        st.rerun()  # the whole page: it stops looking every second, and the pickers list the new model
+
+
+def _show_state(run: Run, status: dict) -> None:
+    """The state in words, and the buttons that apply to it."""
+    state = status["state"]
+    other = "" if _is_ours(run) else f" by another process (PID {status.get('pid')})"
+    words = {
+        "running": f"In training{other}.",
+        "queued": "About to begin." if run.id == jobs.jobs().running() else f"Waiting in the queue{other}.",
+        "created": "Being prepared.",
+        "stopped": "Stopped; it can be resumed from the same batch.",
+        "interrupted": "Interrupted: its process is gone. It can be resumed from its last save, at most a minute old.",
+        "failed": "Failed.",
+        "finished": "Finished.",
+    }
+    st.markdown(f"**{words.get(state, 'Its state is unknown.')}**")
+    waiting = jobs.jobs().waiting()
+    if state == "queued" and run.id in waiting:
+        st.markdown(
+            f"Position {waiting.index(run.id) + 1} of {len(waiting)} in the queue; "
+            f"now in training: {jobs.jobs().running() or 'nothing'}."
+        )
+    if state == "failed":
+        st.error(status.get("error") or "No error was recorded.")
+    buttons = st.container(horizontal=True)
+    if state in ACTIVE and _is_ours(run):
+        asked = buttons.button("Stop", icon=":material/stop:", key="stop", help="Stops after the current batch.")
+        if asked and jobs.jobs().stop(run.id) == "stopping":
+            st.markdown("Stopping…")
+    elif state in ("stopped", "interrupted", "failed") and buttons.button(
+        "Resume", icon=":material/play_arrow:", key="resume", help="Resumes bit-exactly from the last save."
+    ):
+        enqueue(runs.find_unfinished(run.id, run.system))
+        st.rerun()
+
+
+def _is_ours(run: Run) -> bool:
+    """Whether this server trains the run, or will."""
+    return run.id == jobs.jobs().running() or run.id in jobs.jobs().waiting()
+
+
+def _show_progress(run: Run, status: dict, unit: str) -> None:
+    """Share done, speed and time left; the losses so far, in their unit."""
+    epochs, batches = status.get("epochs"), status.get("batches")
+    if epochs and batches:
+        share = 1.0 if status["state"] == "finished" else (status["epoch"] + status.get("batch", 0) / batches) / epochs
+        parts = [f"epoch {min(status['epoch'] + 1, epochs)} of {epochs}", f"{share:.0%}"]
+        if status["state"] == "running" and status.get("per_second"):
+            speed = f"{status['per_second']:,.0f} {status.get('unit', 'examples')} per second"
+            parts += [speed, f"{_minutes(status.get('eta'))} left"]
+        st.progress(min(share, 1.0), " · ".join(parts))
+    progress = pd.DataFrame(run.read_progress()).apply(pd.to_numeric, errors="coerce")
+    if len(progress) < 2 or not {"epoch", "loss"} <= set(progress):
+        return
+    shown = progress.iloc[curves.thin(progress["loss"].to_numpy(), LIVE_POINTS)]
+    losses = [name for name in ("loss", "recon", "kl") if name in shown]
+    st.line_chart(shown, x="epoch", y=losses, height=260, alt="Losses so far, by epoch", y_label=unit)
+
+
+def _minutes(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown time"
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def _show_scores(rows: list[dict], labels: dict[str, str]) -> None:
+    """The scores of the latest epoch, beside those before training when it started from a model."""
+    if not rows:
+        return
+    known = [name for name in labels if name in rows[-1]]
+    table = pd.DataFrame({"score": [labels[name] for name in known]})
+    if rows[0]["epoch"] == 0:
+        table["before training"] = [_rounded(rows[0].get(name)) for name in known]
+    if rows[-1]["epoch"] > 0:
+        table[f"after epoch {rows[-1]['epoch']}"] = [_rounded(rows[-1][name]) for name in known]
+    st.dataframe(table, hide_index=True, alt="Scores of the latest epoch")
+
+
+def _rounded(score: object) -> str:
+    return f"{score:.3f}" if isinstance(score, int | float) else "–"
+
+
+def _show_samples(run: Run, system: str) -> None:
+    """What the model makes of a few inputs, as soon as an epoch is over."""
+    samples = run.read_samples()
+    try:
+        if samples:
+            view(system).show_samples(run, samples)
+    except (LookupError, TypeError, ValueError):
+        raise UserError(f"Run {run.id} has no readable samples.jsonl.") from None
+
+
+def show_finished(run: Run, system: str) -> None:
+    """What can be done with a run that is not in training: download, delete, look at it on other pages."""
+    row = st.container(horizontal=True, vertical_alignment="center")
+    if run.weights.is_file():
+        row.download_button(
+            "Download the model", run.weights.read_bytes, f"{run.id}.safetensors", "application/octet-stream",
+            on_click="ignore",
+        )  # fmt: skip
+    with row.popover("Delete"):
+        st.markdown(f"Delete run {run.id} with its model? This cannot be undone.")
+        if st.button("Yes, delete it", key="delete"):
+            runs.delete(run)
+            del st.session_state["run"]
+            st.rerun()
+    links = view(system).links(run)
+    if run.read_metrics():
+        links.append(("curves", "Its curves", {"run": run.id}))
+    for page, label, query in links:
+        row.page_link(f"pages/{page}.py", label=label, query_params=query)

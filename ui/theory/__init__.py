@@ -1,0 +1,1 @@
+"""The Theory page's text and interactive parts."""

@@ -1,0 +1,152 @@
+"""The interactive parts of the Theory page: each is a fragment, so that a slider runs its part alone."""
+
+import math
+
+import streamlit as st
+import torch
+
+import ui
+from cvae_core.digits.data import TASKS, small_digits
+from cvae_core.digits.inference import estimates
+from cvae_core.errors import UserError
+from cvae_core.figures import theory
+from cvae_core.latent import reparameterize
+from cvae_core.tense.presets import PRESETS, preset
+
+DRAWS, SERIES = 500, 3
+
+
+@st.fragment
+def show_kl() -> None:
+    """Two Gaussians, their KLs in both directions and the integrand."""
+    columns = st.columns(2)
+    mu_q = columns[0].slider("Mean μ of q", -4.0, 4.0, 1.0, 0.1, key="mu_q", bind="query-params")
+    sigma_q = columns[1].slider("Standard deviation σ of q", 0.1, 3.0, 0.5, 0.05, key="sigma_q", bind="query-params")
+    mu_p, sigma_p = 0.0, 1.0
+    if st.toggle("Another Gaussian for p, instead of the prior N(0, 1)", key="own_p", bind="query-params"):
+        columns = st.columns(2)
+        mu_p = columns[0].slider("Mean μ of p", -4.0, 4.0, 0.0, 0.1, key="mu_p", bind="query-params")
+        sigma_p = columns[1].slider(
+            "Standard deviation σ of p", 0.1, 3.0, 2.0, 0.05, key="sigma_p", bind="query-params"
+        )
+    reverse = theory.gaussian_kl(mu_q, sigma_q, mu_p, sigma_p)
+    forward = theory.gaussian_kl(mu_p, sigma_p, mu_q, sigma_q)
+    columns = st.columns(2)
+    columns[0].metric("KL(q‖p), the one in the loss", f"{reverse:.4f} nats")
+    columns[1].metric("KL(p‖q), the other way round", f"{forward:.4f} nats")
+    mean_part = 0.5 * ((mu_q - mu_p) / sigma_p) ** 2
+    st.markdown(
+        f"Of KL(q‖p), {mean_part:.2f} nats come from the difference of the means and {reverse - mean_part:.2f} from "
+        "that of the standard deviations. KL(q‖p) is large where q has mass and p has little; KL(p‖q) is large where p "
+        "has mass and q has little. As σ of q shrinks, the first grows like −log σ, the second like 1/σ²."
+    )
+    shown = st.radio("Plot the integrand of", ["KL(q‖p)", "KL(p‖q)"], horizontal=True, key="terms")
+    st.plotly_chart(
+        theory.kl_figure(mu_q, sigma_q, mu_p, sigma_p, forward=shown == "KL(p‖q)"), key="kl figure", config=ui.PLAIN,
+        alt=f"Densities of q = N({mu_q}, {sigma_q}²) and p = N({mu_p}, {sigma_p}²), and the integrand of {shown}",
+    )  # fmt: skip
+    st.markdown("The green area minus the pink one is the KL. The integrand may be negative; the integral never is.")
+
+
+@st.fragment
+def show_estimates() -> None:
+    """Estimates of a digit's log-likelihood by the number of samples."""
+    columns = st.columns(2)
+    images = small_digits().test
+    index = columns[0].number_input(
+        "Digit of the test set", 0, len(images.pixels) - 1, 3, key="estimated", bind="query-params"
+    )
+    quadrants = columns[1].segmented_control("Visible quadrants", list(TASKS), default="1", required=True, key="seen")
+    found = _estimate(index, quadrants)
+    st.plotly_chart(
+        theory.estimates_figure(found), key="estimates figure", config=ui.PLAIN,
+        alt=f"Estimates of the log-likelihood of digit {index}'s hidden pixels, by the number of samples",
+    )  # fmt: skip
+    last = {name: lines[:, -1] for name, lines in found.items()}
+    apart = "; ".join(f"{name} {float(v.min()):.1f} to {float(v.max()):.1f}" for name, v in last.items())
+    st.markdown(
+        f"Each line is one series of samples of the shipped model; after {DRAWS:,} they are at: {apart}. The lines "
+        "rise: the logarithm of a mean of few samples is biased downwards, and a single sample that fits well makes it "
+        "jump."
+    )
+
+
+@st.cache_data(max_entries=50)
+def _estimate(index: int, quadrants: str) -> dict[str, torch.Tensor]:
+    model, pixels = ui.load_model("digits", "digits"), small_digits().test.pixels[index].float() / 255
+    return {
+        name: estimates(model, pixels, TASKS[quadrants], DRAWS, seed=0, times=SERIES, importance=importance)
+        for name, importance in (("importance sampling", True), ("Monte Carlo", False))
+    }
+
+
+@st.fragment
+def show_noise() -> None:
+    """Noise and the z that it becomes."""
+    columns = st.columns(4)
+    mu = columns[0].slider("Mean μ", -4.0, 4.0, 2.0, 0.1, key="mu", bind="query-params")
+    sigma = columns[1].slider("Standard deviation σ", 0.05, 2.0, 0.5, 0.05, key="sigma", bind="query-params")
+    count = columns[2].slider("Draws", 1, 60, 20, key="draws", bind="query-params")
+    seed = columns[3].number_input("Seed of the noise", 0, 9999, 0, key="seed", bind="query-params")
+    zeros = torch.zeros(count)
+    # The noise itself is a draw with mu = 0 and sigma = 1; the same seed gives it to both.
+    eps = reparameterize(zeros, zeros, torch.Generator().manual_seed(seed))
+    z = reparameterize(zeros + mu, zeros + 2 * math.log(sigma), torch.Generator().manual_seed(seed))
+    st.plotly_chart(
+        theory.noise_figure(eps, z, mu, sigma), key="noise figure", config=ui.PLAIN,
+        alt=f"{count} draws of standard noise and the points mu + sigma * eps that they become",
+    )  # fmt: skip
+    st.markdown(
+        "The noise stays fixed while you move μ and σ; only z moves: by 1 for each unit of μ, and by its own ε for "
+        "each unit of σ. Those are the two gradients."
+    )
+
+
+@st.fragment
+def show_schedules() -> None:
+    """KL weight, teacher forcing and learning rate of the presets."""
+    chosen = st.pills(
+        "Presets", list(PRESETS), selection_mode="multi", default=list(PRESETS), key="presets", bind="query-params"
+    )
+    columns = st.columns(2)
+    axis = columns[0].radio("Along", ["share of training", "epochs"], horizontal=True, key="along", bind="query-params")
+    as_printed = columns[1].toggle("Teacher forcing as printed in 000 and 002", key="printed", bind="query-params")
+    if not chosen:
+        st.info("Choose at least one preset.")
+        return
+    printed = {
+        "000 as printed": [theory.printed_teacher_forcing_000(e, 30) for e in range(30)],
+        "002 as printed": [theory.printed_teacher_forcing_002(e, 150, 0.8) for e in range(150)],
+    }
+    st.plotly_chart(
+        theory.schedule_figure(
+            {name: preset(name) for name in chosen}, axis == "share of training", printed if as_printed else None
+        ),
+        key="schedule figure", config=ui.PLAIN,
+        alt=f"KL weight, teacher-forcing ratio and learning rate of {', '.join(chosen)} in every epoch",
+    )  # fmt: skip
+
+
+@st.fragment
+def show_collapse() -> None:
+    """The KL of a shipped run over its epochs."""
+    metrics = {}
+    for run in ui.shipped_runs():
+        try:
+            rows = [row for row in run.read_metrics() if "kl" in row]
+        except UserError as error:
+            st.error(str(error))
+            continue
+        if rows:
+            metrics[run.id] = rows
+    if not metrics:
+        st.info("There is no run to show in assets/runs/.")
+        return
+    names = sorted(metrics, key=lambda name: metrics[name][-1]["kl"])
+    rows = metrics[st.selectbox("Run (smallest final KL first)", names, key="run", bind="query-params")]
+    st.markdown(theory.describe_end(rows))
+    st.plotly_chart(
+        theory.run_figure(rows), key="run figure", config=ui.PLAIN,
+        alt="KL, reconstruction loss and KL weight of the run over its epochs",
+    )  # fmt: skip
+    st.markdown(f"The dashed line is at {theory.COLLAPSED} nats, below which a run counts as collapsed.")

@@ -1,0 +1,114 @@
+"""The model, the sequence that is looked at, and predictions for it."""
+
+import random
+import re
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+import torch
+
+import ui
+from cvae_core.errors import UserError
+from cvae_core.figures import video as figures
+from cvae_core.video import inference, metrics
+from cvae_core.video.data import FILES, Clip, read_clip
+from cvae_core.video.family import TEST
+from cvae_core.video.model import VideoCVAE
+from cvae_core.video.simulator import simulate
+
+MAX_FILES = 200  # of an uploaded sequence
+SIMULATOR, FOLDER = "Simulator", "My own folder"
+
+
+def pick_model() -> tuple[str, VideoCVAE]:
+    """A list of the video models."""
+    names = ui.model_names("video")
+    if not names:
+        st.error("There is no video model yet: `python -m cvae_core train video --out video` makes one.")
+        st.stop()
+    name = st.selectbox(
+        "Model", names, key="model", bind="query-params",
+        help="`video` was trained on the simulator, `video-robot` on 16 sequences of a real robot: give that one a "
+        "folder.",
+    )  # fmt: skip
+    return name, ui.load_model(name, "video")
+
+
+def pick_clip(past: int) -> Clip:
+    """A simulated sequence by its seed, or the user's own."""
+    source = st.segmented_control(
+        "Sequence", [SIMULATOR, FOLDER], default=SIMULATOR, required=True, key="source", bind="query-params"
+    )
+    if source == FOLDER:
+        files = st.file_uploader(
+            f"A folder with 0.png, 1.png, … and {' and '.join(FILES)}", ["png", "csv"],
+            accept_multiple_files="directory", max_upload_size=5, key="folder",
+        )  # fmt: skip
+        if not files:
+            st.info(
+                "Upload the folder of one sequence: frames of 64 x 64 pixels as `0.png`, `1.png`, …, and two tables "
+                "without a header, one row per frame: `actions.csv` (dx, dy, dz, gripper) and "
+                "`endeffector_positions.csv` (x, y, z)."
+            )
+            st.stop()
+        clip = _uploaded(files)
+        if len(clip.frames) <= past:
+            raise UserError(f"The sequence has {len(clip.frames)} frames: this model needs {past} and one to predict.")
+        length = min(len(clip.frames), past + metrics.FUTURE)
+        return Clip(clip.frames[:length], clip.condition[:length], clip.name)
+    columns = st.columns([3, 1], vertical_alignment="bottom")
+    columns[1].button("Another", on_click=lambda: st.session_state.update(seed=random.randint(TEST, ui.MAX_SEED)))
+    seed = ui.seed_input(
+        columns[0], "Seed", "seed", TEST, f"No shipped model was trained on clips of the simulator with seeds "
+        f"from {TEST:,} on.",
+    )  # fmt: skip
+    return simulated(seed, past + metrics.FUTURE)
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def simulated(seed: int, length: int, actions: np.ndarray | None = None) -> Clip:
+    """See `simulator.simulate`."""
+    return simulate(seed, length, actions=actions)
+
+
+def _uploaded(files: list) -> Clip:
+    """The sequence in uploaded files. Only files named as a sequence's are written, into a temporary folder."""
+    named = [(Path(file.name).name, file) for file in files]
+    kept = [(name, file) for name, file in named if name in FILES or re.fullmatch(r"\d{1,4}\.png", name)]
+    if len(kept) > MAX_FILES or len(dict(kept)) < len(kept):
+        raise UserError(f"Upload the folder of one sequence, with at most {MAX_FILES - len(FILES)} frames.")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "your folder" / "sequence"
+        path.mkdir(parents=True)
+        for name, file in kept:
+            (path / name).write_bytes(file.getvalue())
+        try:
+            return read_clip(path)
+        except UserError as error:
+            raise UserError(str(error).replace(f"{path}", "your folder")) from None
+
+
+@st.cache_data(max_entries=100, show_spinner="Predicting…")
+def _predict(
+    stamp: tuple[str, float], _model: VideoCVAE, frames: np.ndarray, condition: np.ndarray, seed: int
+) -> np.ndarray:
+    """See `inference.predict`; computed once for each model, clips and seed."""
+    return inference.predict(_model, torch.from_numpy(frames), torch.from_numpy(condition), seed).numpy()
+
+
+def predict(name: str, model: VideoCVAE, clip: Clip, conditions: list[torch.Tensor], seed: int = 0) -> torch.Tensor:
+    """The frames after a clip's first ones, under each of n conditions: (n, H, 3, 64, 64)."""
+    past = model.config.past
+    given = clip.frames[None, :past].expand(len(conditions), -1, -1, -1, -1).numpy()
+    return torch.from_numpy(_predict(ui.stamp(name), model, given, torch.stack(conditions).numpy(), seed))
+
+
+def show_player(clips: dict[str, torch.Tensor], at: int, key: str) -> None:
+    """Clips (T, 3, 64, 64) side by side, from frame `at` on."""
+    pictures = {name: clip.permute(0, 2, 3, 1).numpy() for name, clip in clips.items()}
+    st.plotly_chart(
+        figures.player(pictures, at), key=key, config=ui.PLAIN,
+        alt=f"{', '.join(clips)}, frame by frame; a button plays them and a slider chooses the frame",
+    )  # fmt: skip
