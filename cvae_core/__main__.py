@@ -21,6 +21,9 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:  # of an extra of the package
+        print(f"{error.name} is not installed: pip install 'cvae-core[all]' brings every extra.", file=sys.stderr)
+        return 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has left: say nothing more
     except OSError as error:

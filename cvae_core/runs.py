@@ -364,11 +364,7 @@ def find_weights(name: str) -> Path:
 
 def finished(system: str) -> list[str]:
     """Ids of the finished runs of a system, newest first: each has weights that can be used."""
-    return [
-        run.id
-        for run in list_runs()
-        if checkpoint.system_of(run.weights) == system and run.state == "finished"
-    ]
+    return [run.id for run in list_runs() if checkpoint.system_of(run.weights) == system and run.state == "finished"]
 
 
 def delete(run: Run) -> None:
