@@ -88,7 +88,7 @@ def measure(config: TenseConfig, verbs: Sequence[Verb], device: str, samples: in
 
 
 def line(name: str, scores: dict[str, float]) -> str:
-    """A row of the table; a dash stands for what was not measured."""
+    """A row of the table; a dash where nothing was measured."""
     cells = ["–" if scores.get(c) is None else f"{scores[c]:.3f}" for c in COLUMNS if c != "minutes"]
     return f"| {name} | {' | '.join(cells)} | {scores['minutes']:.1f} |"
 

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from benchmarks import machine, table
 from cvae_core.checkpoint import ROOT
-from cvae_core.tense.batch import GROUP
 from cvae_core.tense.data import DIRECTIONS, TENSES, select_split
 from cvae_core.tense.inference import Tense, load
 from cvae_core.tense.lexicon import load_lexicon
+from cvae_core.tense.table import GROUP
 
 REPEATS = 200
 

@@ -41,8 +41,8 @@ def epoch_seconds(task: DigitsTask) -> float:
     """One epoch as `fit` trains it, but for logs and scores."""
     optimizer = make_optimizer(task.model, task.config)
     began = time.perf_counter()
-    for index, batch in enumerate(task.batches(Step(0, 0.0, 1.0, 1.0, generator_at(0, 0, -1)))):
-        loss = task.loss(batch, Step(0, 0.0, 1.0, 1.0, generator_at(0, 0, index)))["loss"]
+    for index, batch in enumerate(task.batches(Step(0, 1.0, 1.0, generator_at(0, 0, -1)))):
+        loss = task.loss(batch, Step(0, 1.0, 1.0, generator_at(0, 0, index)))["loss"]
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(task.model.parameters(), task.config.clip_norm)

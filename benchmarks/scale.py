@@ -50,11 +50,11 @@ VERSIONS = ("numpy", "streamlit", "optuna")  # torch is the machine's
 def step_seconds(task: TenseTask) -> float:
     """Median time of an update, its batch included, after two that warm up."""
     optimizer, taken = make_optimizer(task.model, task.config), []
-    epochs = (Step(epoch, 0.0, 1.0, 1.0, generator_at(0, epoch, -1)) for epoch in itertools.count())
+    epochs = (Step(epoch, 1.0, 1.0, generator_at(0, epoch, -1)) for epoch in itertools.count())
     batches = itertools.chain.from_iterable(map(task.batches, epochs))
     for index in range(STEPS + 2):
         began = time.perf_counter()
-        task.loss(next(batches), Step(0, 0.0, 0.1, 1.0, generator_at(0, 0, index)))["loss"].backward()
+        task.loss(next(batches), Step(0, 0.1, 1.0, generator_at(0, 0, index)))["loss"].backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         taken.append(time.perf_counter() - began)
@@ -69,7 +69,7 @@ def invented_verbs(count: int) -> list[Verb]:
 
 
 def _in_own_process(work: Callable, *args):
-    """The result of `work` in a process of its own, so that peak memory is its own."""
+    """Run `work` in a separate process, so that its peak memory can be measured."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(work, args)
 
@@ -85,7 +85,7 @@ def one_lexicon(count: int, prior_share: float) -> tuple[float, float, float, fl
     if prior_share:
         task.model.bank_mu.normal_()
     began = time.perf_counter()
-    next(task.batches(Step(0, 0.0, 1.0, 1.0, generator_at(0, 0, -1))))
+    next(task.batches(Step(0, 1.0, 1.0, generator_at(0, 0, -1))))
     shuffle = time.perf_counter() - began
     step = step_seconds(task)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -248,7 +248,7 @@ PARTS = {
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="these parts")
-    parser.add_argument("--sizes", nargs="+", type=int, help="of one part: what is varied, instead of its own values")
+    parser.add_argument("--sizes", nargs="+", type=int, help="with --only: sizes instead of that part's defaults")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder of RESULTS.md and its plots")
     args = parser.parse_args(argv)
     if args.sizes and len(args.only) > 1:

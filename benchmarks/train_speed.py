@@ -19,12 +19,13 @@ from benchmarks import machine, table
 from cvae_core.latent import kl_to_standard, reparameterize
 from cvae_core.optim import make_optimizer
 from cvae_core.step import Step, generator_at
+from cvae_core.tense.batches import Batch
 from cvae_core.tense.data import PAD, SOS, Verb, select_split
 from cvae_core.tense.lexicon import load_lexicon
 from cvae_core.tense.model import build
 from cvae_core.tense.presets import preset
 from cvae_core.tense.reports import ReportCVAE
-from cvae_core.tense.task import Batch, TenseTask
+from cvae_core.tense.task import TenseTask
 
 VERBS = 256  # 1,024 words: what the batched side trains on in a turn
 LOOP_WORDS = 64  # of the same verbs, what the loop trains on in a turn
@@ -35,7 +36,7 @@ CONFIG = replace(preset("source-000-cyclical"), batch_size=256, length_pool=4)  
 
 def step(epoch: int, batch: int = -1, beta: float = 1.0) -> Step:
     """A step of training with seed 0 and teacher forcing."""
-    return Step(epoch, 0.0, beta, 1.0, generator_at(0, epoch, batch))
+    return Step(epoch, beta, 1.0, generator_at(0, epoch, batch))
 
 
 def train_batched(task: TenseTask, optimizer: torch.optim.Optimizer, turn: int) -> int:

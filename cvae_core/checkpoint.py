@@ -31,6 +31,7 @@ TYPES = {
     torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8,
     torch.uint8, torch.bool,
 }  # fmt: skip
+RUN_WEIGHTS = ("weights.safetensors", "best.safetensors")  # the kept weights of a run, the latter in older runs
 MAX_BYTES = 256 * 1024 * 1024
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -137,12 +138,16 @@ def find(name_or_path: str) -> Path:
     path = Path(name_or_path.replace("\0", ""))
     with contextlib.suppress(OSError):  # a name too long for the file system is no file
         if path.is_dir():
-            names = ("weights.safetensors", "best.safetensors")  # of a run folder, the latter in older ones
-            path = next((path / name for name in names if (path / name).is_file()), path / names[0])
+            path = weights_in(path)
         if path.is_file():
             return path
     known = ", ".join(available()) or "none"
     raise UserError(f"There is no checkpoint {name_or_path!r}: give a path, or one of the shipped names ({known}).")
+
+
+def weights_in(folder: Path) -> Path:
+    """The kept weights of a run folder."""
+    return next((folder / name for name in RUN_WEIGHTS if (folder / name).is_file()), folder / RUN_WEIGHTS[0])
 
 
 def available(system: str | None = None) -> list[str]:
@@ -152,19 +157,27 @@ def available(system: str | None = None) -> list[str]:
 
 
 def system_of(path: Path) -> str | None:
-    """The system that a checkpoint file belongs to, read from its header; None for anything else."""
+    """The system that a checkpoint file belongs to; None for anything else."""
+    return (read_header(path) or {}).get("system")
+
+
+def read_header(path: Path) -> dict[str, Any] | None:
+    """The metadata of a checkpoint, without reading its tensors; None for anything else."""
     try:
         seen = path.stat()
     except OSError:
         return None
-    return _system_in(path, seen.st_ino, seen.st_mtime_ns, seen.st_size)
+    return _read_header(path, seen.st_ino, seen.st_mtime_ns, seen.st_size)
 
 
 @lru_cache(maxsize=1024)
-def _system_in(path: Path, *version: int) -> str | None:
-    """Each version of a file is read once: a page lists them all whenever somebody touches it."""
+def _read_header(path: Path, *version: int) -> dict[str, Any] | None:
+    """Each version of a file is read once: every rerun of a page lists them all."""
     try:
         with safe_open(path, framework="pt") as file:
-            return json.loads((file.metadata() or {})["cvae"])["system"]
+            metadata = json.loads((file.metadata() or {})["cvae"])
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, RecursionError):
         return None
+    if not isinstance(metadata, dict):
+        return None
+    return migrate.checkpoint_metadata(metadata) if metadata.get("format") == 1 else metadata

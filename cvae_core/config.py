@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from typing import Any
 
 from cvae_core.errors import UserError
 
@@ -20,6 +20,11 @@ def option(default: Any, text: str, low: float | None = None, high: float | None
     if isinstance(default, float | tuple) and low is None:
         low, high = 0.0, 1.0
     return field(default=default, metadata={"help": text, "low": low, "high": high, "choices": choices})
+
+
+def redefault(cls: type, name: str, default: Any) -> Any:
+    """The field that a config inherits, with another default."""
+    return field(default=default, metadata=next(f.metadata for f in fields(cls) if f.name == name))
 
 
 @dataclass(frozen=True)
@@ -43,9 +48,6 @@ class TrainConfig:
         "float32", "of the matrix products: float32, bfloat16 autocast, or auto: bfloat16 where the hardware has it",
         choices=("float32", "bfloat16", "auto"),
     )  # fmt: skip
-
-    # A system that decodes from its own predictions makes it a field.
-    teacher_forcing: ClassVar[Knots] = ((0.0, 1.0),)
 
     def __post_init__(self):
         for f in fields(self):
@@ -101,6 +103,13 @@ def _typed(name: str, value: Any, kind: type) -> Any:
     if type(value) is not kind:
         raise UserError(f"Config field {name} is {value!r}: expected {kind.__name__}.")
     return value
+
+
+def from_preset(cls: type, presets: dict[str, dict[str, Any]], name: str) -> Any:
+    """The config of a preset by its name; an unknown name is a `UserError`."""
+    if name not in presets:
+        raise UserError(f"There is no preset {name!r}: choose one of {', '.join(presets)}.")
+    return cls(**presets[name])
 
 
 def fixed_fields(config: TrainConfig, names: Sequence[str], overrides: dict[str, Any], init: str) -> dict[str, Any]:

@@ -32,3 +32,8 @@ def describe_device(device: torch.device) -> str:
         free, total = torch.cuda.mem_get_info(device)
         return f"{torch.cuda.get_device_name(device)}, {total / 2**30:.0f} GiB of memory, {free / 2**30:.0f} GiB free"
     return f"CPU, {torch.get_num_threads()} of {os.cpu_count()} cores"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a device's memory is full; the CPU raises a plain RuntimeError."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

@@ -4,11 +4,12 @@ Format 1 had nine fields for the teacher-forcing ratio and five for the KL weigh
 model of verbs and those of the course reports.
 """
 
+from pathlib import Path
 from typing import Any
 
 from cvae_core import schedules
 
-# Stands for a model that is no longer supported: its run can be looked at, its config is refused by name.
+# Marks a model that is no longer supported: its run can still be read, its config is rejected.
 UNSUPPORTED = "of an earlier version"
 REMOVED = (
     "weight_decay", "evaluate_start", "bidirectional", "free_running_loss", "decoder_activation", "last_frame_skip",
@@ -37,9 +38,17 @@ RENAMED_WEIGHTS = {"voice.": "output_hidden.", "see.": "source_proj."}
 
 
 def config(system: str, old: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a config of format 1 as those of the present."""
-    if "epochs" not in old:  # no config that any version wrote: its reader says what is wrong
+    """The fields of a config of format 1 as those of the present.
+
+    A config that no version wrote is returned unchanged, for `config_from_dict` to reject.
+    """
+    try:
+        return _config(system, old) if "epochs" in old else old
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return old
+
+
+def _config(system: str, old: dict[str, Any]) -> dict[str, Any]:
     new = DEFAULTS.get(system, {}) | old
     new["kl_knots"] = _kl_knots(new)
     if system != "digits":  # which never decodes from its own predictions
@@ -50,10 +59,8 @@ def config(system: str, old: dict[str, Any]) -> dict[str, Any]:
         new["network"] = UNSUPPORTED
     if "points" in new:
         new["keypoints"] = new["points"]
-    gone = (*REMOVED, *REPORT_FIELDS, "points")
-    return {name: value for name, value in new.items() if name not in gone and not name.startswith(("tf_", "kl_"))} | {
-        name: new[name] for name in ("kl_max", "kl_knots") if name in new
-    }
+    gone = (*REMOVED, *REPORT_FIELDS, "points", "kl_schedule", "kl_cycles", "kl_zero", "kl_ramp")
+    return {name: value for name, value in new.items() if name not in gone and not name.startswith("tf_")}
 
 
 def weights(tensors: dict[str, Any]) -> dict[str, Any]:
@@ -73,7 +80,7 @@ def run_config(old: dict[str, Any]) -> dict[str, Any]:
     if isinstance(old.get("config"), dict) and old["config"]:
         new["config"] = config(old.get("system", ""), old["config"])
     if old.get("system") == "video":
-        new.setdefault("data", old.get("source") or "simulator")
+        new.setdefault("data", Path(str(old["source"])).name if old.get("source") else "simulator")
     new.setdefault("device", "auto")
     return new
 

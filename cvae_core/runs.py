@@ -17,12 +17,10 @@ with its process, however that ended.
 """
 
 import contextlib
-import fcntl
 import functools
 import json
 import os
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,7 +30,7 @@ from typing import Any
 
 from torch import Tensor
 
-from cvae_core import checkpoint, migrate, parallel
+from cvae_core import checkpoint, locks, migrate, parallel
 from cvae_core.errors import UserError
 
 DEFAULT_RUNS = Path("runs") if checkpoint.INSTALLED else checkpoint.ROOT / "runs"  # the former: of the current folder
@@ -40,10 +38,6 @@ RUNS = Path(os.environ.get("CVAE_RUNS", DEFAULT_RUNS))
 IN_HAND = ("created", "queued", "running")
 STATES = (*IN_HAND, "stopped", "interrupted", "failed", "finished")
 NEEDED = {"system", "data", "device"}  # entries of config.json that resuming takes
-LOOK_SECONDS = 1.0  # for so long whoever wants a run waits for those who only look at its lock
-
-_taken: dict[Path, int] = {}  # the runs that this process has in hand, and the files by which it holds their locks
-_taking = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -63,7 +57,7 @@ class Run:
     def system(self) -> str | None:
         """What it trains, or None when its config cannot be read."""
         try:
-            return self.read_config().get("system")
+            return self._read_json("config.json").get("system")
         except UserError:
             return None
 
@@ -103,46 +97,27 @@ class Run:
 
     def take(self) -> None:
         """Make the run this process's own, for all its threads; a run that another has in hand is a `UserError`."""
-        path = self.path.resolve()
-        with _taking:
-            if path in _taken:
-                return
-            lock = _lock(path / "lock", os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX, LOOK_SECONDS)
-            if lock is None:
-                raise UserError(
-                    f"Another process has run {self.id} in hand{self._holder()}: stop it there, or wait for its end."
-                )
-            _taken[path] = lock
-        for left in self.path.glob(".*.tmp"):  # half of what a killed process was writing
-            left.unlink(missing_ok=True)
+        if not locks.acquire(self.path):
+            raise UserError(
+                f"Another process has run {self.id} in hand{self._holder()}: stop it there, or wait for its end."
+            )
 
     def give_back(self) -> None:
         """Let other processes have the run."""
-        with _taking:
-            if (lock := _taken.pop(self.path.resolve(), None)) is not None:
-                os.close(lock)
+        locks.release(self.path)
 
     def hand_over(self) -> int:
         """The open lock of a run that this process has in hand, for another process to `adopt`."""
         self.take()
-        with _taking:
-            return _taken.pop(self.path.resolve())
+        return locks.transfer(self.path)
 
     def adopt(self, lock: int) -> None:
         """Have in hand what another process handed over."""
-        with _taking:
-            _taken[self.path.resolve()] = lock
+        locks.adopt(self.path, lock)
 
     def is_taken(self) -> bool:
         """Whether a process, this or another, has the run in hand."""
-        if self.path.resolve() in _taken:
-            return True
-        if not (self.path / "lock").exists():
-            return False
-        lock = _lock(self.path / "lock", os.O_RDONLY, fcntl.LOCK_SH)
-        if lock is not None:
-            os.close(lock)
-        return lock is None
+        return locks.is_held(self.path)
 
     def _holder(self) -> str:
         with contextlib.suppress(UserError, KeyError):
@@ -213,14 +188,14 @@ class Run:
     @property
     def weights(self) -> Path:
         """The kept weights: the last, or those with the best score; older runs call the file best.safetensors."""
-        old = self.path / "best.safetensors"
-        new = self.path / "weights.safetensors"
-        return old if old.is_file() and not new.is_file() else new
+        return checkpoint.weights_in(self.path)
 
     def write_weights(self, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
         """Keep the weights."""
-        checkpoint.write(self.path / "weights.safetensors", tensors, metadata)
-        (self.path / "best.safetensors").unlink(missing_ok=True)
+        kept, *older = (self.path / name for name in checkpoint.RUN_WEIGHTS)
+        checkpoint.write(kept, tensors, metadata)
+        for path in older:
+            path.unlink(missing_ok=True)
 
     @property
     def resumable(self) -> bool:
@@ -290,11 +265,8 @@ def create(config: dict[str, Any], label: str, root: Path | None = None, init: P
         run.take()
         if init is not None:
             checkpoint.copy(init, run.init)
-        config = (
-            {"format": checkpoint.FORMAT}
-            | config
-            | {"created": datetime.now().astimezone().isoformat(timespec="seconds")}
-        )
+        created = datetime.now().astimezone().isoformat(timespec="seconds")
+        config = {"format": checkpoint.FORMAT} | config | {"created": created}
         checkpoint.write_atomic(run.path / "config.json", json.dumps(config, indent=2).encode())
         run.write_status(state="created", epoch=0, error=None)
     return run
@@ -336,7 +308,7 @@ def find(run_id: str, root: Path | None = None) -> Run:
 def find_unfinished(run_id: str, system: str | None = None) -> Run:
     """A run that can be resumed, of the system that is named, if one is."""
     run = find(run_id)
-    begins = run.state in ("created", "queued") and run.path.resolve() in _taken  # by this process
+    begins = run.state in ("created", "queued") and locks.is_own(run.path)
     if run.state in ("finished", *IN_HAND) and not begins:
         raise UserError(f"Run {run_id} is {run.state}: only a stopped, interrupted or failed run can be resumed.")
     config = run.read_config()
@@ -383,21 +355,3 @@ def delete(run: Run) -> None:
 def _is_number(value: Any) -> bool:
     """Whether a value read from a file is a number that a count or a time can be; NaN is none."""
     return isinstance(value, int | float) and abs(value) < 1e15
-
-
-def _lock(path: Path, flags: int, kind: int, seconds: float = 0.0) -> int | None:
-    """Open and lock a file, waiting for so long: its descriptor, or None where another process has the lock."""
-    deadline = time.monotonic() + seconds
-    try:
-        file = os.open(path, flags, 0o666)
-        while True:
-            try:
-                fcntl.flock(file, kind | fcntl.LOCK_NB)
-                return file
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    os.close(file)
-                    return None
-            time.sleep(0.02)
-    except OSError as error:
-        raise UserError(f"Cannot lock {path}: {error.strerror}.") from None

@@ -5,21 +5,19 @@ from dataclasses import replace
 from typing import Any
 
 from cvae_core import runs
-from cvae_core.config import TrainConfig, config_from_dict, fixed_fields
+from cvae_core.config import TrainConfig, config_from_dict, fixed_fields, from_preset
 from cvae_core.device import pick_device
 from cvae_core.errors import UserError
 from cvae_core.runs import Run
 from cvae_core.systems import family
-from cvae_core.training import Stopped, Task, train
+from cvae_core.task import Task
+from cvae_core.training import Stopped, train
 
 
 def preset(system: str, name: str | None = None) -> TrainConfig:
     """The config of a preset, the system's default one when none is named."""
     of = family(system)
-    name = name or of.DEFAULT
-    if name not in of.PRESETS:
-        raise UserError(f"There is no preset {name!r}: choose one of {', '.join(of.PRESETS)}.")
-    return of.Config(**of.PRESETS[name])
+    return from_preset(of.Config, of.PRESETS, name or of.DEFAULT)
 
 
 def create(

@@ -12,7 +12,6 @@ class Step(NamedTuple):
     """Where training stands, and the randomness of what is done there."""
 
     epoch: int
-    progress: float  # share of all epochs that lie behind
     beta: float  # KL weight
     teacher_forcing: float  # ratio
     generator: torch.Generator  # of the epoch's order in `Task.batches`, of one batch in `Task.loss`
@@ -24,8 +23,8 @@ def beta_at(config: TrainConfig, epoch: int) -> float:
 
 
 def teacher_forcing_at(config: TrainConfig, epoch: int) -> float:
-    """Teacher-forcing ratio of an epoch."""
-    return schedules.interpolate(config.teacher_forcing, epoch / config.epochs)
+    """Teacher-forcing ratio of an epoch: 1 for a system that never decodes from its own predictions."""
+    return schedules.interpolate(getattr(config, "teacher_forcing", schedules.constant()), epoch / config.epochs)
 
 
 def learning_rate_at(config: TrainConfig, epoch: float) -> float:
@@ -36,8 +35,7 @@ def learning_rate_at(config: TrainConfig, epoch: float) -> float:
 def step_at(config: TrainConfig, epoch: int, batch: int = -1, device: torch.device | str = "cpu") -> Step:
     """The step of a batch of an epoch; batch -1 is the epoch itself."""
     generator = generator_at(config.seed, epoch, batch, device)
-    beta, teacher_forcing = beta_at(config, epoch), teacher_forcing_at(config, epoch)
-    return Step(epoch, epoch / config.epochs, beta, teacher_forcing, generator)
+    return Step(epoch, beta_at(config, epoch), teacher_forcing_at(config, epoch), generator)
 
 
 def generator_at(seed: int, epoch: int, batch: int, device: torch.device | str = "cpu") -> torch.Generator:

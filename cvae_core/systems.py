@@ -28,7 +28,12 @@ def cli(name: str) -> ModuleType:
     return _module(name, "cli")
 
 
-def _module(name: str, part: str) -> ModuleType:
+def known(name: str | None) -> str:
+    """The name, if it is a system's; otherwise a `UserError`."""
     if name not in SYSTEMS:
         raise UserError(f"{name!r} is not a system: expected one of {', '.join(SYSTEMS)}.")
-    return import_module(f"cvae_core.{name}.{part}")
+    return name
+
+
+def _module(name: str, part: str) -> ModuleType:
+    return import_module(f"cvae_core.{known(name)}.{part}")

@@ -1,6 +1,6 @@
 """`fit`: the one training loop, for every system.
 
-A task (see `Task`) knows its data, model and losses; `fit` knows optimisation, schedules, the log, checkpoints,
+A task (`task.Task`) knows its data, model and losses; `fit` knows optimisation, schedules, the log, checkpoints,
 stopping and resuming. All randomness of a batch comes from a generator seeded by (seed, epoch, batch), so that a
 position in training is three integers, and a killed run resumes bit-exactly (on one kind of device).
 """
@@ -11,52 +11,21 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from cvae_core import parallel
-from cvae_core.config import TrainConfig
-from cvae_core.device import multiplies_bfloat16
+from cvae_core.device import is_out_of_memory, multiplies_bfloat16
 from cvae_core.errors import UserError
 from cvae_core.optim import load_optimizer, make_optimizer, optimizer_tensors
 from cvae_core.runs import Run
-from cvae_core.step import Step, learning_rate_at, step_at
+from cvae_core.step import beta_at, learning_rate_at, step_at, teacher_forcing_at
+from cvae_core.task import Task
 
 SAVE_SECONDS = 60.0  # `last` is also saved inside a long epoch, this often
 STATUS_SECONDS = 1.0  # status and progress are written this often
-
-
-class Task(Protocol):
-    """What a system hands to `fit`."""
-
-    system: str  # tense, digits, video
-    unit: str  # what an example is: words, images, frames
-    description: str  # of the data, for a line of text
-    device: torch.device
-    config: TrainConfig
-    model: nn.Module
-
-    def steps_per_epoch(self) -> int: ...
-
-    def batches(self, step: Step) -> Iterator[Any]:
-        """The batches of one epoch, a function of the step's generator alone."""
-
-    def loss(self, batch: Any, step: Step) -> dict[str, Tensor]:
-        """`loss` (what is minimised), `recon`, `kl`, … as means over the batch."""
-
-    def count(self, batch: Any) -> int:
-        """How many examples a batch holds."""
-
-    def evaluate(self) -> dict[str, float]:
-        """Scores on data not trained on, in eval mode, without changing any state; `score` decides what is best."""
-
-    def preview(self) -> dict[str, Any]:
-        """What the model makes of a few inputs now: plain JSON values, and bytes of files."""
-
-    def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Weights and metadata, as `checkpoint.write` takes them."""
 
 
 @dataclass
@@ -98,7 +67,7 @@ def fit(
         run.log(ended)
         run.write_status(state=ended, eta=0.0 if ended == "finished" else None)
     except BaseException as error:
-        if _is_out_of_memory(error):
+        if is_out_of_memory(error):
             batch_size = task.config.batch_size
             error = UserError(f"There is too little memory for batches of {batch_size}: try a smaller batch_size.")
         reason = str(error) or type(error).__name__
@@ -108,11 +77,6 @@ def fit(
             run.write_status(state="failed", error=reason)
         raise error from None
     return ended
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    # That of the CPU is a RuntimeError like any other.
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def train(
@@ -251,11 +215,12 @@ class _Loop:
     def _end_epoch(self) -> None:
         """Log and keep what the epoch led to; the position moves to the next."""
         config, position, task = self.config, self.position, self.task
-        epoch, step = position.epoch, step_at(config, position.epoch)
+        epoch = position.epoch
         row = {"epoch": epoch + 1, "step": (epoch + 1) * self.steps}
         row |= {name: total / position.examples for name, total in position.totals.items()}
         last_rate = learning_rate_at(config, epoch + (self.steps - 1) / self.steps)
-        row |= {"beta": step.beta, "teacher_forcing_ratio": step.teacher_forcing, "learning_rate": last_rate}
+        row |= {"beta": beta_at(config, epoch), "teacher_forcing_ratio": teacher_forcing_at(config, epoch)}
+        row["learning_rate"] = last_rate
         row |= {k: v for k, v in self._score().items() if v is not None}
         per_second = round(position.examples / max(position.seconds, 1e-9), 1)
         row |= {"seconds": round(position.seconds, 3), f"{task.unit}_per_second": per_second}

@@ -13,11 +13,11 @@ import pandas as pd
 from cvae_core.errors import UserError
 from cvae_core.figures.words import letter_heatmap, reliability_figure
 from cvae_core.latent import kl_to_standard
-from cvae_core.tense.batch import convert_table, format_table, parse_table, safe
 from cvae_core.tense.data import TENSES, parse_word
 from cvae_core.tense.familiarity import warning
 from cvae_core.tense.inference import Reading, Tense
 from cvae_core.tense.lexicon import lookup
+from cvae_core.tense.table import convert_table, format_table, parse_table, safe
 
 EXAMPLES = {"walk": "regular", "begin": "irregular", "stop": "doubling", "went": "a past", "blorp": "invented"}
 MAX_ROWS = 20_000
@@ -45,9 +45,10 @@ def show_conversion(model: Tense, word: str, source: int, target: int, column: i
         hide_index=True,
         alt="The verb in four tenses with the dictionary's forms",
     )  # fmt: skip
-    if model.are_familiar([word], [source]) == [False]:
+    familiarity = model.familiarity([word], [source])[0]
+    if model.reaches_floor(familiarity) is False:
         st.warning(warning(model, word))
-    st.markdown(_uncertainty(reading) + _familiarity(model, word, source))
+    st.markdown(_uncertainty(reading) + _familiarity(model, familiarity))
     letters, probabilities = model.letter_probabilities(reading, target, answer.form)
     st.subheader("Letter by letter")
     st.plotly_chart(
@@ -70,11 +71,10 @@ def _uncertainty(reading: Reading) -> str:
     return f"KL to the prior: {kl:.1f} nats, enough to single out one verb in about {one_in:,.0f}."
 
 
-def _familiarity(model: Tense, word: str, source: int) -> str:
-    """How the word's familiarity compares with the model's floor; empty where the checkpoint has none."""
+def _familiarity(model: Tense, familiarity: float) -> str:
+    """How a word's familiarity compares with the model's floor; empty where the checkpoint has none."""
     if model.familiarity_floor is None:
         return ""
-    familiarity = model.familiarity([word], [source])[0]
     floor = f"words below {model.familiarity_floor:.1f} count as unfamiliar"
     return f" Familiarity: {familiarity:.1f} nats per letter; {floor}."
 

@@ -43,7 +43,7 @@ def show_conversion() -> None:
 
 
 def show_scores() -> None:
-    """The shipped models' figures, which of them they belong to, and what they stand for."""
+    """The shipped models' figures, which of them they belong to, and what they measure."""
     shipped, heldout = ui.read_scores("tense"), ui.read_scores("tense-heldout")
     own, unseen = shipped["own"], heldout["unseen"]
     rules = heldout["baselines"]["spelling rules"]["accuracy"]

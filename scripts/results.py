@@ -42,7 +42,7 @@ def read(folder: Path = ROOT / "assets") -> Scores:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A score, never rounded up to 1; a dash stands for one that was not measured."""
+    """A score, never rounded up to 1; a dash where nothing was measured."""
     if value is not None and 0.9995 <= value < 1:
         return "> 0.999"
     return DASH if value is None else f"{value:.{digits}f}"

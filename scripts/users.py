@@ -1,4 +1,4 @@
-"""Simulated users: they speak the browser's protocol (websocket) to a real server of the app.
+"""Simulated users: each opens the browser's websocket to a real server of the app.
 
 Each opens a page, fills in fields and presses buttons, and checks the answers of Convert. For `python -m
 benchmarks.load`, which measures, and its test. Linux only (it reads /proc).

@@ -14,7 +14,7 @@ import torch
 from cvae_core import checkpoint, runs
 from cvae_core.runs import Run
 from cvae_core.session import prepare
-from cvae_core.training import Task
+from cvae_core.task import Task
 from tests.tiny import ROWS, SIZES, VERBS
 
 ROOT = Path(__file__).resolve().parent.parent

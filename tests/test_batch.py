@@ -6,8 +6,8 @@ import io
 import pytest
 
 from cvae_core.errors import UserError
-from cvae_core.tense.batch import convert_table, format_table, parse_table, read_table, write_table
 from cvae_core.tense.inference import Candidate, load
+from cvae_core.tense.table import convert_table, format_table, parse_table, read_table, write_table
 
 
 class Upper:

@@ -28,13 +28,13 @@ from cvae_core import checkpoint, runs, sweep
 from cvae_core.__main__ import main
 from cvae_core.config import config_from_dict
 from cvae_core.digits import data as digits
-from cvae_core.digits.model import DigitsConfig
+from cvae_core.digits.config import DigitsConfig
 from cvae_core.errors import UserError
-from cvae_core.tense import batch, data
+from cvae_core.tense import data, table
 from cvae_core.tense.config import TenseConfig
 from cvae_core.tense.inference import Candidate
+from cvae_core.video.config import VideoConfig
 from cvae_core.video.data import read_clip
-from cvae_core.video.model import VideoConfig
 from tests import pages
 from tests.helpers import ROOT
 
@@ -150,11 +150,11 @@ def check_pairs(text: str) -> None:
 
 
 def check_table(text: str) -> None:
-    rows = answer(batch.parse_table, text)
+    rows = answer(table.parse_table, text)
     if rows is not None:
-        done = batch.convert_table(Echo(), rows)
+        done = table.convert_table(Echo(), rows)
         assert len(done) == len(rows)
-        read = list(csv.DictReader(io.StringIO(batch.format_table(done), newline="")))
+        read = list(csv.DictReader(io.StringIO(table.format_table(done), newline="")))
         assert [row["prediction"] for row in read] == [row["prediction"] for row in done]
 
 
@@ -201,16 +201,16 @@ def test_configs_answer_or_refuse(config):
 @pytest.mark.parametrize("piece", ["a", " ", ",", "a/", "é", "\r"])
 def test_ten_megabytes_in_one_line(piece):
     text = piece * (10_000_000 // len(piece))
-    for parse in (data.parse_word, data.parse_tense, data.parse_verbs, data.parse_pairs, batch.parse_table):
+    for parse in (data.parse_word, data.parse_tense, data.parse_verbs, data.parse_pairs, table.parse_table):
         assert answer(parse, text) is None
-    answer(batch.parse_table, "word,source,target\n" + text)
+    answer(table.parse_table, "word,source,target\n" + text)
 
 
 def test_a_wide_header_is_refused():
     """Each row would get every column: 5 MB of it would be 10^11 cells."""
     text = "word,source,target," + ",".join(f"c{i}" for i in range(300_000)) + "\nx" * 1_000_000
     with pytest.raises(UserError, match="300,003 columns"), soon():
-        batch.parse_table(text)
+        table.parse_table(text)
 
 
 def test_a_form_has_a_few_spellings():
@@ -227,7 +227,7 @@ def test_a_form_has_a_few_spellings():
 @example(" @x")
 def test_exported_cells_are_no_formulas(cell):
     """Read as written, and split at semicolons without a thought for quotes, as some spreadsheets do."""
-    text = batch.format_table([{"note": cell, "word": "walk"}])
+    text = table.format_table([{"note": cell, "word": "walk"}])
     rows = list(csv.reader(io.StringIO(text, newline="")))
     assert rows[1][1] == "walk"
     pieces = [rows[1][0], *re.split(r"[;\n]", rows[1][0])]
@@ -238,7 +238,7 @@ def test_exported_cells_are_no_formulas(cell):
 @given(st.from_regex(r"[a-z]{1,32}( [a-z0-9'.é-]{1,9})?", fullmatch=True))
 def test_words_come_back_as_they_were(word):
     rows = [{"word": word, "source": "present", "target": "third-person"}]
-    assert batch.parse_table(batch.format_table(rows)) == rows
+    assert table.parse_table(table.format_table(rows)) == rows
 
 
 # --- files ----------------------------------------------------------------------------------------------------------

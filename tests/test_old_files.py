@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cvae_core import runs
+from cvae_core import migrate, runs
+from cvae_core.config import config_from_dict
+from cvae_core.errors import UserError
 from cvae_core.runs import Run
 from cvae_core.session import reopen
 from cvae_core.systems import SYSTEMS, family
@@ -39,3 +41,10 @@ def test_an_old_run_is_resumed_with_the_losses_that_it_would_have_had(folder, co
 @old_run
 def test_an_old_checkpoint_opens(folder, copy):
     assert family(copy.system).load(str(folder / "best.safetensors"))
+
+
+@pytest.mark.parametrize("change", [{"tf_schedule": "geometric"}, {"kl_cycles": "x"}, {"kl_cycles": 0}, {"epochs": []}])
+def test_a_damaged_config_of_format_1_gets_a_sentence(change):
+    damaged = {"epochs": 3, "tf_schedule": "linear", "kl_schedule": "linear"} | change
+    with pytest.raises(UserError, match="onfig field|kl_knots"):
+        config_from_dict(family("tense").Config, migrate.config("tense", damaged))

@@ -15,10 +15,11 @@ from cvae_core.errors import UserError
 from cvae_core.step import beta_at, teacher_forcing_at
 from cvae_core.training import fit
 from cvae_core.video import metrics
+from cvae_core.video.config import VideoConfig
 from cvae_core.video.data import read_folder, write_clip
 from cvae_core.video.family import TEST
 from cvae_core.video.inference import load
-from cvae_core.video.model import VideoConfig, build
+from cvae_core.video.model import build
 from cvae_core.video.pictures import gif, strip
 from cvae_core.video.presets import PRESETS, preset
 from cvae_core.video.simulator import simulate

@@ -40,7 +40,7 @@ CONFIG = TenseConfig(
 
 def step(epoch: int = 0, batch: int = -1, beta: float = 1.0, teacher_forcing: float = 1.0) -> Step:
     """A step of training with seed 0, whatever the schedules say there."""
-    return Step(epoch, 0.0, beta, teacher_forcing, generator_at(0, epoch, batch))
+    return Step(epoch, beta, teacher_forcing, generator_at(0, epoch, batch))
 
 
 def tiny_task(config: TenseConfig = CONFIG, verbs=tuple(VERBS)) -> TenseTask:

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from cvae_core.digits import data as digits_data
+from cvae_core.digits.config import DigitsConfig
 from cvae_core.digits.data import Images
-from cvae_core.digits.model import DigitsConfig
 from cvae_core.digits.task import DigitsTask
 from cvae_core.schedules import ramp
+from cvae_core.video.config import VideoConfig
 from cvae_core.video.data import Clip
-from cvae_core.video.model import VideoConfig
 from cvae_core.video.task import VideoTask
 
 DIGITS = DigitsConfig(epochs=3, batch_size=64, hidden_size=16, latent_size=3, learning_rate=5e-3)

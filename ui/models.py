@@ -1,15 +1,11 @@
 """Models by name: loaded once for all sessions, listed without loading them."""
 
 import gc
-import json
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from safetensors import SafetensorError, safe_open
 
-from cvae_core import checkpoint, migrate, runs
+from cvae_core import checkpoint, runs
 from cvae_core.config import TrainConfig, config_from_dict
 from cvae_core.errors import UserError
 from cvae_core.systems import family
@@ -37,23 +33,14 @@ def _load(system: str, path: str, modified: float) -> Any:
 
 def config_of(name: str, system: str) -> TrainConfig:
     """The config of a model, from its file's header: no weights are read. UserError where it has no valid config."""
-    config = _header(*stamp(name)).get("config")
+    path = runs.find_weights(name)
+    header = checkpoint.read_header(path)
+    if header is None:
+        raise UserError(f"{path.name} is not a checkpoint of this program.")
+    config = header.get("config")
     if not isinstance(config, dict):
         raise UserError(f"{name} holds no config for its weights.")
     return config_from_dict(family(system).Config, config)
-
-
-@lru_cache(maxsize=256)
-def _header(path: str, modified: float) -> dict[str, Any]:
-    """The metadata of a checkpoint; each version of a file is read once."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = json.loads((file.metadata() or {})["cvae"])
-    except (OSError, SafetensorError, KeyError, ValueError, RecursionError):
-        metadata = None
-    if not isinstance(metadata, dict):
-        raise UserError(f"{Path(path).name} is not a checkpoint of this program.")
-    return migrate.checkpoint_metadata(metadata) if metadata.get("format") == 1 else metadata
 
 
 def model_names(system: str = "tense") -> list[str]:
@@ -62,7 +49,7 @@ def model_names(system: str = "tense") -> list[str]:
 
 
 def pick_model(label: str, key: str, none: str | None = None) -> Any:
-    """A list of the tense models; `none` adds a first entry that stands for no model, and returns None."""
+    """A list of the tense models; `none` adds a first entry for no model, which returns None."""
     names = model_names()
     if not names:
         st.error("There is no model in checkpoints/: train one with `python -m cvae_core train tense --out tense`.")

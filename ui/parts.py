@@ -59,7 +59,7 @@ def read_scores(name: str = "tense") -> dict:
 
 
 def show_remark(word: str) -> bool:
-    """What the dictionary says of modal verbs and past participles, with a link; whether the word can be converted."""
+    """Show the dictionary's remark on a word, with a link to the verb; return whether the word can be converted."""
     remark = lexicon.remark(word)
     if remark is None:
         return True

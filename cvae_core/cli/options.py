@@ -34,7 +34,7 @@ def whole(text: str, low: int = -(2**31), high: int = 2**31 - 1) -> int:
 
 
 def name(text: str) -> str:
-    """A name that was given: an empty one is a variable that was not set, and must not stand for the default."""
+    """A printable name. An empty one comes from an unset shell variable and must not select the default."""
     if not text.strip() or not text.isprintable():
         raise argparse.ArgumentTypeError(f"{text!r} is not a name")
     return text
@@ -107,7 +107,7 @@ def overrides(given: dict[str, Any], system: str) -> dict[str, Any]:
 
 
 def data_entries(system: str, source: str | None) -> dict[str, Any]:
-    """What config.json keeps of the data; rows that stand twice in a file are said on stderr."""
+    """What config.json keeps of the data; duplicate rows of a file are reported on stderr."""
     from cvae_core.systems import family
 
     entries = family(system).data_entries(source)

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from cvae_core.digits import data
+from cvae_core.digits.config import MODEL_FIELDS
+from cvae_core.digits.config import DigitsConfig as Config
 from cvae_core.digits.inference import load
 from cvae_core.digits.metrics import as_table, evaluate
-from cvae_core.digits.model import MODEL_FIELDS
-from cvae_core.digits.model import DigitsConfig as Config
 from cvae_core.digits.presets import PRESETS
 from cvae_core.digits.task import DigitsTask
 from cvae_core.errors import UserError

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
+from cvae_core.digits.config import DigitsConfig
 from cvae_core.digits.data import LABELS, pixel_mask
-from cvae_core.digits.model import DigitsConfig, LabelCVAE, QuadrantCVAE, build, log_weights
+from cvae_core.digits.model import LabelCVAE, QuadrantCVAE, build, log_weights
 from cvae_core.errors import UserError
 from cvae_core.latent import reparameterize
 from cvae_core.load import load_model

@@ -4,63 +4,14 @@ Shapes: B images, P = 784 pixels in [0, 1], Z latent. Pixels are grey and their 
 entropy, as in both sources; it is summed over the pixels that are predicted.
 """
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cvae_core.config import Knots, TrainConfig, option
-from cvae_core.digits.data import LABELS, PIXELS, QUADRANTS, SIDE, pixel_mask
+from cvae_core.digits.config import OBJECTIVES, DigitsConfig
+from cvae_core.digits.data import LABELS, PIXELS, QUADRANTS, pixel_mask
 from cvae_core.errors import UserError
 from cvae_core.latent import log_mean_exp, log_normal
-from cvae_core.schedules import ramp
-
-OBJECTIVES = ("cvae", "gsnn", "hybrid")
-
-
-@dataclass(frozen=True)
-class DigitsConfig(TrainConfig):
-    """Model, data and loss of the digits. The KL weight's `kl_max` above 1 is the paper's (1 + beta).
-
-    The defaults are the paper's quadrants, of which the source gives no sizes: one model for every choice of quadrants
-    and all three objectives. Residual layers learn in ten epochs what plain ones need sixty for; shifts keep them from
-    overfitting.
-    """
-
-    epochs: int = option(100, "passes over the data", 1, 100_000)
-    batch_size: int = option(128, "examples in a batch", 1, 65_536)
-    kl_knots: Knots = option(ramp(rise=0.1), "KL weight over training, as a share of kl_max")
-    keep: str = option(
-        "best", "weights that are kept: the last, or those with the best score", choices=("last", "best")
-    )
-    precision: str = option(
-        "auto", "of the matrix products: float32, bfloat16 autocast, or auto: bfloat16 where the hardware has it",
-        choices=("float32", "bfloat16", "auto"),
-    )  # fmt: skip
-    task: str = option(
-        "quadrants", "predict hidden quadrants, or generate a digit of a label", choices=("quadrants", "label")
-    )
-    hidden_size: int = option(384, "width of each hidden layer", 4, 4096)
-    hidden_layers: int = option(2, "hidden layers of each network", 1, 8)
-    layers: str = option(
-        "residual", "hidden layers: linear and ReLU (both sources), or residual blocks", choices=("relu", "residual")
-    )
-    latent_size: int = option(50, "dimensions of z", 1, 1024)
-    shift: int = option(1, "training images are shifted by up to so many pixels each way", 0, SIDE // 2 - 1)
-    # Label
-    conditional: bool = option(True, "label: whether both networks get the label; without it, a plain VAE")
-    # Quadrants
-    objective: str = option("all", "cvae, gsnn or hybrid, or all three side by side", choices=("all", *OBJECTIVES))
-    alpha: float = option(0.5, "hybrid: weight of the CVAE's objective beside the GSNN's")
-    seen: str = option(
-        "any", "visible quadrants in training: the paper's 1, 2 or 3, one of these at random, or half of the time any",
-        choices=("1", "2", "3", "paper", "any"),
-    )  # fmt: skip
-
-
-# What a checkpoint's weights fix: training from it takes these fields from it.
-MODEL_FIELDS = ("task", "hidden_size", "hidden_layers", "layers", "latent_size", "conditional", "objective")
 
 
 class Residual(nn.Module):

@@ -1,10 +1,11 @@
 """Named configurations of the digits."""
 
+from functools import partial
 from typing import Any
 
 from cvae_core import schedules
-from cvae_core.digits.model import DigitsConfig
-from cvae_core.errors import UserError
+from cvae_core.config import from_preset
+from cvae_core.digits.config import DigitsConfig
 
 # Source 003's listing: one hidden layer of 256, two latent dimensions, Adam at 0.001, batches of 64, 10 epochs.
 SOURCE_003_LABEL: dict[str, Any] = {
@@ -45,8 +46,4 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def preset(name: str) -> DigitsConfig:
-    """The config of a preset by its name."""
-    if name not in PRESETS:
-        raise UserError(f"There is no preset {name!r}: choose one of {', '.join(PRESETS)}.")
-    return DigitsConfig(**PRESETS[name])
+preset = partial(from_preset, DigitsConfig, PRESETS)

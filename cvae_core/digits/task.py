@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cvae_core.digits import data, metrics
+from cvae_core.digits.config import DigitsConfig
 from cvae_core.digits.data import PIXELS, SIDE, TASKS, Digits, Images, pixel_mask
-from cvae_core.digits.model import Branch, DigitsConfig, LabelCVAE, build, pixel_log_likelihood
+from cvae_core.digits.model import Branch, LabelCVAE, build, pixel_log_likelihood
 from cvae_core.latent import kl_between, kl_to_standard, reparameterize
 from cvae_core.step import Step
 
@@ -24,7 +25,7 @@ class Batch(NamedTuple):
 
 
 class DigitsTask:
-    """See `training.Task`."""
+    """See `task.Task`."""
 
     system = "digits"
     unit = "images"

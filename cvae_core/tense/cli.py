@@ -75,7 +75,8 @@ def run_convert(args: argparse.Namespace) -> None:
     remarks = {word: convertible_remark(word) for word in words if source is None}
     tense = _load(args)
     sources = tense.infer_tenses(words) if source is None else [source] * len(words)
-    familiarity, familiar = tense.familiarity(words, sources).tolist(), tense.are_familiar(words, sources)
+    familiarity = tense.familiarity(words, sources).tolist()
+    familiar = [tense.reaches_floor(value) for value in familiarity]
     notes = list(filter(None, remarks.values()))
     notes += [warning(tense, word) for word, known in zip(words, familiar, strict=True) if known is False]
     print(*dict.fromkeys(notes), sep="\n", end="\n" if notes else "", file=sys.stderr)
@@ -97,7 +98,7 @@ def run_convert(args: argparse.Namespace) -> None:
 
 
 def _convert_file(args) -> None:
-    from cvae_core.tense.batch import convert_table, format_table, read_table, write_table
+    from cvae_core.tense.table import convert_table, format_table, read_table, write_table
 
     if args.words or args.source or args.target:
         raise UserError("--file names words and tenses itself: leave out WORD, --from and --to.")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cvae_core.config import Knots, TrainConfig, option
+from cvae_core.config import Knots, TrainConfig, option, redefault
 from cvae_core.errors import UserError
 from cvae_core.schedules import ramp
 
@@ -14,14 +14,11 @@ class TenseConfig(TrainConfig):
     """Model, data and loss of the tense system."""
 
     # Training
-    epochs: int = option(60, "passes over the data", 1, 100_000)
-    kl_max: float = option(0.3, "KL weight (beta) where kl_knots is 1", 0.0, 1000.0)
-    kl_knots: Knots = option(ramp(rise=0.2), "KL weight over training, as a share of kl_max")
+    epochs: int = redefault(TrainConfig, "epochs", 60)
+    kl_max: float = redefault(TrainConfig, "kl_max", 0.3)
+    kl_knots: Knots = redefault(TrainConfig, "kl_knots", ramp(rise=0.2))
     teacher_forcing: Knots = option(((0.0, 1.0),), "teacher-forcing ratio over training")
-    precision: str = option(
-        "auto", "of the matrix products: float32, bfloat16 autocast, or auto: bfloat16 where the hardware has it",
-        choices=("float32", "bfloat16", "auto"),
-    )  # fmt: skip
+    precision: str = redefault(TrainConfig, "precision", "auto")
     # Model
     architecture: str = option(
         "seq2seq", "this project's model, or that of a course report", choices=("seq2seq", *REPORTS)

@@ -17,7 +17,6 @@ from cvae_core.tense.lexicon import load_lexicon, lookup, most_frequent
 from cvae_core.tense.spelling import is_irregular
 
 ROUNDS = 3  # of refinement
-FREQUENT = 1000  # verbs
 Z_ALONE = 1000  # verbs trained on that are decoded from z alone
 MARKS = {"bleu4": 0.7, "gaussian": 0.3}  # what the course gives full marks for
 HELDOUT = "tense-heldout"  # the shipped checkpoint that has not seen the test split
@@ -130,7 +129,7 @@ def own_of(tense, verbs: Sequence[Verb]) -> dict:
     `frequent` is of those among the dictionary's 1,000 most frequent verbs. There a form that belongs to several verbs
     or tenses (saw, lay) may be read as any of them.
     """
-    frequent = {verb.lemma for verb in most_frequent(FREQUENT)}
+    frequent = {verb.lemma for verb in most_frequent()}
     tasks = [(v, s, t) for v in verbs for s, t in DIRECTIONS]
     made = tense.convert([v.row[s] for v, s, _ in tasks], [s for _, s, _ in tasks], [t for *_, t in tasks])
     right = np.array([c.form in v.forms[t] for c, (v, _, t) in zip(made, tasks, strict=True)])
@@ -164,7 +163,10 @@ def tense_accuracy(tense, verbs: Sequence[Verb]) -> float | None:
 
 
 def junk_auroc(tense, verbs: Sequence[Verb], seed: int) -> float:
-    """How well familiarity tells verbs from as many strings of random letters or consonants, as long as they are."""
+    """AUROC of familiarity as a score that separates verbs from random strings of the same number and lengths.
+
+    Every other string has consonants alone.
+    """
     from sklearn.metrics import roc_auc_score  # slow to import
 
     rng = np.random.default_rng(seed)

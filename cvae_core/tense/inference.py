@@ -1,6 +1,6 @@
-"""A trained model that speaks words: convert, list candidates, infer a tense, draw, refine and walk.
+"""Inference with a trained model: conversion, beam search, tense inference, prior samples, refinement, paths.
 
-Every answer is the network's own, the tense that it takes a word for included: no dictionary is looked up.
+Every answer is the network's own, the inferred tense included: no dictionary is looked up.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cvae_core import checkpoint
 from cvae_core.errors import UserError
 from cvae_core.latent import PATHS, kl_to_standard, product_of_experts
 from cvae_core.load import load_model
@@ -141,7 +142,7 @@ class Tense:
 
     @torch.inference_mode()
     def tense_scores(self, words: Sequence[str]) -> np.ndarray:
-        """How much speaks for each tense of each word: (n, 4), the largest named.
+        """A score of each tense for each word: (n, 4); the largest is the inferred tense.
 
         The classifier's log q(tense | word); of models without one, the ELBO of the word in that tense.
         """
@@ -172,8 +173,8 @@ class Tense:
     def familiarity(self, words: Sequence[str], tenses: Sequence[int]) -> np.ndarray:
         """`elbo_at_mean` per letter, the end counted as one: (n,), higher for words that the model knows.
 
-        Unlike the probability of an answer, which is high for any letters that a decoder can copy, it tells verbs
-        from junk.
+        Unlike the probability of an answer, which is high for any letters that a decoder can copy, it separates verbs
+        from random strings.
         """
         return self.elbo_at_mean(words, tenses) / np.array([len(word) + 1 for word in words])
 
@@ -181,7 +182,11 @@ class Tense:
         """Whether each word reaches the checkpoint's familiarity floor; None where the checkpoint has none."""
         if self.familiarity_floor is None:
             return [None] * len(words)
-        return (self.familiarity(words, tenses) >= self.familiarity_floor).tolist()
+        return [self.reaches_floor(familiarity) for familiarity in self.familiarity(words, tenses).tolist()]
+
+    def reaches_floor(self, familiarity: float) -> bool | None:
+        """Whether a word of this familiarity counts as known; None where the checkpoint has no floor."""
+        return None if self.familiarity_floor is None else bool(familiarity >= self.familiarity_floor)
 
     def infer_tense(self, word: str) -> int:
         """`infer_tenses` of one word."""
@@ -239,7 +244,7 @@ def _by_length(words: Sequence[str]) -> Iterator[list[int]]:
 def load(name_or_path: str, device: torch.device | str = "cpu") -> Tense:
     """A shipped checkpoint by name, a run's by its id, or any file of this program by path, ready to use."""
     model, metadata, path = load_model(name_or_path, "tense", TenseConfig, create, device)
-    name = path.parent.name if path.name in ("weights.safetensors", "best.safetensors") else path.stem
+    name = path.parent.name if path.name in checkpoint.RUN_WEIGHTS else path.stem
     if metadata.get("rows") is None:
         verbs = data.select_split(lexicon.load_lexicon().verbs, model.config.train_on)
     else:

@@ -31,6 +31,8 @@ BY_HAND = {
 # lemminflect counts it among the auxiliaries. The first spelling is the one that a model learns to write.
 BE = Verb((("be", "am", "are"), ("is",), ("being",), ("was", "were")))
 
+FREQUENT = 1000  # verbs that count as frequent, in training and in scores
+
 # Modal verbs and their pasts, where they have one.
 MODALS = {
     "can": "could", "may": "might", "shall": "should", "will": "would",
@@ -117,7 +119,7 @@ def frequencies() -> dict[str, float]:
     return {lemma: float(zipf) for lemma, zipf in _rows(FREQUENCIES)}
 
 
-def most_frequent(count: int) -> list[Verb]:
+def most_frequent(count: int = FREQUENT) -> list[Verb]:
     """The `count` commonest verbs of the dictionary, the commonest first."""
     zipf = frequencies()
     return sorted(load_lexicon().verbs, key=lambda v: (-zipf.get(v.lemma, 0.0), v.lemma))[:count]
@@ -184,7 +186,7 @@ def lookup(word: str) -> list[tuple[Verb, int]]:
 
 
 class Remark(NamedTuple):
-    """What to tell somebody who asks for a form that none of the four tenses covers."""
+    """A note on a form that none of the four tenses covers."""
 
     text: str
     lemma: str  # the verb to ask for instead; empty where there is none

@@ -4,10 +4,11 @@ Where a report is silent or contradicts itself, the choice is named. All reports
 in its own tense, with SGD at 0.05; `batch_size` is 1 there, and `--batch-size` batches them.
 """
 
+from functools import partial
 from typing import Any
 
 from cvae_core import schedules
-from cvae_core.errors import UserError
+from cvae_core.config import from_preset
 from cvae_core.tense.config import TenseConfig
 
 # What the three reports share: an LSTM of 256 each way, z of 32, constant SGD. Only 000 prints how letters are put
@@ -166,8 +167,4 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def preset(name: str) -> TenseConfig:
-    """The config of a preset by its name."""
-    if name not in PRESETS:
-        raise UserError(f"There is no preset {name!r}: choose one of {', '.join(PRESETS)}.")
-    return TenseConfig(**PRESETS[name])
+preset = partial(from_preset, TenseConfig, PRESETS)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cvae_core.parallel import draw, gather
+from cvae_core.tense.batches import cut_padding
 from cvae_core.tense.data import PAD, SOS
 
 BALANCE = 0.5  # how much a verb's bias, in nats, falls when it is assigned once more than its share
@@ -96,7 +97,7 @@ def terms(
     if two_tenses:
         other = (tense + draw(partial(torch.randint, 1, 4), z.shape[:1], generator, device=z.device)) % 4
         z, verb, tense = torch.cat([z, z]), torch.cat([verb, verb]), torch.cat([tense, other])
-    target = targets(verb, tense)
+    target = cut_padding(targets(verb, tense))
     logits = model(F.pad(target[:, :-1], (1, 0), value=SOS), z, tense).float()
     nll = F.cross_entropy(logits.transpose(1, 2), target, reduction="none")
     found = {"prior": (nll * (target != PAD)).sum(1).mean()}

@@ -1,8 +1,8 @@
-"""What `fit` trains on for verbs: batches of (source form, target form), the loss, and the scores of an epoch."""
+"""What `fit` trains on for verbs: the loss of a batch, the scores of an epoch, and what its checkpoint holds."""
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,40 +12,19 @@ from cvae_core.errors import UserError
 from cvae_core.latent import kl_to_standard, reparameterize
 from cvae_core.parallel import draw, gather
 from cvae_core.step import Step
-from cvae_core.tense import data, lexicon, metrics, prior
+from cvae_core.tense import data, metrics, prior
+from cvae_core.tense.batches import Batch, Batches
 from cvae_core.tense.config import TenseConfig
 from cvae_core.tense.data import EOS, PAD, SOS, TENSES, Verb
 from cvae_core.tense.decoding import greedy
 from cvae_core.tense.familiarity import measure_floor
 from cvae_core.tense.inference import Tense
-from cvae_core.tense.invent import invent, irregular_verbs, prefixed, regular_verbs
 from cvae_core.tense.model import build
 from cvae_core.tense.reports import ARCHITECTURES
-from cvae_core.tense.spelling import follows_rules
 
 VALIDATION_VERBS = 200  # scored at each epoch's end
 FILLED_AT_ONCE = 1024  # forms
 VALIDATION_SAMPLES = 100  # as many as the course draws
-FREQUENT = 1000  # verbs that `frequent_repeats` counts as frequent
-
-
-class Batch(NamedTuple):
-    source: Tensor  # (B, T) letters
-    source_tense: Tensor  # (B,)
-    target: Tensor  # (B, T) letters
-    target_tense: Tensor  # (B,)
-    verb: Tensor  # (B,) index of the verb, -1 for an invented one
-    prior_z: Tensor  # (m, Z) from the prior, beside the words
-
-
-class Pairs(NamedTuple):
-    """A verb, and the rows of the table of words and the tenses of two of its forms, each (n,)."""
-
-    verb: Tensor
-    source_row: Tensor
-    source_tense: Tensor
-    target_row: Tensor
-    target_tense: Tensor
 
 
 def training_verbs(config: TenseConfig, verbs: Sequence[Verb], data_name: str, old: Sequence[Verb]) -> list[Verb]:
@@ -59,7 +38,7 @@ def training_verbs(config: TenseConfig, verbs: Sequence[Verb], data_name: str, o
 
 
 class TenseTask:
-    """See `training.Task`. An epoch has each of a verb's four forms as a source, once or as the config says."""
+    """See `task.Task`."""
 
     system = "tense"
     unit = "words"
@@ -91,41 +70,20 @@ class TenseTask:
             self.model.to(device)
         architecture = ARCHITECTURES.get(config.architecture)
         self._until_eos = architecture is not None and architecture.until_eos
-        self._regular = regular_verbs(self.verbs) if config.invented else []
-        self._irregular = irregular_verbs(self.verbs) if config.invented and config.prefixed else []
-        frequent = {v.lemma for v in lexicon.most_frequent(FREQUENT)} if config.frequent_repeats > 1 else ()
-        often = [
-            config.repeats
-            * (1 if follows_rules(v) else config.irregular_repeats)
-            * (config.frequent_repeats if v.lemma in frequent else 1)
-            for v in self.verbs
-        ]
-        # Items of an epoch: 4 verb + tense, for each form and as often as it occurs.
         self.description = f"{len(self.verbs)} verbs"
-        self._epoch_items = torch.arange(4 * len(self.verbs)).repeat_interleave(
-            torch.tensor(often).repeat_interleave(4)
-        )
-        # Every spelling of every form, as one table on the device: (spellings, T).
-        verbs = [*self.verbs, *self.old]
-        words = [w for verb in verbs for spellings in verb.forms for w in spellings]
-        counts = torch.tensor([[len(s) for s in verb.forms] for verb in verbs])  # (n, 4)
-        self._letters = torch.from_numpy(data.encode(words)).long().to(self.device)
-        self._lengths = torch.tensor([len(w) for w in words])
-        self._counts = counts
-        self._first = (counts.flatten().cumsum(0) - counts.flatten()).view_as(counts)  # row of each first spelling
+        self._batches = Batches(config, self.verbs, self.old, self.model.latent_total, self.device)
 
     @torch.no_grad()
     def fill_bank(self) -> None:
         """Encode every form once, so that prior matching can begin at once with weights that know the verbs."""
         verb = torch.arange(len(self.verbs) + len(self.old), device=self.device).repeat_interleave(4)
         tense = torch.arange(4, device=self.device).repeat(len(verb) // 4)
-        rows = self._first.flatten().to(self.device)
-        for part in torch.arange(len(verb), device=self.device).split(FILLED_AT_ONCE):
-            encoded = self.model.encode(self._letters[rows[part]], tense[part])
-            prior.update_memory_bank(self.model, verb[part], tense[part], encoded.mu, encoded.logvar)
+        for some, of in zip(verb.split(FILLED_AT_ONCE), tense.split(FILLED_AT_ONCE), strict=True):
+            encoded = self.model.encode(self._batches.first_spellings(some, of), of)
+            prior.update_memory_bank(self.model, some, of, encoded.mu, encoded.logvar)
 
     def steps_per_epoch(self) -> int:
-        return -(-len(self._epoch_items) // self._batch_shares()[0])
+        return len(self._batches)
 
     def _encoder_epochs(self) -> int:
         """How many epochs the encoder is trained in."""
@@ -134,77 +92,13 @@ class TenseTask:
     def _trains_encoder(self, step: Step) -> bool:
         return step.epoch < self._encoder_epochs()
 
-    def _batch_shares(self) -> tuple[int, int, int]:
-        """How many forms of a batch are of the verbs themselves, of old verbs, and of invented ones."""
-        size, config = self.config.batch_size, self.config
-        invented = round(size * config.invented) if self._regular else 0
-        old = round(size * config.rehearsal)
-        own = max(1, size - invented - old)
-        return own, min(old, size - own), max(0, size - own - old)
-
     def batches(self, step: Step) -> Iterator[Batch]:
-        own, old, invented = self._batch_shares()
-        generator = step.generator
         if self.config.prior_share and step.epoch == self._encoder_epochs():
             self.fill_bank()
-            prior.fit_biases(self.model, generator)
+            prior.fit_biases(self.model, step.generator)
         matching = step.epoch >= self.config.prior_from * self.config.epochs
         samples = round(self.config.prior_share * self.config.batch_size) if matching else 0
-        n = len(self._epoch_items)
-        order = self._epoch_items[torch.randperm(n, generator=generator)]
-        pairs = self._pairs(order // 4, order % 4, generator)
-        starts = torch.arange(0, n, own)
-        if self.config.length_pool:
-            # Each pool of batches sorted by the target's length, then the batches in random order again.
-            pool = torch.arange(n) // (own * self.config.length_pool)
-            by_length = torch.argsort(pool * 64 + self._lengths[pairs.target_row], stable=True)
-            pairs = Pairs(*(column[by_length] for column in pairs))
-            starts = starts[torch.randperm(len(starts), generator=generator)]
-        for start in starts.tolist():
-            part = Pairs(*(column[start : start + own] for column in pairs))
-            if old:
-                verb = len(self.verbs) + torch.randint(len(self.old), (old,), generator=generator)
-                known = self._pairs(verb, torch.randint(4, (old,), generator=generator), generator)
-                part = Pairs(*(torch.cat(columns) for columns in zip(part, known, strict=True)))
-            source, target = (self._letters[row.to(self.device)] for row in (part.source_row, part.target_row))
-            yield self._batch(
-                source, part.source_tense, target, part.target_tense, part.verb, invented, samples, generator
-            )
-
-    def _pairs(self, verb: Tensor, source_tense: Tensor, generator: torch.Generator) -> Pairs:
-        """A target tense and the rows of both words for each verb and source tense.
-
-        The source may be any accepted spelling; the target is the commonest, so that there is one right answer.
-        """
-        target_tense = self._targets(source_tense, generator)
-        spelling = (torch.rand(len(verb), generator=generator) * self._counts[verb, source_tense]).long()
-        source_row = self._first[verb, source_tense] + spelling
-        target_row = torch.where(source_tense == target_tense, source_row, self._first[verb, target_tense])
-        return Pairs(verb, source_row, source_tense, target_row, target_tense)
-
-    def _targets(self, source_tense: Tensor, generator: torch.Generator) -> Tensor:
-        if self.config.pairs == "same":
-            return source_tense
-        return torch.randint(4, source_tense.shape, generator=generator)
-
-    def _batch(self, source, source_tense, target, target_tense, verb, invented, samples, generator) -> Batch:
-        if invented:
-            verb = F.pad(verb, (0, invented), value=-1)
-            irregular = round(invented * self.config.prefixed) if self._irregular else 0
-            rows = invent(self.verbs, self._regular, invented - irregular, generator)
-            rows += prefixed(self._irregular, irregular, generator)
-            tense = torch.randint(4, (invented,), generator=generator)
-            other = self._targets(tense, generator)
-            words = [row[s] for row, s in zip(rows, tense.tolist(), strict=True)]
-            words += [row[t] for row, t in zip(rows, other.tolist(), strict=True)]
-            letters = torch.from_numpy(data.encode(words)).long().to(self.device)
-            source, target = _stack(source, letters[:invented]), _stack(target, letters[invented:])
-            source_tense, target_tense = torch.cat([source_tense, tense]), torch.cat([target_tense, other])
-        z = torch.randn(samples, self.model.latent_total, generator=generator)
-        return Batch(
-            source, source_tense.to(self.device), _cut(target), target_tense.to(self.device), verb.to(self.device),
-            z.to(self.device),
-        )  # fmt: skip
+        return self._batches.epoch(step.generator, samples)
 
     def count(self, batch: Batch) -> int:
         return len(batch.source)
@@ -237,7 +131,9 @@ class TenseTask:
             prior.update_memory_bank(model, *(part[encodings[0] >= 0] for part in encodings))
         if len(batch.prior_z):
             two_tenses = config.consistency > 0 and step.epoch >= config.consistency_from * config.epochs
-            terms |= prior.terms(model, batch.prior_z, self._targets_of, two_tenses, train_encoder, generator)
+            terms |= prior.terms(
+                model, batch.prior_z, self._batches.first_spellings, two_tenses, train_encoder, generator
+            )
             terms["loss"] = terms["loss"] + terms["prior"] + config.consistency * terms.get("consistency", 0.0)
         return terms
 
@@ -261,10 +157,6 @@ class TenseTask:
                 before_end[:, 0] = True  # a word that ends at once still counts for one letter
                 mask[free] = mask[free] & before_end
         return inputs, mask
-
-    def _targets_of(self, verb: Tensor, tense: Tensor) -> Tensor:
-        """The commonest spelling of verbs in tenses, (m,) each: letters (m, T)."""
-        return _cut(self._letters[self._first.to(self.device)[verb, tense]])
 
     def evaluate(self) -> dict[str, float]:
         """Official scores on the course's pairs and 100 fixed draws; accuracy on validation verbs where there are any.
@@ -312,14 +204,3 @@ class TenseTask:
         }  # fmt: skip
         self.model.train()
         return prior.without_bank(self.model.state_dict()), metadata
-
-
-def _cut(letters: Tensor) -> Tensor:
-    """Without the columns that are padding in every row."""
-    return letters[:, : int((letters != PAD).sum(1).max())]
-
-
-def _stack(a: Tensor, b: Tensor) -> Tensor:
-    """Rows of a, then rows of b, padded to one length."""
-    width = max(a.shape[1], b.shape[1])
-    return torch.cat([F.pad(x, (0, width - x.shape[1]), value=PAD) for x in (a, b)])

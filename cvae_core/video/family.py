@@ -7,11 +7,12 @@ from typing import Any
 import torch
 
 from cvae_core.errors import UserError
+from cvae_core.video.config import MODEL_FIELDS
+from cvae_core.video.config import VideoConfig as Config
 from cvae_core.video.data import Clip, read_folder
 from cvae_core.video.inference import load
 from cvae_core.video.metrics import FUTURE, as_table, evaluate
-from cvae_core.video.model import MODEL_FIELDS, VideoCVAE
-from cvae_core.video.model import VideoConfig as Config
+from cvae_core.video.model import VideoCVAE
 from cvae_core.video.presets import PRESETS
 from cvae_core.video.task import VideoTask
 
@@ -61,7 +62,7 @@ def make_task(
 ) -> VideoTask:
     """The task of a run's config.json, with the weights of the checkpoint that it starts from."""
     train, validation = clips_of(saved["source"], config)
-    name = Path(saved["source"]).name if saved["source"] else "simulator"
+    name = saved["data"]
     if not train:
         raise UserError(f"{name} has no train/ folder: there is nothing to train on.")
     task = VideoTask(config, train, validation, device, name)

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from cvae_core.load import load_model
-from cvae_core.video.model import VideoConfig, VideoCVAE, build
+from cvae_core.video.config import VideoConfig
+from cvae_core.video.model import VideoCVAE, build
 
 AT_ONCE = 20  # clips predicted in one batch
 

@@ -6,72 +6,15 @@ and the condition (action and position); the decoder draws it with the help of t
 """
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cvae_core.config import Knots, TrainConfig, option
 from cvae_core.latent import reparameterize
-from cvae_core.schedules import constant
+from cvae_core.video.config import VideoConfig
 from cvae_core.video.data import CONDITION
-
-
-@dataclass(frozen=True)
-class VideoConfig(TrainConfig):
-    """Model, data and loss of the video system; the defaults are the shipped model.
-
-    That one is small, for CPUs. Without feedback, training is what prediction is and takes one call; keypoints
-    become blobs; what does not move is copied. The KL weight is for a loss per pixel: z carries little more than what
-    the actions leave open.
-    """
-
-    # Training
-    epochs: int = option(10, "passes over the data", 1, 100_000)
-    batch_size: int = option(6, "clips in a batch", 1, 4096)
-    kl_max: float = option(1e-4, "KL weight (beta) where kl_knots is 1", 0.0, 1000.0)
-    kl_knots: Knots = option(constant(), "KL weight over training, as a share of kl_max")
-    teacher_forcing: Knots = option(((0.0, 1.0),), "teacher-forcing ratio over training")
-    keep: str = option(
-        "best", "weights that are kept: the last, or those with the best score", choices=("last", "best")
-    )
-    precision: str = option(
-        "auto", "of the matrix products: float32, bfloat16 autocast, or auto: bfloat16 where the hardware has it",
-        choices=("float32", "bfloat16", "auto"),
-    )  # fmt: skip
-    # Model
-    network: str = option("vgg", "of encoder and decoder: vgg (source) or dcgan", choices=("vgg", "dcgan"))
-    width: int = option(16, "channels of the first feature maps (64 in the source), doubled at each halving", 4, 256)
-    norm: str = option(
-        "batch", "of the feature maps: over the batch (source) or over groups of channels", choices=("batch", "group")
-    )
-    code_size: int = option(128, "width of a frame's code", 4, 1024)
-    latent_size: int = option(16, "dimensions of z (64 in the source)", 1, 512)
-    rnn_size: int = option(256, "width of the LSTMs", 8, 2048)
-    predictor_layers: int = option(2, "layers of the frame predictor", 1, 4)
-    posterior_layers: int = option(1, "layers of the posterior, and of a learned prior", 1, 4)
-    prior: str = option("fixed", "N(0, I) (source), or learned from the frames so far", choices=("fixed", "learned"))
-    keypoints: int = option(
-        8, "keypoints that the predictor outputs, rendered as Gaussian blobs for the decoder (Jakab et al. 2018)", 0, 64
-    )
-    copies: bool = option(True, "a mask blends each decoded frame with the one that skips come from (Finn et al. 2016)")
-    feedback: bool = option(False, "the predictor gets its own frames (source), or goes on from the last one given")
-    # Data
-    past: int = option(2, "frames given", 1, 100)
-    future: int = option(10, "frames to predict in training and scoring, where the clips are long enough", 1, 100)
-    jitter: float = option(0.0, "share by which colours of a training clip are scaled at most", 0.0, 0.99)
-    mirror: bool = option(False, "half of the training clips left to right, with their actions: for few clips")
-    clips: int = option(4000, "simulated clips to train on, of seeds from 0; folders are read whole", 1, 1_000_000)
-
-
-# What a checkpoint's weights fix: training from it takes these fields from it.
-MODEL_FIELDS = (
-    "network", "width", "norm", "code_size", "latent_size", "rnn_size", "predictor_layers", "posterior_layers", "prior",
-    "copies", "feedback", "keypoints",
-)  # fmt: skip
-
 
 # --- frames to codes and back ---------------------------------------------------------------------------------------
 

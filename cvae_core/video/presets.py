@@ -1,10 +1,11 @@
 """Named configurations of the video system."""
 
+from functools import partial
 from typing import Any
 
 from cvae_core import schedules
-from cvae_core.errors import UserError
-from cvae_core.video.model import VideoConfig
+from cvae_core.config import from_preset
+from cvae_core.video.config import VideoConfig
 
 # Source 004: VGG, batch norm, Adam at 0.002, teacher forcing from epoch 30 on 0.004 less each epoch. It does not print
 # batch, sizes or the number of epochs: those of its course (12; g 128, z 64, LSTM 256; 300). Its KL weight climbs to 1
@@ -35,8 +36,4 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def preset(name: str) -> VideoConfig:
-    """The config of a preset by its name."""
-    if name not in PRESETS:
-        raise UserError(f"There is no preset {name!r}: choose one of {', '.join(PRESETS)}.")
-    return VideoConfig(**PRESETS[name])
+preset = partial(from_preset, VideoConfig, PRESETS)

@@ -10,9 +10,10 @@ from cvae_core.errors import UserError
 from cvae_core.latent import kl_between
 from cvae_core.step import Step
 from cvae_core.video import metrics
+from cvae_core.video.config import VideoConfig
 from cvae_core.video.data import ACTION, CONDITION, Clip, stack
 from cvae_core.video.inference import predict
-from cvae_core.video.model import VideoConfig, build
+from cvae_core.video.model import build
 from cvae_core.video.pictures import gif
 
 SCORED = 100  # validation clips scored at each epoch's end
@@ -24,7 +25,7 @@ class Batch(NamedTuple):
 
 
 class VideoTask:
-    """See `training.Task`. An epoch shows a window of each clip."""
+    """See `task.Task`. An epoch shows a window of each clip."""
 
     system = "video"
     unit = "frames"

@@ -9,7 +9,7 @@ from cvae_core import curves
 from cvae_core.errors import UserError
 from cvae_core.figures.curves import is_crowded, metric_figure, score_figure
 from cvae_core.runs import Run
-from cvae_core.tense.batch import safe
+from cvae_core.tense.table import safe
 from ui.curves.choose import PNG, all_runs, pick_runs, read
 
 

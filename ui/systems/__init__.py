@@ -11,15 +11,12 @@ links(run)                (page, label, query) of the pages that show its runs
 from importlib import import_module
 from types import ModuleType
 
-from cvae_core.errors import UserError
-from cvae_core.systems import SYSTEMS
+from cvae_core.systems import SYSTEMS, known
 
 
 def view(system: str | None) -> ModuleType:
     """The module of a system. Raises UserError for an unknown name."""
-    if system not in SYSTEMS:
-        raise UserError(f"{system!r} is not a system: expected one of {', '.join(SYSTEMS)}.")
-    return import_module(f"ui.systems.{system}")
+    return import_module(f"ui.systems.{known(system)}")
 
 
 def titles() -> dict[str, str]:
