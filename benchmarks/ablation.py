@@ -25,7 +25,7 @@ from cvae_core.tense import data, metrics
 from cvae_core.tense.config import TenseConfig
 from cvae_core.tense.data import Verb
 from cvae_core.tense.evaluate import draws_of, tense_accuracy
-from cvae_core.tense.inference import Tense
+from cvae_core.tense.inference import Inflector
 from cvae_core.tense.lexicon import load_lexicon
 from cvae_core.tense.presets import preset
 from cvae_core.tense.spelling import is_irregular
@@ -71,7 +71,7 @@ def measure(config: TenseConfig, verbs: Sequence[Verb], device: str, samples: in
         began = time.perf_counter()
         fit(task, runs.create({"system": "tense"}, "ablation", Path(folder)))
         minutes = (time.perf_counter() - began) / 60
-    model = Tense(task.model, task.verbs)
+    model = Inflector(task.model, task.verbs)
     irregular = [verb for verb in task.verbs if is_irregular(verb)]
     scores = {
         "bleu4": metrics.bleu4_of_pairs(model),

@@ -20,14 +20,14 @@ from torch import Tensor, nn
 from benchmarks import machine, table
 from cvae_core.checkpoint import ROOT
 from cvae_core.tense.data import DIRECTIONS, TENSES, select_split
-from cvae_core.tense.inference import Tense, load
+from cvae_core.tense.inference import Inflector, load
 from cvae_core.tense.lexicon import load_lexicon
 from cvae_core.tense.table import GROUP
 
 REPEATS = 200
 
 
-def verb_milliseconds(model: Tense, repeats: int = REPEATS) -> float:
+def verb_milliseconds(model: Inflector, repeats: int = REPEATS) -> float:
     """Median time to convert one verb into the four tenses, after a warm-up."""
     verbs = select_split(load_lexicon().verbs, "test")
     times = []
@@ -47,13 +47,13 @@ def tasks(rows: int) -> list[tuple[str, int, int]]:
     return [(verb.row[source], source, target) for verb, (source, target) in picks]
 
 
-def convert_rate(model: Tense, rows: int) -> float:
-    """Words per second of `Tense.convert` on a list."""
+def convert_rate(model: Inflector, rows: int) -> float:
+    """Words per second of `Inflector.convert` on a list."""
     words, sources, targets = zip(*tasks(rows), strict=True)
     return rows / seconds(lambda: model.convert(words, sources, targets))
 
 
-def product_share(model: Tense, rows: int, turns: int = 3) -> float:
+def product_share(model: Inflector, rows: int, turns: int = 3) -> float:
     """The time of the matrix products that a file's conversions need, as a share of the model's time for them.
 
     Groups of words of similar length, as `convert --file` makes them; the two alternate on each group. Letters are
@@ -144,7 +144,7 @@ def main() -> None:
     print(table([
         ("the dictionary loaded", f"{dictionary:.2f} s"),
         (f"one verb in four tenses, one thread, median of {REPEATS}", f"{milliseconds:.1f} ms"),
-        (f"Tense.convert, {args.rows:,} words, all cores", f"{on_list:,.0f} words/s"),
+        (f"Inflector.convert, {args.rows:,} words, all cores", f"{on_list:,.0f} words/s"),
         ("share of the rate of the model's own matrix products", f"{share:.0%}"),
         (f"convert --file, {args.rows:,} rows, start-up included", f"{on_file:,.0f} words/s"),
     ]))  # fmt: skip

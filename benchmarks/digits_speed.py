@@ -29,7 +29,7 @@ CONFIG = replace(preset("source-003-published"), precision="float32")
 
 
 def random_digits(images: int) -> Digits:
-    """Noise: the time does not depend on what is in the pictures."""
+    """A data set of noise: the time does not depend on the pictures."""
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(256, (images, PIXELS), dtype=torch.uint8, generator=generator)
     part = Images(pixels, torch.arange(images) % 10)
@@ -38,7 +38,7 @@ def random_digits(images: int) -> Digits:
 
 
 def epoch_seconds(task: DigitsTask) -> float:
-    """One epoch as `fit` trains it, but for logs and scores."""
+    """Time of one epoch as `fit` trains it, without logs and scores."""
     optimizer = make_optimizer(task.model, task.config)
     began = time.perf_counter()
     for index, batch in enumerate(task.batches(Step(0, 1.0, 1.0, generator_at(0, 0, -1)))):
@@ -51,7 +51,7 @@ def epoch_seconds(task: DigitsTask) -> float:
 
 
 def product_seconds(model: QuadrantCVAE, batch: int, steps: int) -> float:
-    """The three products of each linear layer: its output, its weight's gradient and its input's gradient."""
+    """Time of the three products of each linear layer: output, gradient of the weight, gradient of the input."""
     layers = [m.weight.detach() for m in model.modules() if isinstance(m, nn.Linear)]
     pairs = [(w, torch.randn(batch, w.shape[1]), torch.randn(batch, w.shape[0])) for w in layers]
     began = time.perf_counter()
@@ -64,7 +64,7 @@ def product_seconds(model: QuadrantCVAE, batch: int, steps: int) -> float:
 
 
 def completion_milliseconds(model: QuadrantCVAE, repeats: int = 50) -> float:
-    """Median time for 100 samples of one picture's hidden quadrants, on one thread."""
+    """Median time of 100 samples of one picture's hidden quadrants, on one thread."""
     pixels, times = torch.rand(PIXELS), []
     for seed in range(repeats + 5):
         began = time.perf_counter()
@@ -76,7 +76,7 @@ def completion_milliseconds(model: QuadrantCVAE, repeats: int = 50) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="torch threads (default: all cores)")
-    parser.add_argument("--images", type=int, default=IMAGES, help="in an epoch")
+    parser.add_argument("--images", type=int, default=IMAGES, help="images in an epoch")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     task = DigitsTask(CONFIG, random_digits(args.images))

@@ -16,17 +16,17 @@ import torch
 from cvae_core import runs
 from cvae_core.session import prepare
 from cvae_core.tense import data, metrics
-from cvae_core.tense.inference import Tense, load
+from cvae_core.tense.inference import Inflector, load
 from cvae_core.tense.lexicon import load_lexicon
-from cvae_core.training import train
+from cvae_core.training import fit
 
 COUNT = 50
 CHECKPOINT = "tense-heldout"
 
 
-def hardest(model: Tense, verbs: list, count: int) -> tuple[list, list]:
+def hardest(model: Inflector, verbs: list, count: int) -> tuple[list, list]:
     """The verbs with the most wrong answers, and the rest."""
-    _, right = metrics.sureness(model, verbs)
+    _, right = metrics.confidences(model, verbs)
     by_verb = np.reshape(right, (len(data.DIRECTIONS), len(verbs))).sum(0)
     ranked = [verbs[i] for i in np.argsort(by_verb, kind="stable")]
     return ranked[:count], ranked[count:]
@@ -39,14 +39,14 @@ def main() -> dict[str, float]:
     new, others = hardest(model, data.select_split(lexicon, "test"), COUNT)
     groups = {"new": new, "old": data.select_split(lexicon, "train")[::10], "neither": others}
 
-    def scores(of: Tense) -> dict[str, float]:
+    def scores(of: Inflector) -> dict[str, float]:
         return {name: metrics.accuracy(of, verbs)["accuracy"] for name, verbs in groups.items()}
 
     before = scores(model)
     runs.RUNS = Path(tempfile.mkdtemp())
     started = time.perf_counter()
     task, run = prepare("tense", "fine-tune", {}, ("50 verbs", new), "cpu", CHECKPOINT)
-    train(task, run, stopped=lambda: False)
+    fit(task, run, stopped=lambda: False)
     seconds = time.perf_counter() - started
     after = scores(load(str(run.path)))
     print(f"{COUNT} verbs, {task.config.epochs} epochs, one thread: {seconds:.1f} s")

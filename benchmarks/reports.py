@@ -18,13 +18,14 @@ import torch
 
 from benchmarks import machine
 from cvae_core import runs
-from cvae_core.runs import Run
+from cvae_core.run import Run
 from cvae_core.session import prepare, reopen
 from cvae_core.tense import data, metrics
 from cvae_core.tense.inference import load
 from cvae_core.tense.lexicon import load_lexicon
-from cvae_core.training import train
-from scripts.reports import RESULTS, ROWS, SEEDS, Row, findings, ship, table
+from cvae_core.training import fit
+from scripts.reports import RESULTS, ROWS, SEEDS, Row, findings, ship
+from scripts.results import reports_table
 
 
 def find_run(row: Row) -> Run | None:
@@ -47,7 +48,7 @@ def train_row(row: Row, verbs: data.VerbFile, name: str) -> Run:
         raise SystemExit(f"Run {run.id} of {row.name} is being trained by another process: measure it later.")
     task, run = reopen(run.id) if run else prepare("tense", row.preset, row.overrides, (name, verbs.verbs))
     print(f"training {row.name}: run {run.id}", file=sys.stderr, flush=True)
-    if train(task, run, stopped=lambda: False) != "finished":
+    if fit(task, run, stopped=lambda: False) != "finished":
         raise SystemExit(f"Run {run.id} did not finish.")
     return run
 
@@ -102,7 +103,7 @@ def main(argv: list[str] | None = None) -> list[dict]:
         torch.set_num_threads(1)
         results = measure_rows(data.read_verbs(args.data), args.only, results["rows"])
         RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    print(table(results["rows"]))
+    print(reports_table(results))
     for finding in results.get("findings", []):
         print(f"\n{finding['statement']}: {finding['holds']} of {finding['of']} comparisons agree")
         print("\n".join(f"  {text}" for text in finding["results"]))

@@ -160,16 +160,16 @@ def training_by_processes(counts: Sequence[int] = (1, 2)) -> Part:
 
 def conversion_by_batch(sizes: Sequence[int] = (1, 4, 16, 64, 256, 1024)) -> Part:
     torch.set_num_threads(1)
-    tense, rows = load_tense("tense"), []
+    model, rows = load_tense("tense"), []
     jobs = convert_speed.tasks(4 * sizes[-1])
     for size in sizes:
         parts = [tuple(zip(*jobs[i : i + size], strict=True)) for i in range(0, min(len(jobs), 100 * size), size)]
-        tense.convert(*parts[0])
-        taken = [convert_speed.seconds(lambda part=part: tense.convert(*part)) for part in parts]
+        model.convert(*parts[0])
+        taken = [convert_speed.seconds(lambda part=part: model.convert(*part)) for part in parts]
         rows.append((size, 1000 * statistics.median(taken), size / statistics.median(taken)))
     return Part(
         "Conversion against the batch's size",
-        "`Tense.convert` with the shipped model on one thread. In small batches the overhead of each operation "
+        "`Inflector.convert` with the shipped model on one thread. In small batches the overhead of each operation "
         "dominates; from a few hundred words on, arithmetic does.",
         ("words at once", "milliseconds", "words/s"), rows, ("milliseconds", "words/s"),
     )  # fmt: skip
@@ -177,10 +177,10 @@ def conversion_by_batch(sizes: Sequence[int] = (1, 4, 16, 64, 256, 1024)) -> Par
 
 def _convert_in_process(ready, count: int) -> float:
     torch.set_num_threads(1)
-    tense, jobs = load_tense("tense"), convert_speed.tasks(count)
-    tense.convert(*zip(*jobs[:100], strict=True))
+    model, jobs = load_tense("tense"), convert_speed.tasks(count)
+    model.convert(*zip(*jobs[:100], strict=True))
     ready.wait()
-    return convert_speed.seconds(lambda: tense.convert(*zip(*jobs, strict=True)))
+    return convert_speed.seconds(lambda: model.convert(*zip(*jobs, strict=True)))
 
 
 def conversion_by_processes(counts: Sequence[int] = (1, 2, 4), words: int = 4096) -> Part:

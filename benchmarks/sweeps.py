@@ -17,7 +17,8 @@ import uuid
 from pathlib import Path
 
 from benchmarks import machine
-from cvae_core import runs, sweep
+from cvae_core import sweep
+from cvae_core.run import Run
 from cvae_core.tense.lexicon import load_lexicon
 
 POINTS = 8
@@ -62,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
             storage = args.storage or f"sqlite:///{folder / 'studies.db'}"
             seconds, rows = measure(workers, kill, storage, folder)
             done = sum(row["state"] == "complete" for row in rows)
-            resumed = sum("resumed" in runs.Run(folder / row["run"]).read_log(10_000) for row in rows)
+            resumed = sum("resumed" in Run(folder / row["run"]).read_log(10_000) for row in rows)
             print(
                 f"{workers} workers{', one killed' if kill else ''}: {done} of {POINTS} points in {seconds:.0f} s, "
                 f"{60 * done / seconds:.1f} a minute, {resumed} resumed after the kill", flush=True,

@@ -14,16 +14,16 @@ import numpy as np
 
 from cvae_core.tense import metrics
 from cvae_core.tense.data import Verb, select_split
-from cvae_core.tense.inference import Tense, load
+from cvae_core.tense.inference import Inflector, load
 from cvae_core.tense.lexicon import load_lexicon
 
 TEMPERATURES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5)
 
 
-def reliability(model: Tense, verbs: Sequence[Verb], temperature: float) -> dict[str, float]:
+def reliability(model: Inflector, verbs: Sequence[Verb], temperature: float) -> dict[str, float]:
     """Accuracy, mean confidence, expected calibration error, and NLL of right or wrong, in nats."""
     model.temperature = temperature
-    confidences, right = map(np.array, metrics.sureness(model, verbs))
+    confidences, right = map(np.array, metrics.confidences(model, verbs))
     return {
         "accuracy": right.mean(),
         "confidence": confidences.mean(),

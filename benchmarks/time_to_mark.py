@@ -18,7 +18,7 @@ from benchmarks import machine
 from cvae_core import runs
 from cvae_core.device import pick_device
 from cvae_core.tense import data, metrics
-from cvae_core.tense.inference import Tense
+from cvae_core.tense.inference import Inflector
 from cvae_core.tense.presets import preset
 from cvae_core.tense.task import TenseTask
 from cvae_core.training import fit
@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
         return bool(found) and found["bleu4"] >= args.bleu4 and found["gaussian"] >= args.gaussian
 
     def evaluate() -> dict[str, float]:
-        model = Tense(task.model)
+        model = Inflector(task.model)
         bleu4 = metrics.bleu4_of_pairs(model)
         gaussian = metrics.gaussian_scores(model, task.verbs, SAMPLES, VALIDATION_SEED)["gaussian"]
         # Both at once: scoring is interrupted as soon as the marks are passed.
@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     task.preview = dict  # none
     run = runs.create({"system": "tense"}, "time-to-mark", Path(tempfile.mkdtemp()))
     fit(task, run, stopped=passed)
-    confirmed = metrics.gaussian_scores(Tense(task.model), task.verbs, 1000, CONFIRMING_SEED)
+    confirmed = metrics.gaussian_scores(Inflector(task.model), task.verbs, 1000, CONFIRMING_SEED)
     found |= {"confirmed": confirmed["gaussian"], "distinct": confirmed["distinct"]}
     print(machine())
     print(

@@ -19,7 +19,7 @@ FRAMES = 12
 
 
 def median_milliseconds(work: Callable[[], object], repeats: int) -> float:
-    """After two calls that warm up."""
+    """Median time of so many calls, after two that warm up."""
     times = []
     for _ in range(repeats + 2):
         began = time.perf_counter()

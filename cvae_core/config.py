@@ -1,4 +1,4 @@
-"""Configs: frozen dataclasses whose fields declare their text, range and choices once, for every form and command."""
+"""Configs: frozen dataclasses whose fields declare help text, range and choices once, for every form and command."""
 
 import math
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ SEED_LIMIT = 2**31 - 1
 
 
 def option(default: Any, text: str, low: float | None = None, high: float | None = None, choices: tuple = ()) -> Any:
-    """A config field with its comment and what it may be; both ends of a range are included.
+    """A config field with its help text, and its range (inclusive) or its choices.
 
-    Of knots, `low` and `high` bound the values. A float without a range is a share, 0 to 1.
+    `low` and `high` bound the values of knots. The default range of floats and knots is 0 to 1.
     """
     if isinstance(default, float | tuple) and low is None:
         low, high = 0.0, 1.0
@@ -23,13 +23,13 @@ def option(default: Any, text: str, low: float | None = None, high: float | None
 
 
 def redefault(cls: type, name: str, default: Any) -> Any:
-    """The field that a config inherits, with another default."""
+    """An inherited config field with another default."""
     return field(default=default, metadata=next(f.metadata for f in fields(cls) if f.name == name))
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What `fit` needs to know; each system's config adds its own fields."""
+    """The fields that `fit` reads; each system's config adds others. Raises UserError for a value out of range."""
 
     epochs: int = option(30, "passes over the data", 1, 100_000)
     batch_size: int = option(256, "examples in a batch", 1, 65_536)
@@ -37,13 +37,11 @@ class TrainConfig:
     optimizer: str = option("adamw", "update rule", choices=("adamw", "adam", "sgd"))
     learning_rate: float = option(2e-3, "peak learning rate", 1e-8, 10.0)
     lr_schedule: str = option("one-cycle", "learning rate over training", choices=("constant", "decayed", "one-cycle"))
-    clip_norm: float = option(1.0, "largest gradient norm; 0 leaves gradients alone", 0.0, 1e6)
+    clip_norm: float = option(1.0, "largest gradient norm; 0: no clipping", 0.0, 1e6)
     kl_max: float = option(1.0, "KL weight (beta) where kl_knots is 1", 0.0, 1000.0)
     kl_knots: Knots = option(((0.0, 0.0), (1.0, 1.0)), "KL weight over training, as a share of kl_max")
-    evaluate_every: int = option(0, "steps between evaluations; 0 evaluates once an epoch, at its end", 0, 10**9)
-    keep: str = option(
-        "last", "weights that are kept: the last, or those with the best score", choices=("last", "best")
-    )
+    evaluate_every: int = option(0, "steps between evaluations; 0: only at the end of each epoch", 0, 10**9)
+    keep: str = option("last", "weights to keep: the last, or those with the best score", choices=("last", "best"))
     precision: str = option(
         "float32", "of the matrix products: float32, bfloat16 autocast, or auto: bfloat16 where the hardware has it",
         choices=("float32", "bfloat16", "auto"),
@@ -55,12 +53,12 @@ class TrainConfig:
 
 
 def _check(name: str, value: Any, low: float | None, high: float | None, choices: tuple) -> None:
-    """One sentence about a value outside of what its field declares."""
+    """Raises UserError for a value outside the range or the choices of its field."""
     if choices and value not in choices:
         raise UserError(f"{name} is {value!r}: expected one of {', '.join(map(str, choices))}.")
     if isinstance(value, tuple):
-        places = [place for place, _ in value]
-        if not value or places != sorted(places) or not all(0 <= place <= 1 for place in places):
+        positions = [position for position, _ in value]
+        if not value or positions != sorted(positions) or not all(0 <= position <= 1 for position in positions):
             raise UserError(f"{name} is {format_knots(value)!r}: expected positions from 0 to 1 in order.")
     for number in [v for _, v in value] if isinstance(value, tuple) else [value]:
         if isinstance(number, float) and not math.isfinite(number):
@@ -70,21 +68,21 @@ def _check(name: str, value: Any, low: float | None, high: float | None, choices
 
 
 def parse_knots(text: str) -> Knots:
-    """`0:0, 0.2:1` -> ((0, 0), (0.2, 1)); a single number is a constant."""
+    """`0:0, 0.2:1` -> ((0, 0), (0.2, 1)); a single number is a constant. Raises UserError for other text."""
     try:
         pairs = [part.split(":") if ":" in part else ("0", part) for part in text.split(",")]
-        return tuple((float(place), float(value)) for place, value in pairs)
+        return tuple((float(position), float(value)) for position, value in pairs)
     except ValueError:
-        raise UserError(f"{text!r} is no schedule: expected POSITION:VALUE,POSITION:VALUE, as in 0:0,0.2:1.") from None
+        raise UserError(f"{text!r} is not a schedule: expected POSITION:VALUE,…, as in 0:0,0.2:1.") from None
 
 
 def format_knots(knots: Knots) -> str:
-    """What `parse_knots` reads."""
-    return ",".join(f"{place:.12g}:{value:.12g}" for place, value in knots)
+    """Knots as text for `parse_knots`."""
+    return ",".join(f"{position:.12g}:{value:.12g}" for position, value in knots)
 
 
 def config_from_dict(cls: type, values: dict[str, Any]) -> Any:
-    """A config from plain JSON values: unknown or mistyped fields are a `UserError`, missing ones take the default."""
+    """A config from JSON values; missing fields take their defaults. Raises UserError for unknown or wrong ones."""
     known = {f.name: f for f in fields(cls)}
     unknown = sorted(set(values) - set(known))
     if unknown:
@@ -94,10 +92,10 @@ def config_from_dict(cls: type, values: dict[str, Any]) -> Any:
 
 def _typed(name: str, value: Any, kind: type) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value) if abs(value) < 2**1023 else math.inf  # which the config refuses in a sentence
+        return float(value) if abs(value) < 2**1023 else math.inf  # which `_check` rejects
     if kind is tuple and isinstance(value, list | tuple):
         try:
-            return tuple((float(place), float(height)) for place, height in value)
+            return tuple((float(position), float(number)) for position, number in value)
         except (TypeError, ValueError, OverflowError):
             raise UserError(f"Config field {name} is {value!r}: expected [position, value] pairs.") from None
     if type(value) is not kind:
@@ -106,16 +104,19 @@ def _typed(name: str, value: Any, kind: type) -> Any:
 
 
 def from_preset(cls: type, presets: dict[str, dict[str, Any]], name: str) -> Any:
-    """The config of a preset by its name; an unknown name is a `UserError`."""
+    """The config of a preset, by its name. Raises UserError for an unknown name."""
     if name not in presets:
         raise UserError(f"There is no preset {name!r}: choose one of {', '.join(presets)}.")
     return cls(**presets[name])
 
 
 def fixed_fields(config: TrainConfig, names: Sequence[str], overrides: dict[str, Any], init: str) -> dict[str, Any]:
-    """The fields that decide the shapes of a checkpoint's weights, which training from it cannot change."""
-    own = {name: getattr(config, name) for name in names}
-    clash = next((name for name in names if overrides.get(name, own[name]) != own[name]), None)
-    if clash:
-        raise UserError(f"{clash} comes from the checkpoint {init} ({own[clash]!r}): leave it out.")
-    return own
+    """The values of the fields `names`, which determine the shapes of the weights of the checkpoint `init`.
+
+    Raises UserError if `overrides` changes one of them.
+    """
+    fixed = {name: getattr(config, name) for name in names}
+    for name, value in fixed.items():
+        if overrides.get(name, value) != value:
+            raise UserError(f"{name} comes from the checkpoint {init} ({value!r}): leave it out.")
+    return fixed

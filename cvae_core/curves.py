@@ -1,11 +1,11 @@
-"""Curves of runs: read them, smooth and thin them, compare the runs behind them, hand them to TensorBoard.
+"""Histories of runs: read, smooth and thin them, compare runs, export them to TensorBoard.
 
-A run's history is a table with a row for each epoch: `epoch`, `step`, `hours` since the run's start, and every number
-that the run logged.
+A history is a table with one row per epoch: `epoch`, `step`, `hours` since the run's start, and every logged number.
 """
 
 import json
 import math
+import sys
 import tempfile
 import zipfile
 from datetime import datetime
@@ -16,27 +16,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cvae_core.errors import UserError
-from cvae_core.runs import Run
+from cvae_core.run import Run
 
-POSITIONS = ("epoch", "step", "seconds", "hours")
-LOSSES = ("loss", "recon", "kl")
-SCHEDULES = ("beta", "teacher_forcing_ratio", "learning_rate")
+KINDS = {
+    "epoch": "position", "step": "position", "seconds": "position", "hours": "position",
+    "loss": "loss", "recon": "loss", "kl": "loss",
+    "beta": "schedule", "teacher_forcing_ratio": "schedule", "learning_rate": "schedule",
+}  # fmt: skip
 
 
 def load(run: Run) -> pd.DataFrame:
-    """The history of a run, in the order of its epochs; entries that are no finite number are left empty.
+    """The history of a run, ordered by epoch; values that are not finite numbers are NaN.
 
-    An epoch's `seconds` add up to `hours`. Of an epoch logged twice the later row counts. A run without a finished
-    epoch gives a table without rows; a file that cannot be understood raises `UserError`.
+    `hours` is the cumulative sum of `seconds`. Of an epoch that was logged twice the later row counts. A run without a
+    finished epoch gives an empty table. Raises UserError if metrics.jsonl cannot be read.
     """
-    try:
-        rows = [{name: _number(value) for name, value in row.items()} for row in run.read_metrics()]
-        frame = pd.DataFrame(rows, columns=None if rows else ["epoch"], dtype=float)
-        frame = frame.dropna(subset="epoch").drop_duplicates("epoch", keep="last")
-        frame = frame.sort_values("epoch", ignore_index=True)
-    except (OSError, AttributeError, KeyError, OverflowError):
-        raise UserError(f"Run {run.id} has no readable metrics.jsonl.") from None
+    rows = [{name: _number(value) for name, value in row.items()} for row in run.read_metrics()]
+    frame = pd.DataFrame(rows, columns=None if rows else ["epoch"], dtype=float)
+    frame = frame.drop_duplicates("epoch", keep="last").sort_values("epoch", ignore_index=True)
     if "step" not in frame:
         frame["step"] = np.nan
     frame.loc[frame["epoch"] == 0, "step"] = 0.0
@@ -46,26 +43,23 @@ def load(run: Run) -> pd.DataFrame:
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else math.nan
+    """A finite float, or NaN; JSON integers can exceed every float."""
+    return float(value) if isinstance(value, int | float) and abs(value) <= sys.float_info.max else math.nan
 
 
 def kind(metric: str) -> str:
-    """What a logged number is: `position`, `loss`, `schedule`, `speed` or `score`."""
-    kinds = {"position": POSITIONS, "loss": LOSSES, "schedule": SCHEDULES}
-    for name, members in kinds.items():
-        if metric in members:
-            return name
-    return "speed" if metric.endswith("_per_second") else "score"
+    """The kind of a logged number: `position`, `loss`, `schedule`, `speed` or `score`."""
+    return KINDS.get(metric, "speed" if metric.endswith("_per_second") else "score")
 
 
 def names(frames: dict[str, pd.DataFrame], *kinds: str) -> list[str]:
-    """The logged numbers of these kinds in any of the histories: one kind after the other, each in order of logging."""
+    """The logged numbers of the given kinds in any of the histories, by kind, then in the order of logging."""
     logged = dict.fromkeys(column for frame in frames.values() for column in frame)
     return [name for wanted in kinds for name in logged if kind(name) == wanted]
 
 
 def best_epoch(frame: pd.DataFrame) -> int | None:
-    """The first epoch with the largest `score`; without scores, with the smallest `loss`; None without either."""
+    """The first epoch with the largest `score`, or without scores the smallest `loss`; None without either."""
     for metric, sign in (("score", 1), ("loss", -1)):
         if metric in frame and frame[metric].notna().any():
             return int(frame["epoch"][(sign * frame[metric]).idxmax()])
@@ -73,7 +67,7 @@ def best_epoch(frame: pd.DataFrame) -> int | None:
 
 
 def smooth(values: pd.Series, weight: float) -> pd.Series:
-    """Exponential moving average without the early bias towards 0, as TensorBoard draws it; `weight` in [0, 1).
+    """Exponential moving average with bias correction, as in TensorBoard; `weight` in [0, 1).
 
     s_t = Σ_k weight^k · y_{t-k} / Σ_k weight^k, over k = 0 … t
     """
@@ -81,23 +75,23 @@ def smooth(values: pd.Series, weight: float) -> pd.Series:
 
 
 def thin(values: np.ndarray, count: int) -> np.ndarray:
-    """Indices of at most `count` (4 or more) of the values, in order, that keep the curve's look.
+    """Indices of at most `count` (4 or more) of the values, in order, that preserve the shape of the curve.
 
-    The first, the last and, of each of equally long stretches, the smallest and the largest: spikes survive.
+    The first, the last, and the minimum and maximum of each of (count - 2) // 2 bins of equal length.
     """
     length = len(values)
     if length <= count:
         return np.arange(length)
-    stretches = (count - 2) // 2
-    stretch = np.arange(length) * stretches // length
-    order = np.lexsort((values, stretch))  # within each stretch from small to large
-    starts = np.searchsorted(stretch, np.arange(stretches))
+    bins = (count - 2) // 2
+    bin_of = np.arange(length) * bins // length
+    order = np.lexsort((values, bin_of))  # ascending within each bin
+    starts = np.searchsorted(bin_of, np.arange(bins))
     ends = np.append(starts[1:], length) - 1
     return np.unique(np.concatenate(([0, length - 1], order[starts], order[ends])))
 
 
 def clip_range(values: np.ndarray) -> tuple[float, float] | None:
-    """From the 2nd to the 98th percentile with a margin of 5 % at both ends; None where there are no values."""
+    """The 2nd and 98th percentiles with a margin of 5 % at both ends; None without values."""
     if not len(values):
         return None
     low, high = np.percentile(values, [2, 98])
@@ -106,9 +100,9 @@ def clip_range(values: np.ndarray) -> tuple[float, float] | None:
 
 
 def settings(config: dict[str, Any]) -> dict[str, Any]:
-    """A run's config.json as one level of names: `system`, `preset`, `data` and such, then the fields of `config`.
+    """A run's config.json, flattened: `system`, `preset`, `data`, …, then the fields of `config`.
 
-    Left out are the time of the run's creation and the words that a run may carry with it.
+    Without `created`, and without the verbs that a run may contain.
     """
     outer = {k: v for k, v in config.items() if k != "created" and not isinstance(v, dict | list)}
     inner = config.get("config")
@@ -116,9 +110,9 @@ def settings(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def differing(runs: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """Runs down, settings across: only those that differ between the runs, as text; "–" where one is absent.
+    """A table of the settings that differ between runs: a row per run, a column per setting, as text ("–" if absent).
 
-    Takes the `settings` of each run, by the run's name.
+    `runs` has the `settings` of each run, by its name.
     """
     fields = dict.fromkeys(field for values in runs.values() for field in values)
     table = {field: [_text(values[field]) if field in values else "–" for values in runs.values()] for field in fields}
@@ -130,7 +124,7 @@ def _text(value: Any) -> str:
 
 
 def summary(frames: dict[str, pd.DataFrame], metrics: list[str]) -> pd.DataFrame:
-    """Runs down: epochs, hours, the best epoch, and each metric at the last and at the best epoch."""
+    """A row per run: epochs, hours, the best epoch, and each metric at the last and at the best epoch."""
     rows = []
     for frame in frames.values():
         best = best_epoch(frame)
@@ -144,14 +138,14 @@ def summary(frames: dict[str, pd.DataFrame], metrics: list[str]) -> pd.DataFrame
 
 
 def tidy(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """One table of all histories: `run`, `epoch`, `step`, `hours`, then every number logged."""
+    """All histories as one table: `run`, `epoch`, `step`, `hours`, then every logged number."""
     joined = pd.concat([frame.assign(run=name) for name, frame in frames.items()], ignore_index=True)
     first = [column for column in ("run", "epoch", "step", "hours") if column in joined]
     return joined[first + [column for column in joined if column not in (*first, "seconds")]]
 
 
 def started(run: Run) -> float:
-    """When a run began, in seconds since 1970: by its id, otherwise by the age of its config."""
+    """The start of a run in seconds since 1970, from its id, or else the modification time of its config."""
     try:
         return datetime.strptime(run.id[:15], "%Y%m%d-%H%M%S").timestamp()
     except ValueError:
@@ -159,11 +153,11 @@ def started(run: Run) -> float:
 
 
 def export_tensorboard(runs: dict[str, Run], directory: Path) -> None:
-    """Write runs, by the names they shall have, as TensorBoard reads them: a folder each, a scalar for each metric.
+    """Write runs, by their names, as event files of TensorBoard: a folder per run, a scalar per metric.
 
-    Scalars stand at their epoch and carry the time at which it ended; the settings are there as text.
+    Steps are epochs, wall times are the ends of epochs; the settings are added as text.
     """
-    from torch.utils.tensorboard import SummaryWriter  # slow to import, and nothing else needs it
+    from torch.utils.tensorboard import SummaryWriter  # slow to import, and an optional dependency
 
     for name, run in runs.items():
         history, start = load(run), started(run)
@@ -178,7 +172,7 @@ def export_tensorboard(runs: dict[str, Run], directory: Path) -> None:
 
 
 def zip_tensorboard(runs: dict[str, Run]) -> bytes:
-    """The folders of `export_tensorboard`, packed."""
+    """The folders of `export_tensorboard` as a ZIP file."""
     packed = BytesIO()
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         export_tensorboard(runs, Path(folder))

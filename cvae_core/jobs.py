@@ -1,8 +1,8 @@
 """Background training for the app: one job at a time and a short queue, for all sessions of one process.
 
-A job is a run and a function that trains it (`worker.train_apart`) until it is finished or told to stop. What one sees
-of a job (progress, losses, samples, why it failed) stands in the run's folder, so that a reload, another tab or a new
-server shows the same. Answers are plain strings: after a hot reload a caught class would be another class.
+A job is a run and a function that trains it (`worker.train_in_subprocess`) until it ends or is asked to stop. Progress,
+losses, samples and errors are in the run's folder, so a reload, another tab or a restarted server shows the same.
+Methods answer with strings: after a hot reload, the class of an exception would be another than the one caught.
 """
 
 import atexit
@@ -12,117 +12,117 @@ import sys
 import threading
 import time
 import types
-from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 from cvae_core import runs
 from cvae_core.errors import UserError
-from cvae_core.runs import IN_HAND, Run
+from cvae_core.run import ACTIVE, Run
 
 MAX_WAITING = 3
-SECONDS_TO_STOP = 10.0  # how long the end of the process waits for a job to save its place
+SECONDS_TO_STOP = 10.0  # how long `close` waits for a job to save its state
 
-MAX_HOURS = 2.0  # of one job, unless CVAE_MAX_HOURS says otherwise
-MAX_GB = 2.0  # of all runs together before no new one begins, unless CVAE_MAX_GB says otherwise
+MAX_HOURS = 2.0  # per job; the default of CVAE_MAX_HOURS
+MAX_GB = 2.0  # size of all runs above which no new run starts; the default of CVAE_MAX_GB
 
-Work = Callable[[Callable[[], bool]], object]  # gets `stopped`, asked before every batch
+Work = Callable[[Callable[[], bool]], object]  # its argument is called before every batch: whether to stop
 
 
 class Job(NamedTuple):
+    """A run in the queue, the function that trains it, and the event that asks it to stop."""
+
     run: Run
     work: Work
     stop: threading.Event
 
 
 class Jobs:
-    """The queue and the thread that works through it; every method may be called from any thread."""
+    """The queue and its worker thread; every method may be called from any thread."""
 
     def __init__(self):
         self.max_hours = limit("CVAE_MAX_HOURS", MAX_HOURS)
         self._lock = threading.Lock()
-        self._current: Job | None = None
-        self._waiting: deque[Job] = deque()
+        self._queue: list[Job] = []  # the first is in training
         self._thread: threading.Thread | None = None
 
     def submit(self, run: Run, work: Work) -> str:
-        """`running`, `queued` behind others, or `full`: then nothing was changed, as for a run that is here already."""
-        job = Job(run, work, threading.Event())
+        """`running`, `queued`, or `full`: then nothing has changed. A run that is in the queue is not added again.
+
+        Raises UserError if another process has locked the run.
+        """
         with self._lock:
-            if self._current is not None and self._current.run.id == run.id and run.state in IN_HAND:
-                return "running"  # otherwise it is about to end, and begins again after that
-            if run.id in [waiting.run.id for waiting in self._waiting]:
+            if run.id in self.waiting():
                 return "queued"
-            if self._current is not None and len(self._waiting) == MAX_WAITING:
+            if run.id == self.running() and run.state in ACTIVE:
+                return "running"  # in another state its training is ending, and the run is added again
+            if len(self._queue) > MAX_WAITING:
                 return "full"
-            run.write_status(state="queued", error=None)  # until training itself says that it runs
-            if self._current is None:
-                self._current = job
-                # A daemon: the interpreter does not wait for it; `close` does, and for no longer than it says.
-                self._thread = threading.Thread(target=self._loop, name="training", daemon=True)
-                self._thread.start()
-                return "running"
-            self._waiting.append(job)
-            return "queued"
+            run.write_status(state="queued", error=None)  # until `fit` writes `running`
+            self._queue.append(Job(run, work, threading.Event()))
+            if len(self._queue) > 1:
+                return "queued"
+            # A daemon thread: the interpreter exits without waiting for it; `close` waits for SECONDS_TO_STOP.
+            self._thread = threading.Thread(target=self._train_all, name="training", daemon=True)
+            self._thread.start()
+            return "running"
 
     def stop(self, run_id: str) -> str:
-        """`stopping` the job that runs, `removed` from the queue (to be resumed later), or `unknown`."""
+        """`stopping` if the run is in training, `removed` if it was waiting (it can be resumed), or `unknown`."""
         with self._lock:
-            if self._current is not None and self._current.run.id == run_id:
-                self._current.stop.set()
+            if run_id == self.running():
+                self._queue[0].stop.set()
                 return "stopping"
-            for job in self._waiting:
-                if job.run.id == run_id:
-                    self._waiting.remove(job)
-                    job.run.write_status(state="stopped")
-                    return "removed"
-        return "unknown"
+            if run_id not in self.waiting():
+                return "unknown"
+            job = self._queue.pop(1 + self.waiting().index(run_id))
+            job.run.write_status(state="stopped")
+            return "removed"
 
     def running(self) -> str | None:
         """The id of the run in training."""
-        current = self._current
-        return current.run.id if current else None
+        return next((job.run.id for job in self._queue[:1]), None)
 
     def waiting(self) -> list[str]:
-        """The ids of the runs in the queue, next first."""
-        with self._lock:
-            return [job.run.id for job in self._waiting]
+        """The ids of the runs in the queue, the next one first."""
+        return [job.run.id for job in self._queue[1:]]
 
     def close(self) -> None:
-        """Stop the running job and wait until it has saved its place; what waits can be resumed from its folder."""
+        """Stop the running job and wait for it; waiting runs can be resumed from their folders."""
         with self._lock:
-            self._waiting.clear()
-            if self._current is not None:
-                self._current.stop.set()
+            del self._queue[1:]
+            for job in self._queue:
+                job.stop.set()
             thread = self._thread
         if thread is not None:
             thread.join(SECONDS_TO_STOP)
 
-    def _loop(self) -> None:
-        while (job := self._current) is not None:
-            end = time.monotonic() + 3600 * self.max_hours
+    def _train_all(self) -> None:
+        """Train the first run of the queue until the queue is empty."""
+        while True:
+            job, end = self._queue[0], time.monotonic() + 3600 * self.max_hours
 
             def stopped(job=job, end=end) -> bool:
                 return job.stop.is_set() or time.monotonic() > end
 
             try:
                 if job.work(stopped) == "stopped" and not job.stop.is_set():
-                    job.run.log(f"its {self.max_hours:g} hours are over, the most for one training here; it can go on")
-            except BaseException as error:  # noqa: BLE001 (a failed job must not take the queue with it)
-                with contextlib.suppress(Exception):  # a full disk: then the dead job's folder stays as it was
+                    job.run.log(f"stopped at the time limit of {self.max_hours:g} hours; it can be resumed")
+            except BaseException as error:  # noqa: BLE001 (a failed job must not end the thread)
+                with contextlib.suppress(Exception):  # on a full disk its folder stays as it was
                     job.run.write_status(state="failed", error=str(error) or type(error).__name__)
             with self._lock:
-                self._current = self._waiting.popleft() if self._waiting else None
+                del self._queue[0]
+                if not self._queue:
+                    return
 
 
 def training_allowed() -> bool:
-    """Whether visitors may train, stop, resume and delete: everything that changes what is on the server's disk."""
+    """Whether visitors may train, stop, resume and delete runs (ALLOW_TRAINING)."""
     return os.environ.get("ALLOW_TRAINING", "1").strip().lower() not in ("0", "false", "no", "off")
 
 
 def limit(variable: str, default: float) -> float:
-    """A limit that an environment variable may change."""
+    """The value of an environment variable. Raises UserError if it is not a number above 0."""
     text = os.environ.get(variable, "")
     try:
         value = float(text) if text else default
@@ -133,29 +133,25 @@ def limit(variable: str, default: float) -> float:
     return value
 
 
-def check_room() -> None:
-    """A sentence about what to do when the runs have taken all the room that they may."""
-    most = limit("CVAE_MAX_GB", MAX_GB)
-    used = sum(size(Path(folder, name)) for folder, _, names in os.walk(runs.RUNS) for name in names) / 1e9
-    if used >= most:
+def check_disk_usage() -> None:
+    """Raises UserError if the runs together have reached CVAE_MAX_GB gigabytes."""
+    most, used = limit("CVAE_MAX_GB", MAX_GB), 0
+    for folder, _, names in os.walk(runs.RUNS):
+        for name in names:
+            with contextlib.suppress(OSError):  # deleted meanwhile
+                used += os.path.getsize(os.path.join(folder, name))
+    if used >= most * 1e9:
         raise UserError(
-            f"The runs take {used:.1f} GB, and this server keeps {most:g} GB: delete some below before a new training, "
-            "or start the app with a larger CVAE_MAX_GB."
+            f"The runs take {used / 1e9:.1f} GB, and this server keeps {most:g} GB: delete some below before a new "
+            "training, or start the app with a larger CVAE_MAX_GB."
         )
 
 
-def size(path: Path) -> int:
-    """Bytes of a file; 0 for one that was deleted meanwhile."""
-    with contextlib.suppress(OSError):
-        return path.stat().st_size
-    return 0
-
-
 def jobs() -> Jobs:
-    """The process's one `Jobs`.
+    """The one queue of this process.
 
-    It lives in `sys.modules`: a module's global is replaced by a hot reload and Streamlit's cache can be cleared, and
-    either would let a second training start beside one that still runs.
+    It is kept in `sys.modules`: a hot reload replaces the globals of a module, and Streamlit's cache can be cleared;
+    either would start a second training beside the running one.
     """
     name = "_cvae_job_registry"
     if name not in sys.modules:

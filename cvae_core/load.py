@@ -1,4 +1,4 @@
-"""A trained model of any system from its file."""
+"""Load a trained model of any system from its file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,19 +16,20 @@ from cvae_core.runs import find_weights
 def load_model(
     name_or_path: str, system: str, config_class: type, build: Callable[[Any], nn.Module], device: torch.device | str
 ) -> tuple[nn.Module, dict[str, Any], Path]:
-    """A system's model in eval mode, its metadata and its file, by a checkpoint's name, a run's id or a path.
+    """A model in eval mode, its metadata and its file, by the name of a checkpoint, the id of a run, or a path.
 
-    `build` makes the model of a config; a file of another system or with weights of other shapes is a `UserError`.
+    `build` creates a model from its config. Raises UserError if there is no such file, if it is not a checkpoint of
+    `system`, or if its weights do not fit its config.
     """
     path = find_weights(str(name_or_path))
     tensors, metadata = checkpoint.read(path, device)
     if metadata.get("system") != system:
         raise UserError(f"{path.name} is a checkpoint of {metadata.get('system')}, not of {system}.")
     if not isinstance(metadata.get("config"), dict):
-        raise UserError(f"{path.name} holds no config for its weights.")
+        raise UserError(f"{path.name} contains no config for its weights.")
     model = build(config_from_dict(config_class, metadata["config"])).to(device)
     try:
         model.load_state_dict(tensors)
     except RuntimeError:
-        raise UserError(f"{path.name} holds weights that do not fit its config.") from None
+        raise UserError(f"{path.name} contains weights that do not fit its config.") from None
     return model.eval(), metadata, path

@@ -1,4 +1,4 @@
-"""Locks of run folders, one file each: the system releases a lock with its process, however that ended."""
+"""File locks of run folders: the operating system releases a process's locks when it ends, however it ended."""
 
 import fcntl
 import os
@@ -8,55 +8,56 @@ from pathlib import Path
 
 from cvae_core.errors import UserError
 
-WAIT_SECONDS = 1.0  # for those who only test a lock: they hold it for an instant
-_own: dict[Path, int] = {}  # folders that this process holds, and the descriptors of their lock files
-_changing = threading.Lock()
+WAIT_SECONDS = 1.0  # `is_locked` of another process holds a shared lock for an instant
+_held: dict[Path, int] = {}  # folders locked by this process, and the descriptors of their lock files
+_mutex = threading.Lock()
 
 
 def acquire(folder: Path) -> bool:
-    """Hold a folder for all threads of this process; False where another process holds it.
+    """Lock a folder for all threads of this process; False if another process has locked it.
 
-    Temporary files in it are what a killed holder was writing, and are removed.
+    Removes the temporary files of a process that was killed while it was writing. Raises UserError where the lock file
+    cannot be opened.
     """
     path = folder.resolve()
-    with _changing:
-        if path not in _own:
+    with _mutex:
+        if path not in _held:
             lock = _lock(path / "lock", os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX, WAIT_SECONDS)
             if lock is None:
                 return False
-            _own[path] = lock
-            for left in path.glob(".*.tmp"):
-                left.unlink(missing_ok=True)
+            _held[path] = lock
+            for temporary in path.glob(".*.tmp"):
+                temporary.unlink(missing_ok=True)
     return True
 
 
 def release(folder: Path) -> None:
-    """Let other processes hold the folder."""
-    with _changing:
-        if (lock := _own.pop(folder.resolve(), None)) is not None:
+    """Unlock a folder, if this process has locked it."""
+    with _mutex:
+        if (lock := _held.pop(folder.resolve(), None)) is not None:
             os.close(lock)
 
 
 def transfer(folder: Path) -> int:
-    """The open lock of a folder that this process holds, for another process to `adopt`."""
-    with _changing:
-        return _own.pop(folder.resolve())
+    """The descriptor of the lock of a folder that this process has locked, for a child process to `adopt`."""
+    with _mutex:
+        return _held.pop(folder.resolve())
 
 
 def adopt(folder: Path, lock: int) -> None:
-    """Hold a folder by a lock that another process transferred."""
-    with _changing:
-        _own[folder.resolve()] = lock
-
-
-def is_own(folder: Path) -> bool:
-    """Whether this process holds the folder."""
-    return folder.resolve() in _own
+    """Keep a folder locked by a descriptor that the parent process has transferred."""
+    with _mutex:
+        _held[folder.resolve()] = lock
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a process, this or another, holds the folder."""
-    if is_own(folder):
+    """Whether this process has locked the folder."""
+    return folder.resolve() in _held
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether any process has locked the folder. Raises UserError where the lock file cannot be opened."""
+    if is_held(folder):
         return True
     if not (folder / "lock").exists():
         return False
@@ -66,9 +67,9 @@ def is_held(folder: Path) -> bool:
     return lock is None
 
 
-def _lock(path: Path, flags: int, kind: int, seconds: float = 0.0) -> int | None:
-    """Open and lock a file, waiting for so long: its descriptor, or None where another process has the lock."""
-    deadline = time.monotonic() + seconds
+def _lock(path: Path, flags: int, kind: int, timeout: float = 0.0) -> int | None:
+    """The descriptor of a file, opened and locked; None if another process keeps it locked for `timeout` seconds."""
+    deadline = time.monotonic() + timeout
     try:
         file = os.open(path, flags, 0o666)
         while True:

@@ -1,21 +1,23 @@
-"""What earlier versions wrote, read as the present one writes it: configs, names of weights, entries of run folders.
+"""Conversion of earlier formats to the current one: configs, names of weights, entries of run folders.
 
-Format 1 had nine fields for the teacher-forcing ratio and five for the KL weight, and one config for this project's
+Format 1 had nine fields for the teacher-forcing ratio, five for the KL weight, and one config for both this project's
 model of verbs and those of the course reports.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
 from cvae_core import schedules
 
-# Marks a model that is no longer supported: its run can still be read, its config is rejected.
+# The value of a field for a model that is no longer supported: its run can be read, its config is rejected.
 UNSUPPORTED = "of an earlier version"
 REMOVED = (
     "weight_decay", "evaluate_start", "bidirectional", "free_running_loss", "decoder_activation", "last_frame_skip",
-    "temperature",
+    "temperature", "points", "kl_schedule", "kl_cycles", "kl_zero", "kl_ramp",
+    "condition", "condition_into", "latents", "decoder_state", "encoder_sos",  # of the reports' models
 )  # fmt: skip
-# The defaults of format 1, for fields that a file was written before, where the present ones differ.
+# The defaults of format 1 that differ from the current ones, for fields that are missing in older files.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "tense": {
         "epochs": 20, "kl_schedule": "linear", "kl_max": 0.3, "kl_ramp": 0.2, "tf_schedule": "linear",
@@ -33,49 +35,40 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "feedback": True, "clips": 2000,
     },
 }  # fmt: skip
-REPORT_FIELDS = ("condition", "condition_into", "latents", "decoder_state", "encoder_sos")
-RENAMED_WEIGHTS = {"voice.": "output_hidden.", "see.": "source_proj."}
+RENAMED_MODULES = {"voice": "output_hidden", "see": "source_proj"}
 
 
 def config(system: str, old: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a config of format 1 as those of the present.
+    """A config of format 1 in the current format.
 
-    A config that no version wrote is returned unchanged, for `config_from_dict` to reject.
+    A config that no version wrote is returned unchanged: `config_from_dict` rejects it.
     """
+    if "epochs" not in old:
+        return old
     try:
-        return _config(system, old) if "epochs" in old else old
+        new = DEFAULTS.get(system, {}) | old
+        new["kl_knots"] = _kl_knots(new)
+        if system != "digits":  # which has no teacher forcing
+            new["teacher_forcing"] = _teacher_forcing(new)
+        if system == "tense":
+            new = _architecture(new)
+        if new.get("last_frame_skip"):
+            new["network"] = UNSUPPORTED
+        if "points" in new:
+            new["keypoints"] = new["points"]
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return old
-
-
-def _config(system: str, old: dict[str, Any]) -> dict[str, Any]:
-    new = DEFAULTS.get(system, {}) | old
-    new["kl_knots"] = _kl_knots(new)
-    if system != "digits":  # which never decodes from its own predictions
-        new["teacher_forcing"] = _teacher_forcing(new)
-    if system == "tense":
-        new = _architecture(new)
-    if new.get("last_frame_skip"):
-        new["network"] = UNSUPPORTED
-    if "points" in new:
-        new["keypoints"] = new["points"]
-    gone = (*REMOVED, *REPORT_FIELDS, "points", "kl_schedule", "kl_cycles", "kl_zero", "kl_ramp")
-    return {name: value for name, value in new.items() if name not in gone and not name.startswith("tf_")}
+    return {name: value for name, value in new.items() if name not in REMOVED and not name.startswith("tf_")}
 
 
 def weights(tensors: dict[str, Any]) -> dict[str, Any]:
-    """Tensors of format 1 by their present names; those of a resumable state begin with `model.`."""
-    renamed = {}
-    for name, tensor in tensors.items():
-        prefix = "model." if name.startswith("model.") else ""
-        rest = name.removeprefix(prefix)
-        old = next((old for old in RENAMED_WEIGHTS if rest.startswith(old)), "")
-        renamed[prefix + RENAMED_WEIGHTS.get(old, "") + rest.removeprefix(old)] = tensor
-    return renamed
+    """Tensors of format 1 with their current names; those of a resumable state begin with `model.`."""
+    old = re.compile(rf"^(model\.|)({'|'.join(RENAMED_MODULES)})\.")
+    return {old.sub(lambda m: f"{m[1]}{RENAMED_MODULES[m[2]]}.", name): tensor for name, tensor in tensors.items()}
 
 
 def run_config(old: dict[str, Any]) -> dict[str, Any]:
-    """config.json of a run of format 1: the config's fields, and where its data are from."""
+    """config.json of a run of format 1 in the current format."""
     new = dict(old)
     if isinstance(old.get("config"), dict) and old["config"]:
         new["config"] = config(old.get("system", ""), old["config"])
@@ -86,7 +79,7 @@ def run_config(old: dict[str, Any]) -> dict[str, Any]:
 
 
 def checkpoint_metadata(old: dict[str, Any]) -> dict[str, Any]:
-    """The metadata of a checkpoint of format 1: its softmax temperature was a field of the config."""
+    """The metadata of a checkpoint of format 1, whose softmax temperature was a field of the config."""
     new = dict(old)
     if isinstance(old.get("config"), dict):
         new["config"] = config(old.get("system", ""), old["config"])
@@ -120,7 +113,7 @@ def _teacher_forcing(old: dict[str, Any]) -> schedules.Knots:
 
 
 def _architecture(old: dict[str, Any]) -> dict[str, Any]:
-    """Which model a config of verbs describes: the reports' decoders had the tense in their initial state."""
+    """Adds the architecture: the reports' models had the tense in the decoder's initial state."""
     if old.get("source") == "attention":
         return old | {"architecture": UNSUPPORTED}
     if old["decoder_condition"] != "state":

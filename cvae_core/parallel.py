@@ -1,8 +1,8 @@
 """Training in several processes under `torchrun`: each computes its share of every batch, gradients are averaged.
 
-Rows of a batch go round: process r of w takes rows r, r + w, … Random numbers of a row are those that it would have in
-one process (`draw`), so that several processes train as one does with the joint batch. Without `torchrun` every
-function here does what its name says for a single process.
+Process r of w takes rows r, r + w, … of a batch. A row gets the random numbers that it would get in a single process
+(`draw`), so training is the same as in one process with the whole batch. Without `torchrun`, a training is one process,
+and these functions return their argument or do nothing.
 """
 
 import contextlib
@@ -19,18 +19,18 @@ from cvae_core.errors import UserError
 
 @contextlib.contextmanager
 def joined(device: torch.device) -> Iterator[None]:
-    """Within it the processes that `torchrun` started, if it did, are one training: gloo between CPUs, NCCL on GPUs.
+    """A context with a process group of the processes that `torchrun` started: gloo between CPUs, NCCL between GPUs.
 
-    On GPUs each process takes the one of its local rank; a `UserError` where there are too few.
+    Each process uses the GPU of its local rank. Raises UserError if there are fewer GPUs than processes.
     """
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
         yield
         return
     if device.type == "cuda":
-        mine = int(os.environ["LOCAL_RANK"])
-        if mine >= (gpus := torch.cuda.device_count()):
+        local_rank = int(os.environ["LOCAL_RANK"])
+        if local_rank >= (gpus := torch.cuda.device_count()):
             raise UserError(f"There are {gpus} GPUs: start no more processes than that, or use --device cpu.")
-        torch.cuda.set_device(mine)
+        torch.cuda.set_device(local_rank)
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield
@@ -39,11 +39,12 @@ def joined(device: torch.device) -> Iterator[None]:
 
 
 def rank() -> int:
+    """Index of this process; the first is 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def world() -> int:
-    """How many processes train together."""
+    """Number of processes that train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
@@ -51,20 +52,20 @@ def world() -> int:
 
 
 class Share(torch.Generator):
-    """A generator of all processes alike, from which `draw` takes the numbers of this process's rows."""
+    """A generator with the same state in every process; `draw` takes the numbers of this process's rows from it."""
 
 
 def draw(make: Callable[..., Tensor], shape: tuple[int, ...], generator: torch.Generator | None, **options) -> Tensor:
-    """`make(shape, generator=generator)`; of a `Share`, this process's rows of what the joint batch would get."""
+    """`make(shape, generator=generator)`; for a `Share`, this process's rows of the numbers for the whole batch."""
     if not isinstance(generator, Share):
         return make(shape, generator=generator, **options)
     return make((shape[0] * world(), *shape[1:]), generator=generator, **options)[rank() :: world()]
 
 
 def share(batch: Any) -> Any | None:
-    """This process's rows of each tensor of a batch, a named tuple; None where there are fewer rows than processes.
+    """This process's rows of each tensor in a batch (a named tuple); None if there are fewer rows than processes.
 
-    All take equally many: up to w - 1 rows at the end of a batch are left out.
+    Every process takes the same number of rows: up to w - 1 rows at the end of the batch are dropped.
     """
     if world() == 1:
         return batch
@@ -78,7 +79,7 @@ def share(batch: Any) -> Any | None:
 
 
 def gather(rows: Tensor) -> Tensor:
-    """The joint batch's rows from every process's, in their order; they carry no gradient."""
+    """The rows (n, …) of every process as those of the whole batch (w n, …), in order and detached."""
     if world() == 1:
         return rows
     parts = [torch.empty_like(rows) for _ in range(world())]
@@ -86,15 +87,15 @@ def gather(rows: Tensor) -> Tensor:
     return torch.stack(parts, 1).flatten(0, 1)
 
 
-# --- what all must agree on -----------------------------------------------------------------------------------------
+# --- collectives ----------------------------------------------------------------------------------------------------
 
 
 def averaging(loss: Callable[..., dict[str, Tensor]], model: nn.Module) -> Callable[..., dict[str, Tensor]]:
-    """A loss function of the model whose gradients come out as means over the processes."""
+    """The loss function of a model, with gradients averaged over the processes."""
     if world() == 1:
         return loss
 
-    class Loss(nn.Module):  # DistributedDataParallel wraps what a module returns
+    class Loss(nn.Module):  # DistributedDataParallel wraps a module
         def __init__(self):
             super().__init__()
             self.model = model
@@ -102,12 +103,12 @@ def averaging(loss: Callable[..., dict[str, Tensor]], model: nn.Module) -> Calla
         def forward(self, *args):
             return loss(*args)
 
-    # Not every step needs all weights: an encoder at rest, a decoder that does not see the source.
+    # Not every step gives every weight a gradient: a frozen encoder, a batch decoded without its source.
     return nn.parallel.DistributedDataParallel(Loss(), find_unused_parameters=True)
 
 
 def mean(terms: dict[str, Tensor]) -> dict[str, float]:
-    """Numbers of every process, averaged."""
+    """Scalars as numbers, averaged over the processes."""
     if world() == 1:
         return {name: value.item() for name, value in terms.items()}
     values = torch.stack([value.detach().float() for value in terms.values()])
@@ -116,7 +117,7 @@ def mean(terms: dict[str, Tensor]) -> dict[str, float]:
 
 
 def from_first(value: Any) -> Any:
-    """What the first process has."""
+    """The value in the first process."""
     if world() == 1:
         return value
     box = [value]
@@ -125,9 +126,9 @@ def from_first(value: Any) -> Any:
 
 
 def anywhere(flag: bool) -> bool:
-    """Whether the flag is up in any process."""
+    """Whether the flag is set in any process."""
     if world() == 1:
         return flag
-    raised = torch.tensor(float(flag))
-    dist.all_reduce(raised)
-    return bool(raised)
+    count = torch.tensor(float(flag))
+    dist.all_reduce(count)
+    return bool(count)

@@ -1,5 +1,6 @@
-"""A training of any system, from a form, a command line or a sweep: choose data, config and weights, then `fit`."""
+"""Create or resume a training of any system, from a form, the command line or a sweep."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -8,14 +9,14 @@ from cvae_core import runs
 from cvae_core.config import TrainConfig, config_from_dict, fixed_fields, from_preset
 from cvae_core.device import pick_device
 from cvae_core.errors import UserError
-from cvae_core.runs import Run
+from cvae_core.run import Run
 from cvae_core.systems import family
 from cvae_core.task import Task
-from cvae_core.training import Stopped, train
+from cvae_core.training import Stopped, fit
 
 
 def preset(system: str, name: str | None = None) -> TrainConfig:
-    """The config of a preset, the system's default one when none is named."""
+    """The config of a preset, or of the system's default preset. Raises UserError for an unknown name."""
     of = family(system)
     return from_preset(of.Config, of.PRESETS, name or of.DEFAULT)
 
@@ -29,39 +30,40 @@ def create(
     init: str | None = None,
     study: str | None = None,
 ) -> Run:
-    """A new run, whose folder holds all that its task is made of: config, data or their path, first weights.
+    """A new run, whose folder contains what its task needs: config, data or their path, initial weights.
 
-    `data` is what the family's `data_entries` takes (None: the built-in data), or what that gave. `init` is a
-    checkpoint to start from, `study` the sweep that the run belongs to.
+    `data` is an argument of the family's `data_entries` (None: the built-in data), or its result. `init` names a
+    checkpoint to start from, `study` the sweep that the run belongs to. Raises UserError for an unknown or invalid
+    choice, and for a config that cannot be trained on the data.
     """
-    of, overrides = family(system), overrides or {}
-    start = None if init is None else of.load(init)
-    if start is None:
+    of, overrides, start, weights = family(system), overrides or {}, None, None
+    if init is None:
         config = replace(preset(system, preset_name), **overrides)
     else:
-        own = fixed_fields(start.config, of.MODEL_FIELDS, overrides, init)
+        start, weights = of.load(init), runs.find_weights(init)
+        fixed = fixed_fields(start.config, of.MODEL_FIELDS, overrides, init)
         base = preset(system, preset_name) if preset_name else start.config
-        config = replace(base, **(own | overrides))
+        config = replace(base, **(fixed | overrides))
     entries = data if isinstance(data, dict) else of.data_entries(data)
     of.check(config, entries, start)
     name = preset_name or (None if init else of.DEFAULT)
     saved = {"system": system, "preset": name, "config": vars(config), **entries, "init": init, "device": device}
     if study is not None:
         saved["study"] = study
-    return runs.create(saved, preset_name or system, init=init and runs.find_weights(init))
+    return runs.create(saved, preset_name or system, init=weights)
 
 
 def prepare(*choices, **named) -> tuple[Task, Run]:
-    """`create`, and the task at once, for a training that begins here and now."""
+    """`create` and `reopen`: the task and the run of a training that begins in this process."""
     run = create(*choices, **named)
-    with runs.whole_or_none(run):
+    with runs.removed_on_error(run):
         return reopen(run.id)
 
 
 def reopen(run_id: str, device: str | None = None, system: str | None = None) -> tuple[Task, Run]:
-    """The task of a run that is new, stopped, interrupted or failed, on the device that it began on or another.
+    """The task of a run that is new, stopped, interrupted or failed, on the run's device or on another.
 
-    A run of another system than the one named, if one is, is a `UserError`.
+    Raises UserError as `runs.find_unfinished` does, and if the config, data or initial weights cannot be read.
     """
     run = runs.find_unfinished(run_id, system)
     saved = run.read_config()
@@ -78,13 +80,17 @@ def train_point(
     started: Callable[[str], None],
     stopped: Callable[[], bool],
 ) -> float:
-    """Train one point of a sweep, as `sweep.work` asks for it: the metric's value after the last epoch.
+    """Train one point of a sweep for `sweep.work`, and return the metric's value after the last epoch.
 
-    `setup` holds system, preset, overrides, data (entries of config.json), device, study and metric.
+    `setup` contains system, preset, overrides, data (entries of config.json), device, study and metric. Continues with
+    the run `run_id` if there is one on this machine that no process trains. Raises Stopped, and UserError if the
+    training fails or did not log the metric.
     """
-    run = _find(run_id)
+    run = None
+    with contextlib.suppress(UserError):  # a run of another machine, or a deleted one
+        run = runs.find(run_id or "")
     if run is None or run.state != "finished":
-        if run is not None and run.resumable:
+        if run is not None and run.resumable and run.state not in ("queued", "running"):
             task, run = reopen(run.id)
         else:
             task, run = prepare(
@@ -92,18 +98,9 @@ def train_point(
                 study=setup["study"],
             )  # fmt: skip
         started(run.id)
-        if train(task, run, stopped) == "stopped":
+        if fit(task, run, stopped) == "stopped":
             raise Stopped
     row = run.read_metrics()[-1]
     if setup["metric"] not in row:
-        raise UserError(f"{setup['metric']!r} is not among what run {run.id} logged: {', '.join(row)}.")
+        raise UserError(f"Run {run.id} did not log {setup['metric']!r}: choose one of {', '.join(row)}.")
     return row[setup["metric"]]
-
-
-def _find(run_id: str | None) -> Run | None:
-    """A run of this machine that is not in training; None for another machine's, or one that was deleted."""
-    try:
-        run = runs.find(run_id) if run_id else None
-    except UserError:
-        return None
-    return None if run is None or run.state in ("running", "queued") else run

@@ -1,4 +1,4 @@
-"""A step of training: the position, what the schedules say there, and a generator of its own."""
+"""One step of training: its epoch, KL weight, teacher-forcing ratio and random generator."""
 
 from typing import NamedTuple
 
@@ -9,12 +9,12 @@ from cvae_core.config import TrainConfig
 
 
 class Step(NamedTuple):
-    """Where training stands, and the randomness of what is done there."""
+    """What `Task.batches` and `Task.loss` need to know of the position in training."""
 
     epoch: int
     beta: float  # KL weight
     teacher_forcing: float  # ratio
-    generator: torch.Generator  # of the epoch's order in `Task.batches`, of one batch in `Task.loss`
+    generator: torch.Generator  # of the order of the epoch's data in `Task.batches`, of one batch in `Task.loss`
 
 
 def beta_at(config: TrainConfig, epoch: int) -> float:
@@ -23,7 +23,7 @@ def beta_at(config: TrainConfig, epoch: int) -> float:
 
 
 def teacher_forcing_at(config: TrainConfig, epoch: int) -> float:
-    """Teacher-forcing ratio of an epoch: 1 for a system that never decodes from its own predictions."""
+    """Teacher-forcing ratio of an epoch; 1 for a system that never decodes from its own predictions."""
     return schedules.interpolate(getattr(config, "teacher_forcing", schedules.constant()), epoch / config.epochs)
 
 
@@ -39,11 +39,11 @@ def step_at(config: TrainConfig, epoch: int, batch: int = -1, device: torch.devi
 
 
 def generator_at(seed: int, epoch: int, batch: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """The source of all randomness at one position of training; batch -1 orders the epoch's data.
+    """The generator of all random numbers of a batch, or, with batch -1, of the order of the epoch's data.
 
-    Of several processes all get the same numbers, and each takes its rows' (`parallel.draw`).
+    In several processes all generators are equal; each process uses the numbers of its own rows (`parallel.draw`).
     """
-    # The CPU's generator takes 32 bits of a seed: a prime stride keeps positions of one run apart within them.
+    # A CPU generator takes a seed of 32 bits; prime strides keep the positions of one run distinct.
     mixed = ((seed * 1_000_003 + epoch) * 1_000_003 + batch + 1) % 2**32
     kind = torch.Generator if parallel.world() == 1 else parallel.Share
     return kind(device).manual_seed(mixed)

@@ -1,32 +1,31 @@
 """Sweeps: one training for each point of a grid, or for each of a number of points that a sampler picks.
 
 A study is a queue of trials in a database. Any number of workers, on any number of machines, take one waiting trial
-after the other, train a run and write its score down. A worker that dies stops sending heartbeats: its trial goes back
-into the queue, and whoever takes it goes on with the run where it was last saved.
+after the other, train a run and store its score. When a worker's heartbeat is missing, its trial returns to the queue,
+and the next worker resumes the run from its last save.
 """
 
 import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from itertools import product
 from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, Trial, TrialState
-from optuna.visualization import plot_parallel_coordinate, plot_param_importances, plot_slice
 
 from cvae_core import runs
 from cvae_core.errors import UserError
 from cvae_core.training import Stopped
 
 HEARTBEAT = 5  # seconds
-GRACE = 20  # seconds without a heartbeat after which a worker counts as dead
+GRACE = 20  # seconds without a heartbeat after which a trial returns to the queue
 
 Space = dict[str, dict[str, Any]]  # field -> {"values": […]} or {"low", "high", "log"}
-# Heartbeats are called experimental since 2.9. A trial's end is told by the progress bar, why it failed by the table.
+# Heartbeats are experimental since Optuna 2.9. The progress bar counts finished trials, the table has their errors.
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -37,34 +36,34 @@ retry = RetryHeartbeatStaleTrialCallback()
 
 
 def parse_grid(text: str, config: type) -> tuple[str, dict]:
-    """`learning_rate=0.05,0.1` -> the field and its values."""
-    name, values = _split(text, config)
-    return name, {"values": [_value(config, name, v) for v in values.split(",")]}
+    """`learning_rate=0.05,0.1` -> the field and its values. Raises UserError for anything else."""
+    name, kind, values = _split(text, config)
+    return name, {"values": [_value(name, kind, v) for v in values.split(",")]}
 
 
 def parse_search(text: str, config: type) -> tuple[str, dict]:
-    """`learning_rate=0.01:0.1` (`:log` for a logarithmic scale), or choices as in a grid."""
-    name, values = _split(text, config)
+    """`learning_rate=0.01:0.1` (`:log` for a logarithmic scale), or values as in a grid. Raises UserError."""
+    name, kind, values = _split(text, config)
     parts = values.split(":")
     if len(parts) == 1:
         return parse_grid(text, config)
-    low, high = (_value(config, name, v) for v in parts[:2]) if len(parts) < 4 else (1, 0)
+    low, high = (_value(name, kind, v) for v in parts[:2]) if len(parts) < 4 else (1, 0)
     if isinstance(low, bool | str) or not low < high or parts[2:] not in ([], ["log"]) or (parts[2:] and low <= 0):
-        raise UserError(f"{text!r} is no range: expected FIELD=LOW:HIGH, or FIELD=LOW:HIGH:log with LOW above 0.")
+        raise UserError(f"{text!r} is not a range: expected FIELD=LOW:HIGH, or FIELD=LOW:HIGH:log with LOW above 0.")
     return name, {"low": low, "high": high, "log": bool(parts[2:])}
 
 
-def _split(text: str, config: type) -> tuple[str, str]:
+def _split(text: str, config: type) -> tuple[str, type, str]:
+    """`FIELD=VALUES` -> the field's name and type, and VALUES."""
     name, _, values = text.partition("=")
     name = name.strip().replace("-", "_")
-    if name not in {f.name for f in fields(config)} or not values:
+    kinds = {f.name: type(f.default) for f in fields(config)}
+    if name not in kinds or not values:
         raise UserError(f"{text!r} names no field with values: expected FIELD=VALUE,VALUE with a field of the config.")
-    return name, values
+    return name, kinds[name], values
 
 
-def _value(config: type, name: str, text: str) -> Any:
-    field = next(f for f in fields(config) if f.name == name)
-    kind = type(field.default) if field.default is not MISSING else str
+def _value(name: str, kind: type, text: str) -> Any:
     try:
         return {"true": True, "false": False}[text.strip().lower()] if kind is bool else kind(text.strip())
     except (ValueError, KeyError):
@@ -77,15 +76,11 @@ def combinations(space: Space) -> Iterator[dict[str, Any]]:
         yield dict(zip(space, values, strict=True))
 
 
-def suggest(trial: Trial, space: Space) -> dict[str, Any]:
-    """A trial's values; those of a grid were put into the queue with it."""
-    return {name: _suggest(trial, name, **entry) for name, entry in space.items()}
-
-
 def _suggest(trial: Trial, name: str, values=None, low=None, high=None, log=False) -> Any:
+    """The trial's value of a field; one of a grid was enqueued with the trial."""
     if values is not None and not all(type(v) in (int, float) for v in values):
         return trial.suggest_categorical(name, values)
-    if values is not None:  # a range, so that plots have a numeric axis
+    if values is not None:  # as a range, so that plots have a numeric axis
         low, high = min(values), max(values)
     return (trial.suggest_int if isinstance(low, int) else trial.suggest_float)(name, low, high, log=log)
 
@@ -94,7 +89,7 @@ def _suggest(trial: Trial, name: str, values=None, low=None, high=None, log=Fals
 
 
 def default_storage() -> str:
-    """The database named by CVAE_STUDIES, or the embedded one beside the runs."""
+    """The URL in CVAE_STUDIES, or that of an SQLite database in the folder of the runs."""
     if url := os.environ.get("CVAE_STUDIES"):
         return url
     runs.RUNS.mkdir(parents=True, exist_ok=True)
@@ -102,17 +97,17 @@ def default_storage() -> str:
 
 
 def open_storage(url: str) -> RDBStorage:
+    """Connect to a database. Raises UserError if that fails."""
     try:
         return RDBStorage(url, heartbeat_interval=HEARTBEAT, grace_period=GRACE, heartbeat_stale_trial_callback=retry)
-    except Exception as error:  # SQLAlchemy's, the driver's, Optuna's: all say that the database cannot be used
-        reason = str(error).splitlines()[0]
-        raise UserError(f"Cannot open the study database {url!r}: {reason}") from None
+    except Exception as error:  # of SQLAlchemy, the driver or Optuna
+        raise UserError(f"Cannot open the study database {url!r}: {str(error).splitlines()[0]}") from None
 
 
 def create(name: str, storage: RDBStorage, setup: dict[str, Any], space: Space, trials: int | None) -> optuna.Study:
     """A new study with its queue: the grid, or `trials` points for the sampler to pick.
 
-    `setup` is what every worker needs to know of the trainings; it is kept as JSON.
+    `setup` is stored as JSON for `session.train_point`. Raises UserError if there is a study of this name.
     """
     try:
         study = optuna.create_study(storage=storage, study_name=name, direction="maximize")
@@ -126,30 +121,28 @@ def create(name: str, storage: RDBStorage, setup: dict[str, Any], space: Space, 
 
 
 def load(name: str, storage: RDBStorage) -> optuna.Study:
-    """A study to work on; an unknown one is an error."""
+    """An existing study. Raises UserError if there is none of this name."""
     try:
         return optuna.load_study(study_name=name, storage=storage)
     except KeyError:
         known = ", ".join(sorted(optuna.get_all_study_names(storage))) or "none"
-        raise UserError(f"There is no study {name!r} there (known: {known}): give --grid or --search.") from None
+        raise UserError(f"There is no study {name!r} (known: {known}): give --grid or --search.") from None
 
 
 def study_names(storage: RDBStorage) -> list[str]:
-    """Every study, the newest first."""
+    """All studies, newest first."""
     summaries = optuna.get_all_study_summaries(storage, include_best_trial=False)
     return [summary.study_name for summary in sorted(summaries, key=lambda s: -s._study_id)]
 
 
 def points(study: optuna.Study) -> list[FrozenTrial]:
-    """The trials that stand for a point of the sweep, each once.
+    """One trial for each point of the sweep."""
 
-    Left out are those that went back into the queue (another trial took their place) and those that found it empty.
-    """
-    return [
-        trial
-        for trial in study.get_trials(deepcopy=False)
-        if trial.state != TrialState.PRUNED and (trial.state != TrialState.FAIL or "error" in trial.user_attrs)
-    ]
+    def is_point(trial: FrozenTrial) -> bool:  # not if it found the queue empty, or returned to it as a new trial
+        failed = trial.state == TrialState.FAIL and "error" not in trial.user_attrs
+        return trial.state != TrialState.PRUNED and not failed
+
+    return list(filter(is_point, study.get_trials(deepcopy=False)))
 
 
 def work(
@@ -157,19 +150,19 @@ def work(
     train: Callable[[dict[str, Any], str | None, Callable[[str], None]], float],
     stopped: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Take one waiting trial after the other until none is left and no other worker can leave one behind.
+    """Run one waiting trial after the other until every trial of every worker has ended.
 
-    `train(values, run, started)` trains a new run, or goes on with `run`; it calls `started` with the run's id, returns
-    the score, and raises `Stopped` when it was asked to stop or `UserError` when the training failed.
+    `train(values, run, started)` trains a new run or resumes `run` (an id), calls `started` with the run's id, and
+    returns the score. If it raises Stopped, the trial returns to the queue; if it raises UserError, the trial failed.
     """
     space = study.user_attrs["setup"]["space"]
 
     def objective(trial: Trial) -> float:
-        if "point" not in trial.user_attrs:  # another worker took the last one: nothing is left
+        if "point" not in trial.user_attrs:  # another worker took the last one
             raise optuna.TrialPruned
-        run = trial.user_attrs.get("run")
+        values = {name: _suggest(trial, name, **entry) for name, entry in space.items()}
         try:
-            return train(suggest(trial, space), run, lambda started: trial.set_user_attr("run", started))
+            return train(values, trial.user_attrs.get("run"), lambda run: trial.set_user_attr("run", run))
         except Stopped:
             retry(study, study.trials[trial.number])
             raise
@@ -183,13 +176,13 @@ def work(
         if TrialState.WAITING in states:
             study.optimize(objective, n_trials=1, catch=(Stopped, UserError))
         elif TrialState.RUNNING in states:
-            time.sleep(1)  # its worker may die, and then the trial waits again
+            time.sleep(1)  # the trial returns to the queue if its worker is killed
         else:
             return
 
 
 def table(study: optuna.Study) -> list[dict[str, Any]]:
-    """A row a trial, the best first: value, the swept fields, run, state and, for a failed one, why."""
+    """One row per trial, the best first: value, the swept fields, run, state, minutes, and the error if it failed."""
     rows = [
         {
             "trial": t.number, "value": t.value, **t.params, "run": t.user_attrs.get("run"),
@@ -201,20 +194,13 @@ def table(study: optuna.Study) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: -float("inf") if row["value"] is None else row["value"], reverse=True)
 
 
-PLOTS = {
-    "Parallel coordinates": plot_parallel_coordinate,
-    "Importance": plot_param_importances,
-    "Slice": plot_slice,
-}
-
-
 def as_text(rows: list[dict[str, Any]]) -> str:
-    """The table for a terminal; columns that are empty in every row are left out."""
-    shown = [name for name in rows[0] if any(row.get(name) is not None for row in rows)] if rows else []
-    cells = [shown] + [["" if row.get(n) is None else _cell(row[n]) for n in shown] for row in rows]
+    """The table as text with aligned columns, without those that are empty in every row."""
+    names = [name for name in rows[0] if any(row.get(name) is not None for row in rows)] if rows else []
+    cells = [names] + [[_cell(row.get(name)) for name in names] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join("  ".join(f"{c:<{w}}" for c, w in zip(line, widths, strict=True)).rstrip() for line in cells)
 
 
 def _cell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

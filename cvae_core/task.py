@@ -1,4 +1,4 @@
-"""What a system hands to `training.fit`."""
+"""The interface between a system and `training.fit`."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -11,31 +11,32 @@ from cvae_core.step import Step
 
 
 class Task(Protocol):
-    """What a system hands to `fit`."""
+    """Data, model and losses of one training."""
 
     system: str  # tense, digits, video
-    unit: str  # what an example is: words, images, frames
-    description: str  # of the data, for a line of text
+    unit: str  # of examples: words, images, frames
+    description: str  # of the data, in a few words
     device: torch.device
     config: TrainConfig
     model: nn.Module
 
-    def steps_per_epoch(self) -> int: ...
+    def steps_per_epoch(self) -> int:
+        """Batches of one epoch."""
 
     def batches(self, step: Step) -> Iterator[Any]:
-        """The batches of one epoch, a function of the step's generator alone."""
+        """The batches of one epoch, which depend on the step's generator alone."""
 
     def loss(self, batch: Any, step: Step) -> dict[str, Tensor]:
-        """`loss` (what is minimised), `recon`, `kl`, … as means over the batch."""
+        """Means over the batch: `loss`, which is minimized, `recon`, `kl`, …"""
 
     def count(self, batch: Any) -> int:
-        """How many examples a batch holds."""
+        """Examples in a batch."""
 
     def evaluate(self) -> dict[str, float]:
-        """Scores on data not trained on, in eval mode, without changing any state; `score` decides what is best."""
+        """Scores on held-out data, in eval mode, without changing any state; the best weights maximize `score`."""
 
     def preview(self) -> dict[str, Any]:
-        """What the model makes of a few inputs now: plain JSON values, and bytes of files."""
+        """The model's output for a few inputs: JSON values, and bytes of files."""
 
     def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Weights and metadata, as `checkpoint.write` takes them."""
+        """Weights and metadata for `checkpoint.write`."""

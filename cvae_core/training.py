@@ -1,8 +1,8 @@
 """`fit`: the one training loop, for every system.
 
-A task (`task.Task`) knows its data, model and losses; `fit` knows optimisation, schedules, the log, checkpoints,
-stopping and resuming. All randomness of a batch comes from a generator seeded by (seed, epoch, batch), so that a
-position in training is three integers, and a killed run resumes bit-exactly (on one kind of device).
+A task (`task.Task`) defines data, model and losses; `fit` does optimization, schedules, logging, checkpoints, stopping
+and resuming. All randomness of a batch comes from a generator seeded by (seed, epoch, batch), so a killed run resumes
+bit-exactly on the same kind of device.
 """
 
 import contextlib
@@ -20,87 +20,76 @@ from cvae_core import parallel
 from cvae_core.device import is_out_of_memory, multiplies_bfloat16
 from cvae_core.errors import UserError
 from cvae_core.optim import load_optimizer, make_optimizer, optimizer_tensors
-from cvae_core.runs import Run
+from cvae_core.run import Run
 from cvae_core.step import beta_at, learning_rate_at, step_at, teacher_forcing_at
 from cvae_core.task import Task
 
-SAVE_SECONDS = 60.0  # `last` is also saved inside a long epoch, this often
-STATUS_SECONDS = 1.0  # status and progress are written this often
+SAVE_SECONDS = 60.0  # between saves of the resumable state within an epoch
+STATUS_SECONDS = 1.0  # between writes of status and progress
 
 
 @dataclass
 class Position:
-    """How far training has come, and what it has summed up since the epoch began; all of it plain JSON."""
+    """Completed epochs, and what the current epoch has accumulated: JSON values, saved with the resumable state."""
 
     epoch: int = 0
     batch: int = 0
-    best: float | None = None
+    best: float | None = None  # score
     seconds: float = 0.0
     examples: int = 0
-    totals: dict[str, float] = field(default_factory=dict)
+    totals: dict[str, float] = field(default_factory=dict)  # losses, summed over examples
 
 
 class Stopped(Exception):
-    """Work was cut short because it was asked to stop."""
+    """Raised within a training that was asked to stop."""
 
 
 def fit(
     task: Task,
     run: Run,
-    resume: bool = False,
     stopped: Callable[[], bool] = lambda: False,
     on_event: Callable[[dict[str, Any]], None] = lambda event: None,
 ) -> str:
-    """Train `task` into `run` and return how it ended: `finished` or `stopped`.
+    """Train `task`, from the run's resumable state if it has one, and return `finished` or `stopped`.
 
-    `stopped` is asked before every batch and all through scoring; a stopped run keeps its exact position. `on_event`
-    gets `{"kind": "batch", epoch, batch, batches, eta, …}` and `{"kind": "epoch", "row": …}`. A loss or gradient that
-    is not finite, a full disk and too little memory raise `UserError` and leave the last good state on disk; every
-    failure is written to the run. A run that another process trains is a `UserError`, too, and is left alone.
+    `stopped` is called before every batch and during evaluation; a stopped run keeps its exact position. `on_event`
+    gets `{"kind": "batch", epoch, batch, batches, eta, …}` and `{"kind": "epoch", "row": …}`. Raises UserError, which
+    names the run, if a loss or gradient is not finite, the disk is full or memory runs out: the last saved state stays
+    on disk. Every exception is written to the run. Raises UserError and changes nothing if another process has locked
+    the run.
     """
-    run.write_status(state="running", error=None)  # from here no other process can train it
+    run.write_status(state="running", error=None)  # locks the run
     try:
         ended = "stopped"
         with contextlib.suppress(Stopped):
-            _Loop(task, run, resume, stopped, on_event).train()
+            _Loop(task, run, stopped, on_event).train()
             ended = "finished"
         run.log(ended)
         run.write_status(state=ended, eta=0.0 if ended == "finished" else None)
     except BaseException as error:
-        if is_out_of_memory(error):
-            batch_size = task.config.batch_size
-            error = UserError(f"There is too little memory for batches of {batch_size}: try a smaller batch_size.")
         reason = str(error) or type(error).__name__
-        with contextlib.suppress(UserError):  # what cannot be written now, as on a full disk, is said all the same
-            run.log(f"failed: {reason}" if isinstance(error, UserError) else f"failed: {traceback.format_exc()}")
+        if is_out_of_memory(error):
+            reason = f"There is too little memory for batches of {task.config.batch_size}: try a smaller batch_size."
+        expected = isinstance(error, UserError) or is_out_of_memory(error)
+        with contextlib.suppress(UserError):  # on a full disk, where neither can be written
+            run.log(f"failed: {reason if expected else traceback.format_exc()}")
         with contextlib.suppress(UserError):
             run.write_status(state="failed", error=reason)
+        if expected:
+            raise UserError(f"{reason} (run {run.id})") from None
         raise error from None
     return ended
 
 
-def train(
-    task: Task,
-    run: Run,
-    stopped: Callable[[], bool],
-    on_event: Callable[[dict[str, Any]], None] = lambda event: None,
-) -> str:
-    """`fit` from where the run stands, with an error that names the run."""
-    try:
-        return fit(task, run, run.resumable, stopped, on_event)
-    except UserError as error:
-        raise UserError(f"{error} (run {run.id})") from None
-
-
 @contextlib.contextmanager
 def _interruptible(model: nn.Module, stopped: Callable[[], bool]) -> Iterator[None]:
-    """Within it, every call of one of the model's modules first asks whether to stop."""
+    """A context in which every forward pass of a module first raises Stopped if `stopped` returns True."""
 
-    def ask(*_) -> None:
+    def check(*_) -> None:
         if stopped():
             raise Stopped
 
-    hooks = [module.register_forward_pre_hook(ask) for module in model.modules()]
+    hooks = [module.register_forward_pre_hook(check) for module in model.modules()]
     try:
         yield
     finally:
@@ -109,9 +98,9 @@ def _interruptible(model: nn.Module, stopped: Callable[[], bool]) -> Iterator[No
 
 
 class _Loop:
-    """One call of `fit`: the task and its run, where training stands, and when what was last written."""
+    """The state of one call of `fit`."""
 
-    def __init__(self, task: Task, run: Run, resume: bool, stopped: Callable, on_event: Callable):
+    def __init__(self, task: Task, run: Run, stopped: Callable, on_event: Callable):
         self.task, self.run, self.stopped, self.on_event = task, run, stopped, on_event
         self.config, self.model = task.config, task.model
         self.device = next(self.model.parameters()).device
@@ -121,17 +110,17 @@ class _Loop:
         self.loss = parallel.averaging(task.loss, self.model)
         self.position = Position()
         self.rows: list[dict[str, Any]] = []
-        if resume:
+        if run.resumable:
             self._resume()
         self.steps = task.steps_per_epoch()
         self.done_before = self.position.epoch * self.steps + self.position.batch
         run.write_status(epoch=self.position.epoch, epochs=self.config.epochs, batches=self.steps)
         run.write_metrics(self.rows)
         run.write_progress([row for row in run.read_progress() if row["step"] <= self.done_before])
-        begins = f"at epoch {self.position.epoch + 1} of {self.config.epochs}"
-        run.log(f"{'resumed' if resume else 'started'} on {self.device}, {begins}")
+        verb = "resumed" if run.resumable else "started"
+        run.log(f"{verb} on {self.device}, at epoch {self.position.epoch + 1} of {self.config.epochs}")
         self.began = self.last_save = self.last_status = time.monotonic()
-        self.recent: list[tuple[int, dict[str, float]]] = []  # examples and losses of each batch since the last status
+        self.recent: list[tuple[int, dict[str, float]]] = []  # (examples, losses) of each batch since the last status
 
     def _resume(self) -> None:
         tensors, saved = self.run.read_last()
@@ -141,17 +130,19 @@ class _Loop:
         self.rows = [row for row in self.run.read_metrics() if row["epoch"] <= self.position.epoch]
 
     def train(self) -> None:
-        """Every epoch that is left; `Stopped` where it was asked to stop, after saving."""
-        if self._is_scored(self.done_before):
-            self._score()  # the stop may have come before these scores; a second time they change nothing
-        if self.run.init.is_file() and not self.rows:  # what the weights to start from score
-            self._add_row({"epoch": 0, "step": 0} | self._score())
+        """Train the remaining epochs. Raises Stopped, after saving, when asked to stop."""
+        if self._evaluates_at(self.done_before):
+            self._evaluate()  # training may have been stopped before this evaluation; repeating it changes nothing
+        if self.run.init.is_file() and not self.rows:
+            row = {"epoch": 0, "step": 0} | self._evaluate()  # scores of the initial weights
+            self._add_row(row)
+            self.on_event({"kind": "epoch", "row": row})
         while self.position.epoch < self.config.epochs:
             self._train_epoch()
             self._end_epoch()
 
     def _train_epoch(self) -> None:
-        """The batches of the epoch from the position on."""
+        """Train on the remaining batches of the epoch."""
         config, position = self.config, self.position
         started, before = time.monotonic(), position.seconds
         self.model.train()
@@ -175,7 +166,7 @@ class _Loop:
             self._report(index, losses["loss"])
 
     def _update(self, batch: Any, index: int) -> dict[str, float]:
-        """One step of the optimiser: the losses of a batch."""
+        """One optimizer step; returns the losses of the batch. Raises UserError if loss or gradient is not finite."""
         config, epoch = self.config, self.position.epoch
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate_at(config, epoch + index / self.steps)
@@ -194,11 +185,11 @@ class _Loop:
         return losses
 
     def _report(self, index: int, loss: float) -> None:
-        """After a batch: scores where they are due, the event, and once a second what watchers read from the run."""
+        """After a batch: evaluate if due, send the event, write status and progress each second, save each minute."""
         run, epoch = self.run, self.position.epoch
         done = epoch * self.steps + index + 1
-        if self._is_scored(done):
-            self._score()
+        if self._evaluates_at(done):
+            self._evaluate()
         now, eta = time.monotonic(), self._eta(done)
         self.on_event({
             "kind": "batch", "epoch": epoch, "epochs": self.config.epochs, "batch": index + 1, "batches": self.steps,
@@ -213,18 +204,17 @@ class _Loop:
             self._save()
 
     def _end_epoch(self) -> None:
-        """Log and keep what the epoch led to; the position moves to the next."""
+        """Evaluate, log the epoch's row, save, and move the position to the next epoch."""
         config, position, task = self.config, self.position, self.task
         epoch = position.epoch
-        row = {"epoch": epoch + 1, "step": (epoch + 1) * self.steps}
+        row: dict[str, float] = {"epoch": epoch + 1, "step": (epoch + 1) * self.steps}
         row |= {name: total / position.examples for name, total in position.totals.items()}
-        last_rate = learning_rate_at(config, epoch + (self.steps - 1) / self.steps)
         row |= {"beta": beta_at(config, epoch), "teacher_forcing_ratio": teacher_forcing_at(config, epoch)}
-        row["learning_rate"] = last_rate
-        row |= {k: v for k, v in self._score().items() if v is not None}
+        row["learning_rate"] = learning_rate_at(config, epoch + (self.steps - 1) / self.steps)  # of the last batch
+        row |= {k: v for k, v in self._evaluate().items() if v is not None}
         per_second = round(position.examples / max(position.seconds, 1e-9), 1)
         row |= {"seconds": round(position.seconds, 3), f"{task.unit}_per_second": per_second}
-        self._add_row(row, event=False)
+        self._add_row(row)
         if config.keep == "last":
             self.run.write_weights(*task.checkpoint())
         self.position = Position(epoch=epoch + 1, best=position.best)
@@ -238,15 +228,15 @@ class _Loop:
         self.run.write_last(tensors, vars(self.position))
         self.last_save = time.monotonic()
 
-    def _score(self) -> dict[str, float]:
-        """The task's scores, from the first process; the best weights are kept where the config says so."""
+    def _evaluate(self) -> dict[str, float]:
+        """The task's scores, from the first process; writes the weights if they are to be kept and the best so far."""
         self.model.eval()
         scores = None
         with contextlib.suppress(Stopped), _interruptible(self.model, self.stopped):
             scores = self.task.evaluate() if parallel.rank() == 0 else None
         scores = parallel.from_first(scores)
         if scores is None:
-            self._save()  # from here scoring begins anew
+            self._save()  # a resumed training evaluates again
             raise Stopped
         self.model.train()
         best = self.position.best
@@ -255,19 +245,18 @@ class _Loop:
             self.run.write_weights(*self.task.checkpoint())
         return scores
 
-    def _add_row(self, row: dict[str, Any], event: bool = True) -> None:
+    def _add_row(self, row: dict[str, Any]) -> None:
         self.rows.append(row)
         self.run.write_metrics(self.rows)
         self.run.write_samples(row["epoch"], self.task.preview())
         self.run.log("  ".join(f"{name} {value:.4g}" for name, value in row.items()))
-        if event:
-            self.on_event({"kind": "epoch", "row": row})
 
-    def _is_scored(self, step: int) -> bool:
+    def _evaluates_at(self, step: int) -> bool:
         every = self.config.evaluate_every
         return every > 0 and step > 0 and step % every == 0
 
     def _eta(self, step: int) -> float:
+        """Seconds until the end of training."""
         spent = time.monotonic() - self.began
         return spent / max(step - self.done_before, 1) * (self.config.epochs * self.steps - step)
 

@@ -1,7 +1,7 @@
-"""A training in a process of its own, so that the pages beside it do not wait for the interpreter.
+"""A training in a subprocess, so that it does not compete with the pages for the interpreter.
 
-The server starts it (`train_apart`) as `python -m cvae_core.worker RUN LOCK PARENT`: with the lock of the run that it
-held itself, and with the server's process id, since a training whose server is gone saves its place and ends.
+The server starts it (`train_in_subprocess`) as `python -m cvae_core.worker RUN LOCK PARENT`: with the descriptor of the
+run's lock and with the server's process id; if the server ends, the training saves its state and ends, too.
 """
 
 import os
@@ -13,55 +13,61 @@ from collections.abc import Callable
 
 import torch
 
-from cvae_core import runs, session
+from cvae_core import locks, runs, session
 from cvae_core.checkpoint import ROOT
 from cvae_core.errors import UserError
-from cvae_core.runs import Run
-from cvae_core.training import train
+from cvae_core.run import Run
+from cvae_core.training import fit
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)  # the latter is what the server's terminal says to both at Ctrl+C
-SECONDS_BETWEEN_LOOKS = 0.1
-NICER = 19  # than the server: a page is waited for, a training is not
+SIGNALS = (signal.SIGTERM, signal.SIGINT)  # Ctrl+C in the server's terminal sends SIGINT to both processes
+POLL_SECONDS = 0.1
+NICENESS = 19  # the lowest priority: pages come first
 
 
-def train_apart(run: Run, stopped: Callable[[], bool]) -> str:
-    """Train a run, which this process has in hand, in another process: the state that it ends in."""
-    lock = run.hand_over()
-    line = [sys.executable, "-m", "cvae_core.worker", run.id, str(lock), str(os.getpid())]
+def train_in_subprocess(run: Run, stopped: Callable[[], bool]) -> str:
+    """Train a run that this process has locked in a subprocess, and return its final state.
+
+    `stopped` is polled. Raises UserError if another process has locked the run, and RuntimeError if the subprocess
+    fails before training begins.
+    """
+    run.acquire()
+    lock = locks.transfer(run.path)
+    command = [sys.executable, "-m", "cvae_core.worker", run.id, str(lock), str(os.getpid())]
     environment = os.environ | {"CVAE_RUNS": str(runs.RUNS.resolve())}
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # inherited: what comes before `main` listens waits for it
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # inherited: signals are pending until `main` handles them
     try:
-        process = subprocess.Popen(line, cwd=ROOT, env=environment, pass_fds=[lock], stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, pass_fds=[lock], stdin=subprocess.DEVNULL)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         os.close(lock)
-    told = False
+    terminated = False
     while process.poll() is None:
-        if not told and stopped():
+        if not terminated and stopped():
             process.terminate()
-            told = True
-        time.sleep(SECONDS_BETWEEN_LOOKS)
-    if process.returncode > 0 and run.state == "interrupted":  # nobody has its lock any more
+            terminated = True
+        time.sleep(POLL_SECONDS)
+    if process.returncode > 0 and run.state == "interrupted":  # it released the lock without writing a final state
         raise RuntimeError(f"The training's process ended with status {process.returncode} before it began.")
     return run.state
 
 
 def main(run_id: str, lock: int, parent: int) -> None:
-    asked = []
+    """Train a run whose lock the process `parent` has transferred, until it ends, a signal arrives or `parent` ends."""
+    signals = []
     for number in SIGNALS:
-        signal.signal(number, lambda *_: asked.append(True))
+        signal.signal(number, lambda *_: signals.append(True))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     run = runs.find(run_id)
-    run.adopt(lock)
+    locks.adopt(run.path, lock)
     torch.set_num_threads(1)
     try:
         task, run = session.reopen(run_id)
-        os.nice(NICER)
-        train(task, run, lambda: bool(asked) or os.getppid() != parent)
+        os.nice(NICENESS)
+        fit(task, run, lambda: bool(signals) or os.getppid() != parent)
     except UserError as error:
         run.write_status(state="failed", error=str(error))
 
 
 if __name__ == "__main__":
     main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
-    os._exit(0)  # all is on disk; taking the interpreter down takes a second, for which a stopping server would wait
+    os._exit(0)  # everything is on disk: skip the interpreter's shutdown of a second

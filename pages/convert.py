@@ -1,4 +1,4 @@
-"""A verb converted to a target tense: the answer, its probability letter by letter, the candidates."""
+"""Convert a verb to a tense: the answer, its letters' probabilities, other candidates; or a whole file."""
 
 import streamlit as st
 
@@ -11,20 +11,20 @@ import math
 import pandas as pd
 
 from cvae_core.errors import UserError
-from cvae_core.figures.words import letter_heatmap, reliability_figure
 from cvae_core.latent import kl_to_standard
 from cvae_core.tense.data import TENSES, parse_word
 from cvae_core.tense.familiarity import warning
-from cvae_core.tense.inference import Reading, Tense
+from cvae_core.tense.inference import Inflector, Reading
 from cvae_core.tense.lexicon import lookup
 from cvae_core.tense.table import convert_table, format_table, parse_table, safe
+from ui.figures.words import letter_heatmap, reliability_figure
 
 EXAMPLES = {"walk": "regular", "begin": "irregular", "stop": "doubling", "went": "a past", "blorp": "invented"}
 MAX_ROWS = 20_000
 
 
-def show_conversion(model: Tense, word: str, source: int, target: int, column: int) -> str:
-    """The answer, the four forms, and their probabilities; returns the answer."""
+def show_conversion(model: Inflector, word: str, source: int, target: int, column: int) -> str:
+    """Show the answer, the four forms and their probabilities; returns the answer."""
     reading = model.read([word], [source])
     answers = model.answer(reading, range(len(TENSES)))
     answer = answers[target]
@@ -33,14 +33,14 @@ def show_conversion(model: Tense, word: str, source: int, target: int, column: i
         delta_color="off", delta_arrow="off",
     )  # fmt: skip
     verbs = [verb for verb, t in lookup(word) if t == source]
-    known = [sorted({w for v in verbs for w in v.forms[t]}) for t in range(len(TENSES))]
+    listed = [sorted({w for v in verbs for w in v.forms[t]}) for t in range(len(TENSES))]
     st.dataframe(
         pd.DataFrame({
             "tense": TENSES,
             "form": [c.form for c in answers],
-            "": ["" if not forms else "✓" if c.form in forms else "✗" for c, forms in zip(answers, known, strict=True)],
+            "": [_mark(c.form, forms) for c, forms in zip(answers, listed, strict=True)],
             "probability": [f"{c.probability:.1%}" for c in answers],
-            "dictionary": [", ".join(forms) or "unknown" for forms in known],
+            "dictionary": [", ".join(forms) or "unknown" for forms in listed],
         }),
         hide_index=True,
         alt="The verb in four tenses with the dictionary's forms",
@@ -56,23 +56,29 @@ def show_conversion(model: Tense, word: str, source: int, target: int, column: i
         alt=f"Probability in percent of each letter at each position of {answer.form}",
     )  # fmt: skip
     st.subheader("Best candidates")
-    found = model.alternatives(reading, target, answer)
+    candidates = model.alternatives(reading, target, answer)
     st.dataframe(
-        pd.DataFrame({"form": [c.form for c in found], "probability": [f"{c.probability:.2%}" for c in found]}),
+        pd.DataFrame([{"form": c.form, "probability": f"{c.probability:.2%}"} for c in candidates]),
         hide_index=True,
         alt="The five best forms of beam search with their probabilities",
     )
     return answer.form
 
 
+def _mark(form: str, listed: list[str]) -> str:
+    """Whether the dictionary lists the form; empty if it does not have the verb."""
+    return ("✓" if form in listed else "✗") if listed else ""
+
+
 def _uncertainty(reading: Reading) -> str:
+    """A sentence on the KL of the word's posterior."""
     kl = kl_to_standard(reading.mu, reading.logvar).sum().item()
     one_in = math.exp(min(kl, 20))
     return f"KL to the prior: {kl:.1f} nats, enough to single out one verb in about {one_in:,.0f}."
 
 
-def _familiarity(model: Tense, familiarity: float) -> str:
-    """How a word's familiarity compares with the model's floor; empty where the checkpoint has none."""
+def _familiarity(model: Inflector, familiarity: float) -> str:
+    """A sentence that compares a word's familiarity with the model's floor; empty if the checkpoint has none."""
     if model.familiarity_floor is None:
         return ""
     floor = f"words below {model.familiarity_floor:.1f} count as unfamiliar"
@@ -80,7 +86,7 @@ def _familiarity(model: Tense, familiarity: float) -> str:
 
 
 def show_word() -> None:
-    """One verb, by one model or two side by side."""
+    """Convert one verb with one model, or with two side by side."""
     st.session_state.setdefault("verb", "abandon")
     with st.container(horizontal=True):
         for example, kind in EXAMPLES.items():
@@ -88,7 +94,7 @@ def show_word() -> None:
     columns = st.columns([2, 1, 1])
     text = columns[0].text_input("Verb", key="verb", bind="query-params", max_chars=200)
     chosen = columns[1].selectbox("From", ["infer", *TENSES], key="source", bind="query-params")
-    wanted = columns[2].selectbox("To", TENSES, index=3, key="target", bind="query-params")
+    target_name = columns[2].selectbox("To", TENSES, index=3, key="target", bind="query-params")
     columns = st.columns(2)
     with columns[0]:
         first = ui.pick_model("Model", "model")
@@ -99,7 +105,7 @@ def show_word() -> None:
     except UserError as error:
         st.error(str(error))
         return
-    target = TENSES.index(wanted)
+    target = TENSES.index(target_name)
     if not ui.show_remark(word) and chosen == "infer":
         return
     if chosen == "infer":
@@ -113,14 +119,14 @@ def show_word() -> None:
     for i, (column, model) in enumerate(zip(st.columns(len(models)), models, strict=True)):
         with column:
             answer = show_conversion(model, word, source, target, i)
-            _remember(word, TENSES[source], TENSES[target], answer, model.name)
+            _add_to_history(word, TENSES[source], TENSES[target], answer, model.name)
     history = st.expander("History of this visit", on_change="rerun")
     if history.open:
         alt = "Conversions of this visit"
         history.dataframe(pd.DataFrame(st.session_state["history"]), hide_index=True, alt=alt)
 
 
-def _remember(word: str, source: str, target: str, answer: str, model: str) -> None:
+def _add_to_history(word: str, source: str, target: str, answer: str, model: str) -> None:
     entry = {"word": word, "from": source, "to": target, "answer": answer, "model": model}
     history = st.session_state.setdefault("history", [])
     if entry not in history:
@@ -129,7 +135,7 @@ def _remember(word: str, source: str, target: str, answer: str, model: str) -> N
 
 @st.fragment
 def show_reliability() -> None:
-    """Calibration of the shown probability, measured where verbs are unseen."""
+    """Calibration of the answers' probabilities on unseen verbs."""
     panel = st.expander("How reliable is the probability?", on_change="rerun")
     if not panel.open:
         return
@@ -143,35 +149,31 @@ def show_reliability() -> None:
         )
         st.plotly_chart(
             reliability_figure(scores["calibration"]["bins"]), config=ui.PLAIN, key="reliability",
-            alt="Share of right answers against the probability that the model shows",
+            alt="Accuracy against the mean probability of the answers",
         )  # fmt: skip
 
 
 def show_batch() -> None:
-    """A table of verbs, uploaded and downloaded."""
+    """Convert an uploaded table of verbs."""
     st.markdown("A CSV file with the columns `word,source,target`; an empty source is inferred.")
-    file = st.file_uploader("CSV or TSV file", type=["csv", "tsv", "txt"])
-    if file is None:
-        return
-    model = ui.load_model(st.session_state.get("model", "tense"))
     try:
-        rows = parse_table(file.getvalue().decode("utf-8"), file.name)
+        rows = ui.uploaded_text(st, "CSV or TSV file", "verb_table", parse_table)
+        if rows is None:
+            return
         if len(rows) > MAX_ROWS:
             raise UserError(f"The file has {len(rows):,} rows; at most {MAX_ROWS:,} are converted here.")
-    except UnicodeDecodeError:
-        st.error("The file is not UTF-8 text: save it as CSV in UTF-8.")
-        return
     except UserError as error:
         st.error(str(error))
         return
+    model = ui.load_model(st.session_state.get("model", "tense"))
     bar = st.progress(0.0, "Converting…")
-    done = convert_table(model, rows, lambda n, total: bar.progress(n / total, f"{n:,} of {total:,} words"))
+    converted = convert_table(model, rows, lambda n, total: bar.progress(n / total, f"{n:,} of {total:,} words"))
     bar.empty()
-    failed = sum(bool(row["error"]) for row in done)
-    st.markdown(f"{len(done) - failed:,} rows converted, {failed:,} with an error.")
-    shown = pd.DataFrame(done).map(safe).rename(columns=safe)  # the table has a download button of its own
-    st.dataframe(shown, hide_index=True, alt="Converted rows")
-    st.download_button("Download CSV", format_table(done), "converted.csv", "text/csv")
+    failed = sum(bool(row["error"]) for row in converted)
+    st.markdown(f"{len(converted) - failed:,} rows converted, {failed:,} with an error.")
+    table = pd.DataFrame(converted).map(safe).rename(columns=safe)  # the widget can export it, too
+    st.dataframe(table, hide_index=True, alt="Converted rows")
+    st.download_button("Download CSV", format_table(converted), "converted.csv", "text/csv")
 
 
 st.title("Convert a verb")

@@ -1,4 +1,4 @@
-"""Curves of training runs: losses, scores and schedules, one run beside another."""
+"""Compare training runs: losses, scores and schedules; sweeps; the scores that the reports claim."""
 
 import streamlit as st
 

@@ -14,22 +14,22 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 from cvae_core import runs
-from cvae_core.digits import data, inference
+from cvae_core.digits import data, inference, metrics
 from cvae_core.digits.model import LabelCVAE, QuadrantCVAE, log_likelihood
 from cvae_core.errors import UserError
-from cvae_core.figures import digits as figures
+from ui.figures import digits as figures
 
 MAX_PICTURE = 4096  # pixels a side of an uploaded picture
 # Decided by the file's content, not its name: some of Pillow's other readers start programs.
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 NAMES = ("top left", "top right", "bottom left", "bottom right")
 OBJECTIVES = {"cvae": "CVAE", "gsnn": "GSNN", "hybrid": "hybrid"}
-LIKELIHOOD_DRAWS = 100
-SHEET = 10  # samples of each label
+LIKELIHOOD_SAMPLES = 100
+SHEET = 10  # samples per label
 
 
 def pick_model(task: str, label: str, key: str) -> QuadrantCVAE | LabelCVAE:
-    """A list of the shipped models and finished runs of one task; only the chosen one is loaded."""
+    """Choose among the shipped models and finished runs of one task; only the chosen one is loaded."""
     names = []
     for name in ui.model_names("digits"):
         try:
@@ -54,7 +54,7 @@ def picture_with_download(picture: np.ndarray, caption: str, name: str) -> None:
 
 
 def pick_digit() -> torch.Tensor:
-    """A digit of the built-in test set, or the user's own picture: (784,) in [0, 1]."""
+    """Choose a digit of the built-in test set or upload a picture: (784,) in [0, 1]."""
     images = data.small_digits().test
     file = st.file_uploader("Your own picture of a digit", type=["png", "jpg", "jpeg", "bmp", "webp"])
     if file is not None:
@@ -79,8 +79,8 @@ def pick_digit() -> torch.Tensor:
 
 def toggle(name: str) -> None:
     """Show or hide a quadrant."""
-    shown = set(st.session_state["shown"])
-    st.session_state["shown"] = [n for n in NAMES if n in shown ^ {name}]
+    visible = set(st.session_state["shown"]) ^ {name}
+    st.session_state["shown"] = [n for n in NAMES if n in visible]
 
 
 def show_complete() -> None:
@@ -101,17 +101,17 @@ def show_complete() -> None:
     if all(visible):
         given.info("Nothing is hidden: hide a quadrant.")
         return
-    guess, drawn = inference.complete(model, pixels, visible, n, seed, objective)
+    guess, samples = inference.complete(model, pixels, visible, n, seed, objective)
     with single:
         picture_with_download(guess.view(28, 28).numpy(), "The baseline's prediction", "guess")
-        picture_with_download(drawn.mean(0).view(28, 28).numpy(), f"Mean of {n} samples", "mean")
+        picture_with_download(samples.mean(0).view(28, 28).numpy(), f"Mean of {n} samples", "mean")
         st.plotly_chart(
-            figures.variance_figure(drawn.var(0, unbiased=False).numpy()), key="variance", config=ui.PNG,
+            figures.variance_figure(samples.var(0, unbiased=False).numpy()), key="variance", config=ui.PNG,
             alt="Variance of each pixel over the samples",
         )  # fmt: skip
         st.caption("Variance of each pixel over the samples")
     with many:
-        sheet = figures.tile(drawn.numpy(), columns=round(n**0.5))
+        sheet = figures.tile(samples.numpy(), columns=round(n**0.5))
         picture_with_download(sheet, f"{n} samples of the {OBJECTIVES[objective]}", "samples")
         show_likelihoods(model, pixels, visible)
 
@@ -119,13 +119,13 @@ def show_complete() -> None:
 def pick_quadrants(pixels: torch.Tensor) -> tuple[bool, ...]:
     """Which quadrants are visible, by clicks on the picture or by their names."""
     st.session_state.setdefault("shown", ["bottom left"])
-    shown = st.pills("Visible quadrants", NAMES, selection_mode="multi", key="shown", bind="query-params")
-    visible = tuple(name in shown for name in NAMES)
+    names = st.pills("Visible quadrants", NAMES, selection_mode="multi", key="shown", bind="query-params")
+    visible = tuple(name in names for name in NAMES)
     event = st.plotly_chart(
-        # A key of its own after each click forgets the selection, so that the same quadrant can be clicked again.
+        # A new key after each click drops the selection, so that the same quadrant can be clicked again.
         figures.quadrant_figure(pixels.numpy(), visible), key=f"quadrants {st.session_state.get('clicks', 0)}",
         on_select="rerun", selection_mode="points", config=ui.PLAIN,
-        alt=f"The digit; visible: {', '.join(shown) or 'nothing'}. A click on a quadrant shows or hides it.",
+        alt=f"The digit; visible: {', '.join(names) or 'nothing'}. A click on a quadrant shows or hides it.",
     )  # fmt: skip
     st.caption("Click a quadrant to show or hide it.")
     if event["selection"]["points"]:
@@ -137,16 +137,13 @@ def pick_quadrants(pixels: torch.Tensor) -> tuple[bool, ...]:
 
 def show_likelihoods(model: QuadrantCVAE, pixels: torch.Tensor, visible: tuple[bool, ...]) -> None:
     """Negative log-likelihood of the hidden pixels under each model."""
-    mask = torch.tensor(visible)[None]
-    with torch.no_grad():
-        guess, _ = model.condition(pixels[None], mask)
-        hidden = ~data.pixel_mask(mask)
-        nll = {"baseline": float(-((pixels * guess - torch.nn.functional.softplus(guess)) * hidden).sum())}
+    picture, quadrants = pixels[None], torch.tensor(visible)[None]
+    nll = {"baseline": metrics.baseline_nll(model, picture, quadrants)}
     for name, branch in model.branches.items():
-        draws = LIKELIHOOD_DRAWS if branch.recognition is not None else 10 * LIKELIHOOD_DRAWS
+        importance = branch.recognition is not None
+        samples = LIKELIHOOD_SAMPLES if importance else 10 * LIKELIHOOD_SAMPLES
         generator = torch.Generator().manual_seed(0)
-        found = log_likelihood(model, name, pixels[None], mask, draws, generator, branch.recognition is not None)
-        nll[OBJECTIVES[name]] = -float(found)
+        nll[OBJECTIVES[name]] = -float(log_likelihood(model, name, picture, quadrants, samples, generator, importance))
     st.subheader("Log-likelihood of the hidden pixels")
     st.plotly_chart(
         figures.likelihood_figure(nll), key="likelihood", config=ui.PNG,
@@ -154,8 +151,8 @@ def show_likelihoods(model: QuadrantCVAE, pixels: torch.Tensor, visible: tuple[b
     )  # fmt: skip
     st.markdown(
         "Negative log-likelihood in nats, lower is better; for models with a recognition network estimated by "
-        f"importance sampling with {LIKELIHOOD_DRAWS} samples, for the GSNN with {10 * LIKELIHOOD_DRAWS} samples of "
-        "its prior. The baseline predicts one picture, the mean of all that are possible; the others sample many sharp "
+        f"importance sampling with {LIKELIHOOD_SAMPLES} samples, for the GSNN with {10 * LIKELIHOOD_SAMPLES} samples "
+        "of its prior. The baseline predicts one picture, the mean of all possible ones; the others sample many sharp "
         "ones."
     )
 
@@ -164,7 +161,7 @@ def show_likelihoods(model: QuadrantCVAE, pixels: torch.Tensor, visible: tuple[b
 
 
 def show_sheets() -> None:
-    """Samples of the conditional model by label, beside those of the unconditional one."""
+    """Samples of the conditional model by label, and of the unconditional one."""
     st.session_state.setdefault("sheet", 0)
     st.button("Other samples", on_click=lambda: st.session_state.update(sheet=random.randint(0, ui.MAX_SEED)))
     for column, name, caption in zip(
@@ -208,7 +205,7 @@ def show_label() -> None:
         event = st.plotly_chart(
             figures.manifold_figure(pictures, (row, column)), key=f"map {label} {steps} {row} {column}",
             on_select="rerun", selection_mode="points", config=ui.PLAIN,
-            alt=f"What the decoder draws for label {label} over the latent space, {steps} by {steps} pictures",
+            alt=f"Decoded pictures of label {label} over the latent space, {steps} by {steps}",
         )  # fmt: skip
     if event["selection"]["points"]:
         st.session_state["cell"] = tuple(int(v) for v in event["selection"]["points"][0]["customdata"])
@@ -225,13 +222,13 @@ def show_label() -> None:
 
 
 def show_training() -> None:
-    """Runs of digits, shipped ones and this machine's: curves, and the latent space epoch by epoch."""
-    found = {f"shipped/{run.id}": run for run in reversed(ui.shipped_runs()) if run.system == "digits"}
-    found |= {run.id: run for run in runs.list_runs(system="digits")}
-    if not found:
+    """The view: curves of a shipped or local run of digits, and its samples and latent space by epoch."""
+    choices = {f"shipped/{run.id}": run for run in reversed(ui.shipped_runs()) if run.system == "digits"}
+    choices |= {run.id: run for run in runs.list_runs(system="digits")}
+    if not choices:
         st.info("No runs of digits yet: `python -m cvae_core train digits` makes one.")
         return
-    run = found[st.selectbox("Run", list(found), key="run", bind="query-params")]
+    run = choices[st.selectbox("Run", list(choices), key="run", bind="query-params")]
     history = pd.DataFrame(run.read_metrics())
     if history.empty:
         st.info("This run has no finished epoch yet.")
@@ -244,12 +241,12 @@ def show_training() -> None:
     if not samples:
         return
     epoch = st.select_slider("Epoch", [s["epoch"] for s in samples], samples[-1]["epoch"], key=f"epoch {run.id}")
-    then = next(s for s in samples if s["epoch"] == epoch)
-    pictures = np.array([list(bytes.fromhex(p)) for p in then["pictures"]]) / 255
+    sample = next(s for s in samples if s["epoch"] == epoch)
+    pictures = np.array([list(bytes.fromhex(p)) for p in sample["pictures"]]) / 255
     picture_with_download(figures.tile(pictures, 10), f"Samples after epoch {epoch}", "epoch")
-    if "scatter" in then:
+    if "scatter" in sample:
         st.plotly_chart(
-            figures.scatter_figure(then["scatter"], then["labels"]), key="scatter", config=ui.PNG,
+            figures.scatter_figure(sample["scatter"], sample["labels"]), key="scatter", config=ui.PNG,
             alt=f"Posterior means of validation images after epoch {epoch}, coloured by label",
         )  # fmt: skip
         st.markdown(

@@ -1,4 +1,4 @@
-"""What this is, one live conversion, and how good the shipped model is."""
+"""What a CVAE is, a conversion, and the scores of the shipped models."""
 
 import streamlit as st
 
@@ -13,7 +13,7 @@ LINKS = {
     "convert": "**Convert**, letter by letter, or a whole file",
     "latent": "**Latent space**: paths, a map, random verbs",
     "digits": "**Digits**: predict the hidden quadrants",
-    "video": "**Video**: predict what a robot sees next",
+    "video": "**Video**: predict the frames after a robot's actions",
     "curves": "**Curves**: compare training runs",
     "train": "**Train**, or fine-tune on your own verbs",
     "theory": "**Theory**: where the loss comes from",
@@ -21,21 +21,21 @@ LINKS = {
 
 
 def show_conversion() -> None:
-    """A verb in four tenses."""
+    """Convert a verb to the four tenses."""
     st.session_state.setdefault("verb", "abandon")
     text = st.text_input("Type a verb, real or invented", key="verb", bind="query-params", max_chars=200)
     try:
         word = parse_word(text)
         if not ui.show_remark(word):
             return
-        tense = ui.load_model("tense")
-        source = tense.infer_tense(word)
-        made = tense.convert([word] * len(TENSES), [source] * len(TENSES), list(range(len(TENSES))))
+        model = ui.load_model("tense")
+        source = model.infer_tense(word)
+        candidates = model.convert([word] * len(TENSES), [source] * len(TENSES), list(range(len(TENSES))))
     except UserError as error:
         st.error(str(error))
         return
     columns = [*st.columns(2), *st.columns(2)]  # two by two, so that long forms have room
-    for column, name, candidate in zip(columns, TENSES, made, strict=True):
+    for column, name, candidate in zip(columns, TENSES, candidates, strict=True):
         column.metric(
             name, candidate.form, f"{candidate.probability:.0%} probability", delta_color="off", delta_arrow="off"
         )
@@ -43,15 +43,15 @@ def show_conversion() -> None:
 
 
 def show_scores() -> None:
-    """The shipped models' figures, which of them they belong to, and what they measure."""
+    """The main scores of the shipped models, with the model and the measure of each."""
     shipped, heldout = ui.read_scores("tense"), ui.read_scores("tense-heldout")
-    own, unseen = shipped["own"], heldout["unseen"]
+    known, unseen = shipped["own"], heldout["unseen"]
     rules = heldout["baselines"]["spelling rules"]["accuracy"]
-    figures = [
+    scores = [
         (
-            "Known verbs right", own["accuracy"],
-            f"`tense`: {own['verbs']:,} verbs, all 12 ways between the tenses; {own['frequent']:.1%} of the 1,000 most "
-            "frequent verbs",
+            "Known verbs right", known["accuracy"],
+            f"`tense`: {known['verbs']:,} verbs, all 12 directions; {known['frequent']:.1%} of the 1,000 most frequent "
+            "verbs",
         ),
         (
             "Unseen verbs right", unseen["accuracy"],
@@ -60,11 +60,11 @@ def show_scores() -> None:
         ("BLEU-4", shipped["bleu4"], "`tense`: the course's ten pairs; full marks at 0.7"),
         (
             "Random z that are verbs", shipped["gaussian"],
-            f"`tense`: of five sets of 1,000 draws, one shot; {shipped['gaussian_refined']:.1%} after three rounds of "
+            f"`tense`: five sets of 1,000 samples, one shot; {shipped['gaussian_refined']:.1%} after three rounds of "
             "refinement; full marks at 30 %",
         ),
     ]  # fmt: skip
-    for column, (name, value, meaning) in zip(st.columns(len(figures)), figures, strict=True):
+    for column, (name, value, meaning) in zip(st.columns(len(scores)), scores, strict=True):
         column.metric(name, f"{value:.3f}" if name == "BLEU-4" else f"{value:.1%}")
         column.markdown(meaning)
 
@@ -85,12 +85,12 @@ with right:
         "sequence-to-sequence VAE* and *Lab5: Conditional Sequence-to-Sequence VAE*, and corrects their errors. The "
         "digits follow *Learning Structured Output Representation using Deep Conditional Generative Models* (Sohn, Lee "
         "and Yan 2015): the hidden part of a picture given the rest. The video follows *Report of Lab #4*: "
-        "the next frames of a robot's table, given its arm's actions."
+        "the next frames of a robot's table, given the actions of its arm."
     )
 show_scores()
 st.markdown(
     "An LSTM encodes the verb and its tense as a Gaussian over a latent vector **z**; a second LSTM decodes it in the "
     "target tense, from z and the encoder's outputs. The model that answers, `tense`, was trained on every verb of the "
-    "dictionary; `tense-heldout` is the same model before fine-tuning on the test verbs. The figures are those of "
+    "dictionary; `tense-heldout` is the same model before fine-tuning on the test verbs. The scores are those of "
     "`python -m cvae_core evaluate tense --compare` with `--checkpoint tense` and `tense-heldout`."
 )

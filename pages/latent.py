@@ -1,4 +1,4 @@
-"""The latent space: paths between two verbs, a map, words drawn from the prior, single dimensions."""
+"""The latent space: paths between two z, a map, samples of the prior, single dimensions."""
 
 import streamlit as st
 
@@ -21,14 +21,12 @@ VIEWS = {
 
 st.title("Latent space")
 st.markdown(
-    "The encoder maps a word to a latent vector z; the decoder decodes a z in any tense. Here words are always decoded "
-    "from z alone, even by a model whose decoder also gets the source word in conversion; so a reconstruction may "
-    "differ from its word."
+    "The encoder maps a word to a latent vector z; the decoder decodes a z in any tense. On this page words are always "
+    "decoded from z alone, also by models whose decoder gets the encoder's outputs in conversion, so a reconstruction "
+    "may differ from its word."
 )
 left, right = st.columns([3, 1], vertical_alignment="bottom")
-view = left.segmented_control(
-    "View", list(VIEWS), default="Interpolate", required=True, key="view", bind="query-params"
-)
+view = ui.pick_view(VIEWS, left)
 with right:
     model = ui.pick_model("Model", "model")
 try:

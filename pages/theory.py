@@ -1,4 +1,4 @@
-"""Where the loss comes from, step by step, with interactive figures. The text: assets/theory/, a file per section."""
+"""The derivation of the loss, step by step, with interactive figures; the text is in assets/theory/."""
 
 import streamlit as st
 

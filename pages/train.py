@@ -1,4 +1,4 @@
-"""Train or fine-tune in the background, watch it, and score a model as the course does."""
+"""Train or fine-tune in the background, follow the run, and score a model as the course does."""
 
 import streamlit as st
 
@@ -18,7 +18,7 @@ from ui.systems import titles, view
 
 
 def show_training() -> None:
-    """A form for a new training of a system, and the system's runs."""
+    """Choose a system: a form for a new training, and the system's runs."""
     names = titles()
     system = st.segmented_control(
         "What to train", list(names), format_func=names.get, default=next(iter(names)), required=True, key="system",
@@ -33,26 +33,26 @@ def show_training() -> None:
 
 
 def show_scorecard() -> None:
-    """BLEU-4 and Gaussian score of a model with the course's marks."""
+    """A model's BLEU-4 and Gaussian score, and whether they reach the course's full marks."""
     st.markdown(
         "The course asks for a mean **BLEU-4** of at least 0.7 on ten pairs of `test.txt`, and a **Gaussian score** of "
-        "at least 0.3: of 100 draws z ~ N(0, I), decoded in four tenses, the share whose four words are a row of "
-        "`train.txt`. Sets of 100 draws differ by several points, so the score is the mean of five sets."
+        "at least 0.3: of 100 samples z ~ N(0, I), decoded in four tenses, the share whose four words are a row of "
+        "`train.txt`. Sets of 100 samples differ by several points, so the score is the mean of five sets."
     )
     model = ui.pick_model("Model", "model")
     columns = st.columns(2)
-    own = ui.uploaded_text(
+    verb_file = ui.uploaded_text(
         columns[0], "Your train.txt (otherwise the verbs that the model was trained on)", "rows", data.parse_verbs
     )
     pairs = ui.uploaded_text(columns[1], "Your test.txt (otherwise the course's ten pairs)", "pairs", data.parse_pairs)
-    verbs = own.verbs if own else model.verbs
+    verbs = verb_file.verbs if verb_file else model.verbs
     with st.spinner("Scoring…"):
         scores = scorecard(model, verbs, pairs or data.COURSE_PAIRS)
     gaussian = scores["gaussian"]
     mean = sum(gaussian) / len(gaussian)
     for column, name, value, help_text in (
         (columns[0], "BLEU-4", scores["bleu4"], f"full marks at {MARKS['bleu4']}"),
-        (columns[1], "Gaussian score", mean, f"full marks at {MARKS['gaussian']}; five sets of draws gave "
+        (columns[1], "Gaussian score", mean, f"full marks at {MARKS['gaussian']}; five sets of samples gave "
          f"{min(gaussian):.2f} to {max(gaussian):.2f}, against {len(verbs):,} rows"),
     ):  # fmt: skip
         passed = value >= MARKS["bleu4" if name == "BLEU-4" else "gaussian"]

@@ -1,4 +1,4 @@
-"""Markdown and plots of how a cost grows: what `python -m benchmarks.scale` measures, as sections of one document."""
+"""Sections of Markdown with plots on how costs grow, from the measurements of `python -m benchmarks.scale`."""
 
 import math
 import statistics
@@ -16,7 +16,7 @@ SLOPES = (
 
 
 class Part(NamedTuple):
-    """One measured dependence: a row for each x, of which the columns named in `slopes` are drawn."""
+    """A measured dependence: a row per x; the columns named in `slopes` are plotted."""
 
     title: str
     text: str
@@ -26,21 +26,21 @@ class Part(NamedTuple):
 
 
 def slope(x: Sequence[float], y: Sequence[float]) -> float:
-    """Of the least-squares line through the points on logarithmic axes."""
+    """The slope of the least-squares line through the points on logarithmic axes."""
     return statistics.linear_regression([math.log(value) for value in x], [math.log(value) for value in y]).slope
 
 
 def slopes(part: Part) -> dict[str, float]:
-    """The slope of each column that the part names; none of a single point."""
+    """The slope of each column that the part names; none for a single row."""
     if len(part.rows) < 2:
         return {}
     columns = dict(zip(part.columns, zip(*part.rows, strict=True), strict=True))
     return {name: slope(columns[part.columns[0]], columns[name]) for name in part.slopes}
 
 
-@matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "cvae"})  # text as text, the same names each time
+@matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "cvae"})  # text stays text, ids are the same each time
 def plot(part: Part, path: Path) -> None:
-    """Draw the columns that have a slope against x, as SVG."""
+    """Plot the columns that have a slope against x, as SVG."""
     figure = Figure(figsize=(5.5, 3.5), layout="constrained")
     axes = figure.subplots()
     columns = dict(zip(part.columns, zip(*part.rows, strict=True), strict=True))
@@ -49,17 +49,17 @@ def plot(part: Part, path: Path) -> None:
     axes.set(xscale="log", yscale="log", xlabel=part.columns[0])
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
-    # Nothing that changes from day to day without the measurement doing so.
+    # The file changes only with the measurement.
     figure.savefig(path, metadata={"Date": None, "Creator": None})
 
 
 def section(part: Part, picture: str = "") -> str:
-    """Markdown: text, table, slopes and, if it has one, the plot."""
+    """Markdown: text, table, slopes and, with `picture`, the plot."""
     lines = [f"## {part.title}", "", part.text, ""]
     lines += [f"| {' | '.join(part.columns)} |", f"|{'---:|' * len(part.columns)}"]
     lines += [f"| {' | '.join(_number(value) for value in row)} |" for row in part.rows]
-    if found := slopes(part):
-        lines += ["", "Slopes: " + "; ".join(f"{name} {value:.2f}" for name, value in found.items()) + "."]
+    if values := slopes(part):
+        lines += ["", "Slopes: " + "; ".join(f"{name} {value:.2f}" for name, value in values.items()) + "."]
     if picture:
         lines += ["", f"![{part.title}]({picture})"]
     return "\n".join(lines) + "\n"
@@ -70,7 +70,7 @@ def _number(value: float) -> str:
 
 
 def write(part: Part, name: str, folder: Path, head: str) -> None:
-    """Put a part and its plot into the folder's RESULTS.md, in place of what was measured before."""
+    """Write a part and its plot to the folder's RESULTS.md, replacing the part of the same title."""
     results, plots = folder / "RESULTS.md", folder / "plots"
     plots.mkdir(parents=True, exist_ok=True)
     plot(part, plots / f"{name}.svg")

@@ -1,4 +1,4 @@
-"""Write a small run of each system as this version writes it, into tests/old/<format>/, where it has to open for good:
+"""Write a small run of each system to tests/old/<format>/; all later versions have to open and resume it:
 
     .venv/bin/python -m scripts.old_files
 
@@ -46,19 +46,19 @@ LOSSES = ("loss", "recon", "kl")
 
 
 def write(name: str, folder: Path) -> None:
-    """Train one run, keep what it was after an epoch, and note the losses of the next."""
+    """Train one run, keep its files after the first epoch, and write the losses of the second."""
     task, run = RUNS[name]()
     assert fit(task, run, stopped=lambda: len(run.read_metrics()) == 1) == "stopped"
     folder.mkdir(parents=True)
     for file in KEPT:
         shutil.copy(run.path / file, folder / file)
-    assert fit(task, run, resume=True) == "finished"
+    assert fit(task, run) == "finished"
     last = run.read_metrics()[-1]
     (folder / "expected.json").write_text(json.dumps({loss: last[loss] for loss in LOSSES}, indent=1) + "\n")
 
 
 def main() -> None:
-    """Write the runs of the present format."""
+    """Write the runs of the current format."""
     torch.set_num_threads(1)
     folder = FOLDER / str(checkpoint.FORMAT)
     with tempfile.TemporaryDirectory() as temporary:

@@ -1,4 +1,4 @@
-"""The three reports' configurations: what each claims, what is shipped of its run, and how its results compare.
+"""The three reports' configurations and claims, the shipping of their runs, and comparisons of their results.
 
 `python -m benchmarks.reports` trains and measures them.
 """
@@ -10,23 +10,23 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from cvae_core import checkpoint
-from cvae_core.runs import Run
+from cvae_core.run import Run
 
 BATCH = {"batch_size": 8}
-# 000 averages over letters and so takes steps an eighth as long as the others': here the rate grows with the batch.
+# 000 averages over letters, so its steps are an eighth of the others': here the rate grows with the batch.
 BATCH_000 = BATCH | {"learning_rate": 0.4}
 # With the mean, a KL weight of 1 weighs eight times what it does in the bound; here it does not.
 SUM_000 = BATCH | {"recon": "sum", "learning_rate": 0.05}
-# Report 002 scores its weights every 500 words; every 2,000 here, for the sake of time.
+# Report 002 scores its weights every 500 words; here every 2,000, to save time.
 BATCH_002 = BATCH | {"evaluate_every": 250}
 SEEDS = range(100, 105)  # of the samples; training scores with seed 0
 RESULTS = checkpoint.ROOT / "assets" / "reports.json"
 LOGS = checkpoint.ROOT / "assets" / "runs"
-SHIPPED = ("source-000-cyclical", "source-001", "source-002")  # their weights, too
+SHIPPED = ("source-000-cyclical", "source-001", "source-002")  # with their weights
 
 
 class Row(NamedTuple):
-    """A row of a report: what it claims, and how it is trained here."""
+    """A row of a report's table: its claimed scores, and the configuration that it is trained with here."""
 
     name: str
     report: str
@@ -52,7 +52,7 @@ ROWS = [
 ]  # fmt: skip
 
 
-# --- what ships -------------------------------------------------------------------------------------------------
+# --- shipping -------------------------------------------------------------------------------------------------
 
 
 def checkpoint_name(name: str) -> str:
@@ -61,7 +61,7 @@ def checkpoint_name(name: str) -> str:
 
 
 def ship(row: Row, run: Run) -> None:
-    """Copy the run's log, and for one run of each report its weights in half precision (4 MB is the limit)."""
+    """Copy the run's log and, for one run of each report, its weights in half precision (at most 4 MB)."""
     ship_log(run, row.name)
     if row.name in SHIPPED:
         weights = checkpoint.CHECKPOINTS / f"{checkpoint_name(row.name)}.safetensors"
@@ -71,7 +71,7 @@ def ship(row: Row, run: Run) -> None:
 def ship_log(run: Run, name: str, every: int = 0) -> None:
     """Copy a run's config and metrics to assets/runs/, without the user's verbs and the path of the data.
 
-    With `every`, also the previews of every so many epochs, the last epoch among them.
+    With `every`, also the samples of every so many epochs, counted back from the last one.
     """
     folder = LOGS / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -84,15 +84,15 @@ def ship_log(run: Run, name: str, every: int = 0) -> None:
         (folder / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept))
 
 
-# --- what the reports state -------------------------------------------------------------------------------------
+# --- statements of the reports -------------------------------------------------------------------------------------
 
-Comparison = tuple[str, bool]  # a sentence with both figures, and whether the comparison agrees with the statement
+Comparison = tuple[str, bool]  # a sentence with both scores, and whether they agree with the statement
 TWO_CYCLES = ("source-002", "source-002-two-cycles-0.4")
 ONE_CYCLE = ("source-002-one-cycle-0.8", "source-002-one-cycle-0.4")
 
 
 class Findings:
-    """Comparisons of measured rows and of the logs of their runs. KeyError where a row is not measured yet."""
+    """Comparisons of measured rows and of the logs of their runs. KeyError if a row is not measured yet."""
 
     def __init__(self, rows: dict[str, dict]):
         self.rows = rows
@@ -106,14 +106,14 @@ class Findings:
             for key, text in {"bleu4": "BLEU-4", "gaussian": "Gaussian"}.items()
         ]
 
-    def falls_with_the_weight(self, name: str, metric: str, wanted: bool) -> Comparison:
-        """Whether the metric is lower where the KL weight is high: epochs with over half of the largest, and others."""
+    def falls_with_the_weight(self, name: str, metric: str, expected: bool) -> Comparison:
+        """Whether the metric's mean is lower over epochs with over half of the largest KL weight than over others."""
         log = self.logs[name]
         half = max(row["beta"] for row in log) / 2
         low = statistics.mean(row[metric] for row in log if row["beta"] <= half)
         high = statistics.mean(row[metric] for row in log if row["beta"] > half)
         text = f"{metric} {low:.3f} with a small KL weight, {high:.3f} with a large one ({name})"
-        return text, (high < low) == wanted
+        return text, (high < low) == expected
 
     def cycles(self, name: str, metric: str) -> Comparison:
         """Whether the metric's mean over the last tenth of a cycle is higher in the second cycle than in the first."""
@@ -123,20 +123,20 @@ class Findings:
         return f"{metric} {first:.3f} at the end of cycle one, {second:.3f} of cycle two ({name})", second > first
 
     def cyclical_is_better(self) -> list[Comparison]:
-        """000."""
+        """Report 000: cyclical annealing against monotonic."""
         return self.higher("source-000-cyclical", "source-000-monotonic")
 
     def weight_trades(self) -> list[Comparison]:
-        """000 and 002, on the runs of 002."""
+        """Reports 000 and 002, on the runs of 002: a larger KL weight lowers some metrics and raises others."""
         lowered = {"kl": True, "recon": False, "bleu4": True, "gaussian": False}
         return [
-            self.falls_with_the_weight(name, metric, wanted)
+            self.falls_with_the_weight(name, metric, expected)
             for name in TWO_CYCLES + ONE_CYCLE
-            for metric, wanted in lowered.items()
+            for metric, expected in lowered.items()
         ]
 
     def statements(self) -> Iterator[tuple[str, list[Comparison]]]:
-        """Each statement of the reports with its comparisons, as far as their rows are measured."""
+        """Each statement of the reports with its comparisons, if its rows are measured."""
         tests = {
             "000: cyclical annealing does better than monotonic": self.cyclical_is_better,
             "000, 002: a larger KL weight lowers KL and BLEU-4 and raises cross entropy and Gaussian score": (
@@ -155,12 +155,12 @@ class Findings:
         for statement, test in tests.items():
             try:
                 yield statement, test()
-            except KeyError:  # one of its runs is not measured yet
+            except KeyError:  # a row is not measured yet
                 continue
 
 
 def findings(rows: dict[str, dict]) -> list[dict]:
-    """Each statement with its comparisons: `holds` of them agree with it, `of` were made."""
+    """Each statement with its comparisons: `holds` of `of` agree with it."""
     return [
         {
             "statement": statement, "holds": sum(agrees for _, agrees in results), "of": len(results),
@@ -168,24 +168,3 @@ def findings(rows: dict[str, dict]) -> list[dict]:
         }
         for statement, results in Findings(rows).statements()
     ]  # fmt: skip
-
-
-def table(rows: list[dict]) -> str:
-    """The measured rows as Markdown, beside what the reports claim."""
-    lines = [
-        "| report | BLEU-4 claimed | measured | Gaussian claimed | measured (five sets of 100 samples) | distinct | "
-        "unseen verbs | KL | minutes |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for r in rows:
-        low, high = r["gaussian_range"]
-        lines.append(
-            f"| {r['report']} | {_or_dash(r['claimed_bleu4'])} | {r['bleu4']:.3f} | {_or_dash(r['claimed_gaussian'])} "
-            f"| {r['gaussian']:.3f} ({low:.2f} to {high:.2f}) | {r['distinct']:.3f} | {r['unseen']:.3f} "
-            f"| {r['kl']:.1f} | {r['minutes']:.0f} |"
-        )
-    return "\n".join(lines)
-
-
-def _or_dash(value: float | None) -> str:
-    return "–" if value is None else f"{value:g}"

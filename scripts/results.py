@@ -3,7 +3,7 @@
     .venv/bin/python -m scripts.results
 
 `tense.json` and `tense-heldout.json` are what `python -m cvae_core evaluate tense --checkpoint NAME --compare --json`
-prints, `reports.json` is what `python -m benchmarks.reports` writes. No figure there is typed by hand.
+prints, `reports.json` is what `python -m benchmarks.reports` writes. No number in them is typed by hand.
 """
 
 import json
@@ -29,7 +29,7 @@ class Scores(NamedTuple):
     """The three files, parsed."""
 
     shipped: dict[str, Any]  # of `tense`, trained on all verbs
-    heldout: dict[str, Any]  # of `tense-heldout`, which has not seen the test split
+    heldout: dict[str, Any]  # of `tense-heldout`, not trained on the test split
     reports: dict[str, Any]
 
 
@@ -42,25 +42,25 @@ def read(folder: Path = ROOT / "assets") -> Scores:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A score, never rounded up to 1; a dash where nothing was measured."""
+    """A score, never rounded up to 1; a dash for None."""
     if value is not None and 0.9995 <= value < 1:
         return "> 0.999"
     return DASH if value is None else f"{value:.{digits}f}"
 
 
 def claim(value: float | None) -> str:
-    """A figure as a report prints it."""
+    """A score as a report prints it; a dash for None."""
     return DASH if value is None else f"{value:g}"
 
 
 def with_spread(scores: dict, name: str) -> str:
-    """A mean over sets of samples, with the lowest and the highest."""
+    """A mean over sets of samples, with the lowest and the highest score."""
     low, high = scores["spread"][name]
     return f"{number(scores[name])} ({number(low)} to {number(high)})"
 
 
 def wrapped(text: str) -> str:
-    """A paragraph in lines of the project's length."""
+    """A paragraph, wrapped at 120 letters."""
     return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 
@@ -71,17 +71,17 @@ def rows_of(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1)
 
 
 def conversion_ranking(heldout: dict) -> list[tuple[str, float]]:
-    """Name and exact match on unseen verbs of the model, the baselines and the reports' models, the best first."""
-    found = [("**`tense-heldout`, this project's model**", heldout["unseen"]["accuracy"])]
-    found += [(f"baseline: {BASELINES[name]}", of["accuracy"]) for name, of in heldout["baselines"].items()]
-    found += [(f"model of report {name[-3:]}, `{name}`", of["accuracy"]) for name, of in heldout["sources"].items()]
-    return sorted(found, key=lambda row: -row[1])
+    """Exact match on unseen verbs of the model, the baselines and the reports' models: (name, score), best first."""
+    ranking = [("**`tense-heldout`, this project's model**", heldout["unseen"]["accuracy"])]
+    ranking += [(f"baseline: {BASELINES[name]}", s["accuracy"]) for name, s in heldout["baselines"].items()]
+    ranking += [(f"model of report {name[-3:]}, `{name}`", s["accuracy"]) for name, s in heldout["sources"].items()]
+    return sorted(ranking, key=lambda row: -row[1])
 
 
 def baselines_remark(heldout: dict) -> str:
     """One sentence on the baselines that are better than the model, or that none is."""
     accuracy = heldout["unseen"]["accuracy"]
-    better = [(of["accuracy"], name) for name, of in heldout["baselines"].items() if of["accuracy"] > accuracy]
+    better = [(s["accuracy"], name) for name, s in heldout["baselines"].items() if s["accuracy"] > accuracy]
     if not better:
         return f"No baseline converts unseen verbs better than the model ({number(accuracy)})."
     names = " and ".join(f"{BASELINES[name].split(' (')[0]} ({number(value)})" for value, name in sorted(better))
@@ -95,11 +95,11 @@ def baselines_remark(heldout: dict) -> str:
 def readme_section(scores: Scores) -> str:
     """The table of README.md and the sentence after it."""
     shipped, heldout = scores.shipped, scores.heldout
-    own, unseen = shipped["own"], heldout["unseen"]
+    known, unseen = shipped["own"], heldout["unseen"]
     conversion = [(name, number(value)) for name, value in conversion_ranking(heldout) if value > 0.5]
     others = [
-        (f"`tense`: its {own['verbs']:,} verbs, 12 directions", number(own["accuracy"])),
-        ("`tense`: the 1,000 most frequent verbs", number(own["frequent"])),
+        (f"`tense`: its {known['verbs']:,} verbs, 12 directions", number(known["accuracy"])),
+        ("`tense`: the 1,000 most frequent verbs", number(known["frequent"])),
         ("`tense`: BLEU-4 of the course's ten pairs", number(shipped["bleu4"])),
         ("`tense`: share of random z that decode to a verb (Gaussian score)", number(shipped["gaussian"])),
         ("`tense`: the same after three rounds of refinement", number(shipped["gaussian_refined"])),
@@ -113,7 +113,7 @@ def readme_section(scores: Scores) -> str:
 
 
 def with_section(text: str, section: str) -> str:
-    """A text with what stands between its markers replaced."""
+    """The text with the section between its markers replaced."""
     before, rest = text.split(BEGIN)
     return before + section + rest.split(END)[1]
 
@@ -140,8 +140,8 @@ def page(scores: Scores) -> str:
 
 
 INTRODUCTION = """\
-Two checkpoints of verbs ship. `tense-heldout` has not seen the test split of the dictionary: every figure about unseen
-verbs, calibration and familiarity is its own. `tense` was fine-tuned from it on all verbs and is what the app uses.
+Two checkpoints of verbs ship. `tense-heldout` was not trained on the test split of the dictionary: the scores on unseen
+verbs, calibration and familiarity are from it. `tense` was fine-tuned from it on all verbs and is what the app uses.
 
 ```
 python -m cvae_core evaluate tense --checkpoint tense --compare --json > assets/tense.json
@@ -149,7 +149,7 @@ python -m cvae_core evaluate tense --checkpoint tense-heldout --compare --json >
 python -m scripts.results
 ```
 
-An answer is right when it is any accepted spelling of the form. All conversions are greedy with z = mu."""
+An answer is right if it is an accepted spelling of the form. All conversions are greedy with z = mu."""
 
 
 def unseen_section(heldout: dict) -> str:
@@ -163,9 +163,9 @@ def unseen_section(heldout: dict) -> str:
         [
             ("from the present to the other three", number(unseen["from_present"])),
             ("verbs that are not a prefix and a training verb", number(unseen["no_known_stem"])),
-            ("from z alone, the decoder not getting the word", number(unseen["z_alone"])),
+            ("decoded from z alone", number(unseen["z_alone"])),
             ("reconstruction in the same tense", number(unseen["reconstruction"])),
-            ("tense inferred, of forms that stand for one tense only", number(unseen["tense"])),
+            ("tense inferred, for forms of one tense only", number(unseen["tense"])),
             ("expected calibration error, 15 bins", number(unseen["calibration"]["error"])),
             ("AUROC of familiarity, verbs against strings of random letters", number(heldout["junk_auroc"])),
         ],
@@ -175,13 +175,13 @@ def unseen_section(heldout: dict) -> str:
         ("from \\ to", *TENSES), [(s, *(number(score.get(f"{s}>{t}")) for t in TENSES)) for s in TENSES]
     )
     bins = rows_of(
-        ("answers in the bin", "mean probability", "share that is right"),
+        ("answers in the bin", "mean probability", "accuracy"),
         [(f"{b['count']:,}", number(b["confidence"]), number(b["accuracy"])) for b in unseen["calibration"]["bins"]],
         left=0,
     )
     introduction = (
-        f"{unseen['verbs']} verbs of the test split. {baselines_remark(heldout)} lemminflect's models were made from "
-        "the same dictionary, and nothing says that these verbs were held out from them."
+        f"{unseen['verbs']} verbs of the test split. {baselines_remark(heldout)} lemminflect's models were trained "
+        "on the same dictionary, possibly on these verbs, too."
     )
     return "\n\n".join([
         wrapped(introduction), ranking, parts, "By direction:", directions,
@@ -190,30 +190,30 @@ def unseen_section(heldout: dict) -> str:
 
 
 def known_section(scores: Scores) -> str:
-    """What both checkpoints score on random z and on the verbs that they were trained on."""
+    """Scores of both checkpoints on random z and on the verbs that they were trained on."""
     both = (scores.shipped, scores.heldout)
-    rows = [("verbs trained on", *(f"{of['trained_on']:,}" for of in both))]
-    rows += [("BLEU-4, the course's ten pairs", *(number(of["bleu4"]) for of in both))]
+    rows = [("verbs trained on", *(f"{s['trained_on']:,}" for s in both))]
+    rows += [("BLEU-4, the course's ten pairs", *(number(s["bleu4"]) for s in both))]
     for name, text in {
         "gaussian": "Gaussian score, one shot",
         "gaussian_refined": "Gaussian score after three rounds of refinement",
         "distinct": "distinct verbs, as a share of the samples",
         "distinct_refined": "distinct verbs after refinement",
     }.items():
-        rows.append((text, *(with_spread(of, name) for of in both)))
+        rows.append((text, *(with_spread(s, name) for s in both)))
     for name, text in {
-        "distinct_share": "distinct verbs, as a share of what uniform sampling of the verbs gives",
+        "distinct_share": "distinct verbs, relative to uniform sampling of the verbs",
         "distinct_share_refined": "the same after refinement",
     }.items():
-        rows.append((text, *(number(of[name]) for of in both)))
+        rows.append((text, *(number(s[name]) for s in both)))
     for name, text in {
         "accuracy": "verbs trained on, exact match, 12 directions",
         "irregular": "the irregular ones among them",
         "frequent": "those among the 1,000 most frequent verbs",
-        "z_alone": "from z alone, the decoder not getting the word",
-        "tense": "tense inferred, of forms that stand for one tense only",
+        "z_alone": "decoded from z alone",
+        "tense": "tense inferred, for forms of one tense only",
     }.items():
-        rows.append((text, *(number(of["own"][name]) for of in both)))
+        rows.append((text, *(number(s["own"][name]) for s in both)))
     introduction = (
         "Gaussian score: the share of samples z ~ N(0, I) whose four decoded forms are those of one verb that the "
         "model was trained on; mean over five sets of 1,000 samples, with the lowest and the highest. Among the most "
@@ -223,23 +223,23 @@ def known_section(scores: Scores) -> str:
 
 
 def sources_section(heldout: dict) -> str:
-    """The reports' shipped models in the same evaluation."""
+    """Scores of the reports' shipped models in the same evaluation."""
     rows = [
         (
-            f"`{name}`", number(of["bleu4"]), with_spread(of, "gaussian"), number(of["gaussian_refined"]),
-            number(of["distinct_share"]), number(of["accuracy"]),
+            f"`{name}`", number(s["bleu4"]), with_spread(s, "gaussian"), number(s["gaussian_refined"]),
+            number(s["distinct_share"]), number(s["accuracy"]),
         )
-        for name, of in heldout["sources"].items()
+        for name, s in heldout["sources"].items()
     ]  # fmt: skip
-    header = ("model", "BLEU-4", "Gaussian", "refined", "distinct, of uniform", "exact match, unseen verbs")
+    header = ("model", "BLEU-4", "Gaussian", "refined", "distinct, relative to uniform", "exact match, unseen verbs")
     return (
-        "Trained here on the course's list by the reports' presets, scored with the same draws and the same unseen "
+        "Trained here on the course's list by the reports' presets, scored with the same samples and unseen "
         "verbs.\n\n" + rows_of(header, rows)
     )
 
 
-def reports_section(reports: dict) -> str:
-    """Each row of the reports' tables, and what they say in words, as counted over the runs."""
+def reports_table(reports: dict) -> str:
+    """Claimed and measured scores of each row of the reports, as a Markdown table."""
     rows = []
     for r in reports["rows"]:
         low, high = r["gaussian_range"]
@@ -252,10 +252,15 @@ def reports_section(reports: dict) -> str:
         "report", "BLEU-4 claimed", "measured", "Gaussian claimed", "measured (five sets of 100)", "distinct",
         "unseen verbs", "KL, nats", "batch", "minutes",
     )  # fmt: skip
-    found = []
+    return rows_of(header, rows)
+
+
+def reports_section(reports: dict) -> str:
+    """The rows of the reports, and the comparisons that test each of their qualitative statements."""
+    comparisons = []
     for finding in reports["findings"]:
-        found.append(f"- {finding['statement']}: {finding['holds']} of {finding['of']} comparisons")
-        found += [f"  - {text}" for text in finding["results"]]
+        comparisons.append(f"- {finding['statement']}: {finding['holds']} of {finding['of']} comparisons")
+        comparisons += [f"  - {text}" for text in finding["results"]]
     introduction = (
         "`python -m benchmarks.reports --data train.txt` trains each row on the course's list of verbs, scores it, "
         f"and converts {reports['unseen_verbs']} verbs that are not on that list. Measured on: {reports['machine']}. "
@@ -263,9 +268,9 @@ def reports_section(reports: dict) -> str:
     )
     return "\n\n".join([
         wrapped(introduction),
-        rows_of(header, rows),
-        "What the reports state in words, and the comparisons that test it:",
-        "\n".join(found),
+        reports_table(reports),
+        "The qualitative statements of the reports, and the comparisons that test them:",
+        "\n".join(comparisons),
     ])  # fmt: skip
 
 

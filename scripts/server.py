@@ -1,4 +1,4 @@
-"""The app on a port of its own, and what drives it in Chromium: for browser tests and benchmarks."""
+"""The app on a free port, and helpers to drive it in Chromium: for browser tests and benchmarks."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ READY = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
 def start_server(runs: Path) -> tuple[subprocess.Popen, str]:
-    """A server process whose runs are in `runs`, and its address. RuntimeError if it does not start in a minute."""
+    """A server process whose runs are in `runs`, and its URL. RuntimeError if it does not start within a minute."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]

@@ -1,7 +1,7 @@
-"""Simulated users: each opens the browser's websocket to a real server of the app.
+"""Simulated users, who speak to a real server of the app through the browser's websocket.
 
-Each opens a page, fills in fields and presses buttons, and checks the answers of Convert. For `python -m
-benchmarks.load`, which measures, and its test. Linux only (it reads /proc).
+They open pages, fill in inputs, press buttons, and check the answers of Convert: for `python -m benchmarks.load` and
+its test. Linux only (it reads /proc).
 """
 
 import asyncio
@@ -25,18 +25,18 @@ from cvae_core.tense.inference import load
 from cvae_core.tense.lexicon import load_lexicon
 from scripts.server import start_server, stop_server
 
-THINK = (5.0, 15.0)  # seconds between two questions of a user
-PATIENCE = 60.0  # seconds after which an answer is lost
+THINK = (5.0, 15.0)  # seconds between two requests of a user
+TIMEOUT = 60.0  # seconds after which an answer is lost
 PAGES = ("", "convert", "latent", "digits", "video", "curves", "train", "theory")
 VERBS = 300
 
 
 class Lost(Exception):
-    """An answer that did not come, or not the right one."""
+    """A missing or wrong answer."""
 
 
 class User:
-    """One browser tab: what it sends, and the elements that its page shows."""
+    """A browser tab: sends messages and keeps the elements of its page."""
 
     def __init__(self, socket: websockets.ClientConnection):
         self.socket = socket
@@ -44,7 +44,7 @@ class User:
         self.elements: list[Element] = []
 
     async def run(self, page: str | None = None, values: dict[str, str] | None = None, click: str = "") -> None:
-        """Run the script of a page, or the present one with texts filled in or a button pressed, to its end."""
+        """Run a page's script to its end, or rerun the current one with texts filled in or a button pressed."""
         message = BackMsg()
         state = message.rerun_script
         if page is None:
@@ -57,7 +57,7 @@ class User:
             state.widget_states.widgets.add(id=self.widget(click), trigger_value=True)
         await self.socket.send(message.SerializeToString())
         self.elements = []
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while True:
                 answer = ForwardMsg.FromString(await self.socket.recv())
                 kind = answer.WhichOneof("type")
@@ -65,7 +65,7 @@ class User:
                     self.page = answer.navigation.page_script_hash
                 elif kind == "delta" and answer.delta.WhichOneof("type") == "new_element":
                     self.elements.append(answer.delta.new_element)
-                # A switch of pages ends one script early and begins the next.
+                # A switch of pages interrupts one script and starts the next.
                 elif kind == "script_finished" and answer.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
                     break
         if any(element.WhichOneof("type") == "exception" for element in self.elements):
@@ -80,13 +80,13 @@ class User:
         raise Lost(f"there is no {label}")
 
     async def convert(self, verb: str, past: str) -> float:
-        """Ask for a verb's past and check the answer: seconds until the page's script ended."""
-        began = time.perf_counter()
+        """Convert a verb to the past and check the answer; seconds until the page's script ended."""
+        start = time.perf_counter()
         await self.run(values={"Verb": verb})
         answers = [e.metric.body for e in self.elements if e.WhichOneof("type") == "metric"]
         if past not in answers:
             raise Lost(f"{verb}: {answers}, not {past}")
-        return time.perf_counter() - began
+        return time.perf_counter() - start
 
 
 @contextlib.asynccontextmanager
@@ -94,13 +94,13 @@ async def user(url: str):
     """A connected `User`."""
     address = url.replace("http", "ws", 1) + "/_stcore/stream"
     # A browser sends no pings.
-    options = {"subprotocols": ["streamlit"], "max_size": None, "open_timeout": PATIENCE, "ping_interval": None}
+    options = {"subprotocols": ["streamlit"], "max_size": None, "open_timeout": TIMEOUT, "ping_interval": None}
     async with websockets.connect(address, **options) as socket:
         yield User(socket)
 
 
 class Outcome(NamedTuple):
-    """What concurrent users met."""
+    """Results of concurrent users."""
 
     users: int
     asked: int
@@ -122,7 +122,7 @@ HEADER = f"{'users':>6} {'answers':>7} {'lost':>5} {'median, s':>9} {'p95, s':>7
 
 
 async def crowd(url: str, users: int, seconds: float, answers: dict[str, str], think=THINK) -> Outcome:
-    """Concurrent users, each of whom converts a verb again and again, with pauses."""
+    """Concurrent users who each convert verbs repeatedly, with pauses of `think` seconds."""
     seconds_each, lost = [], []
     end = time.monotonic() + seconds
 
@@ -158,7 +158,7 @@ async def many_conversions(url: str, count: int, answers: dict[str, str], tabs: 
 
 
 async def many_visits(url: str, count: int) -> None:
-    """`count` users, one after another, who open one page each."""
+    """`count` users in sequence, each of whom opens one page."""
     for i in range(count):
         async with user(url) as tab:
             await tab.run(PAGES[i % len(PAGES)])
@@ -166,7 +166,7 @@ async def many_visits(url: str, count: int) -> None:
 
 @contextlib.asynccontextmanager
 async def training(url: str):
-    """Within it the server trains the preset best from random weights, started and stopped on the Train page."""
+    """The server trains the preset best meanwhile, from random weights, started and stopped on the Train page."""
     async with user(url) as tab:
         await tab.run("train")
         await tab.run(values={"Start from": "random weights"})
@@ -196,7 +196,7 @@ def memory(pid: int) -> float:
 
 @contextlib.contextmanager
 def server() -> Iterator[tuple[int, str]]:
-    """A server of its own with an empty run folder: its process id and address."""
+    """A new server with an empty folder for runs: its process id and URL."""
     with tempfile.TemporaryDirectory() as folder:
         process, url = start_server(Path(folder))
         try:

@@ -11,21 +11,21 @@ torch.set_num_threads(1)
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Commands set the number of threads of their process, which here is the tests' own."""
+    """Commands set the number of threads of their process, which is also that of the tests."""
     yield
     torch.set_num_threads(1)
 
 
 @pytest.fixture
 def run_root(tmp_path, monkeypatch) -> Path:
-    """The folder of runs: one of the test's own, not made yet."""
+    """A folder for the test's runs, which does not exist yet."""
     monkeypatch.setattr(runs, "RUNS", tmp_path / "runs")
     return runs.RUNS
 
 
 @pytest.fixture
 def checkpoint_root(tmp_path, monkeypatch) -> Path:
-    """The folder of checkpoints: one of the test's own, empty."""
+    """An empty folder for the test's checkpoints."""
     monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path / "checkpoints")
     checkpoint.CHECKPOINTS.mkdir()
     return checkpoint.CHECKPOINTS
@@ -33,7 +33,7 @@ def checkpoint_root(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture(scope="module")
 def module_run_root(tmp_path_factory):
-    """The folder of runs, for a module's fixtures of which several tests take copies."""
+    """A folder for the runs of a module's fixtures, which several tests copy."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "RUNS", tmp_path_factory.mktemp("runs"))
         yield runs.RUNS

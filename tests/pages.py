@@ -1,4 +1,4 @@
-"""Opening a page without a browser, as the router runs it, and finding what it shows."""
+"""Open a page without a browser, as the router runs it, and find its elements."""
 
 from typing import Any
 
@@ -9,10 +9,11 @@ from tests.helpers import ROOT
 
 
 def open_page(page: str, state: dict[str, Any] | None = None, alone: bool = False, **query: str | list[str]) -> AppTest:
-    """A page by its name, with values of widgets and query parameters: home through the router, the others alone.
+    """A page by its name, with values of widgets and query parameters; it must not raise an exception.
 
-    AppTest takes the legacy path of a folder called pages/ from the router's second rerun on: tests that rerun home
-    more than once open it `alone`, without links. The browser tests cover the real path.
+    Home is run by the router, other pages alone. From the second rerun on AppTest handles a folder called pages/ in
+    the legacy way, so tests that rerun home more than once open it `alone`, without links. The browser tests cover
+    the router.
     """
     alone = alone or page != "home"
     path = ROOT / (f"pages/{page}.py" if alone else "app.py")
@@ -22,7 +23,9 @@ def open_page(page: str, state: dict[str, Any] | None = None, alone: bool = Fals
     for name, value in (state or {}).items():
         at.session_state[name] = value
     at.query_params.update(query)
-    return at.run()
+    at.run()
+    assert not at.exception, [element.value for element in at.exception]
+    return at
 
 
 def button(at: AppTest, label: str):
@@ -31,11 +34,11 @@ def button(at: AppTest, label: str):
 
 
 def texts(at: AppTest) -> str:
-    """Everything the page says."""
+    """All texts, messages and code of the page."""
     return "\n".join(element.value for element in [*at.markdown, *at.error, *at.info, *at.code])
 
 
 def without_links(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page alone knows of no other page; that the links lead on is tested in the browser."""
+    """Leave links out: a page that runs alone knows no other page. The browser tests follow links."""
     for owner in ("streamlit", "streamlit.delta_generator.DeltaGenerator"):
         monkeypatch.setattr(f"{owner}.page_link", lambda *args, **options: None)

@@ -67,15 +67,15 @@ def test_an_empty_source_is_inferred():
 
 
 def test_inferring_many_agrees_with_inferring_one():
-    tense = load("tense")
+    model = load("tense")
     words = ["went", "put", "walks", "blicked", "sining", "blick"]
-    assert tense.infer_tenses(words) == [tense.infer_tense(w) for w in words]
-    made = convert_table(tense, [row(w, source="") for w in words])
+    assert model.infer_tenses(words) == [model.infer_tense(w) for w in words]
+    made = convert_table(model, [row(w, source="") for w in words])
     assert made == [
         row(w, source="")
         | {"prediction": p.form, "probability": pytest.approx(p.probability, abs=1e-4), "familiar": "yes", "error": ""}
         for w in words
-        for p in tense.convert([w], [tense.infer_tense(w)], [3])
+        for p in model.convert([w], [model.infer_tense(w)], [3])
     ]
 
 

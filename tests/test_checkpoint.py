@@ -21,9 +21,9 @@ def path(tmp_path):
 
 def test_round_trip(path):
     task = tiny_task()
-    tense = load(str(path))
-    assert tense.model.config == task.config and tense.verbs == list(task.verbs)
-    assert all(torch.equal(v, task.model.state_dict()[k]) for k, v in tense.model.state_dict().items())
+    model = load(str(path))
+    assert model.model.config == task.config and model.verbs == list(task.verbs)
+    assert all(torch.equal(v, task.model.state_dict()[k]) for k, v in model.model.state_dict().items())
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
@@ -56,9 +56,9 @@ def test_strangers_are_sentences(path, tmp_path):
         "other": (tensors, metadata | {"system": "video"}, "of video"),
         "field": (tensors, metadata | {"config": {"surprise": 1}}, "surprise"),
     }
-    for name, (weights, data, says) in cases.items():
+    for name, (weights, data, message) in cases.items():
         checkpoint.write(tmp_path / f"{name}.safetensors", weights, data)
-        with pytest.raises(UserError, match=says):
+        with pytest.raises(UserError, match=message):
             load(str(tmp_path / f"{name}.safetensors"))
 
 

@@ -20,13 +20,13 @@ SMALL += ["--train-on", "all", "--batch-size", "6", "--seed", "3"]
 
 
 def call(*args, **options):
-    """A command in a process of its own."""
+    """A command in a subprocess."""
     return run_python("-m", "cvae_core", *args, **options)
 
 
 @pytest.fixture
 def folder(tmp_path, run_root, checkpoint_root):
-    """A folder with data, runs and checkpoints of the test's own."""
+    """A folder with data, runs and checkpoints for this test."""
     write_verbs(tmp_path / "verbs.txt", "walk walks walking walked")
     return tmp_path
 
@@ -40,12 +40,12 @@ def test_convert_prints_the_word():
 
 
 def test_convert_json(cli):
-    made = json.loads(cli("convert", " Abandon", "sent", "--to", "sp", "--json"))
-    assert [(m["word"], m["source"], m["target"]) for m in made] == [
+    results = json.loads(cli("convert", " Abandon", "sent", "--to", "sp", "--json"))
+    assert [(m["word"], m["source"], m["target"]) for m in results] == [
         ("abandon", "present", "present"),
         ("sent", "past", "present"),
     ]
-    for m in made:
+    for m in results:
         forms = {a["form"]: a["probability"] for a in m["alternatives"]}
         assert {"word", "source", "target", "prediction", "probability", "alternatives"} <= set(m)
         assert forms[m["prediction"]] == pytest.approx(m["probability"], rel=1e-3)
@@ -54,9 +54,9 @@ def test_convert_json(cli):
 
 def test_convert_to_all_and_from(cli):
     assert cli("convert", "walked", "--to", "all").split() == ["walk", "walks", "walking", "walked"]
-    made = json.loads(cli("convert", "walked", "--from", "present", "--to", "all", "--json"))
-    assert [m["target"] for m in made] == list(TENSES)
-    assert {m["source"] for m in made} == {"present"}  # as given, though the model would infer past
+    results = json.loads(cli("convert", "walked", "--from", "present", "--to", "all", "--json"))
+    assert [m["target"] for m in results] == list(TENSES)
+    assert {m["source"] for m in results} == {"present"}  # as given, though the model would infer past
 
 
 def test_convert_file(tmp_path, cli):
@@ -96,7 +96,7 @@ def test_interpolate(cli):
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("line", "message"),
     [
         ("", "required: command"),
         ("translate", "invalid choice: 'translate'"),
@@ -138,11 +138,11 @@ def test_interpolate(cli):
         ("train tense --preset best-rest", "the encoder is never trained"),
     ],
 )
-def test_a_mistake_gets_one_sentence(line, says, run_root, capsys):
+def test_a_mistake_gets_one_sentence(line, message, run_root, capsys):
     status = main(line.split())
     printed = capsys.readouterr()
     assert (status, printed.out) == (2, "")
-    assert says in printed.err and printed.err.count("\n") == 1
+    assert message in printed.err and printed.err.count("\n") == 1
     assert not run_root.exists()
 
 
@@ -173,14 +173,14 @@ def test_train_to_a_checkpoint_that_converts(folder, capsys):
     args = ["train", "tense", "--data", str(folder / "verbs.txt"), "--epochs", "2", *SMALL, "--out", "mine"]
     assert main(args) == 0
     printed = capsys.readouterr()
-    assert "1 rows stand more than once" in printed.err
+    assert "1 duplicate rows were dropped" in printed.err
     epochs = [line for line in printed.out.splitlines() if line.startswith("epoch ")]
     assert len(epochs) == 2 and "recon" in epochs[0] and "kl" in epochs[0]
     [run] = runs.list_runs(folder / "runs")
     assert run.read_config()["config"]["hidden_size"] == SIZES["hidden_size"]
     assert run.read_status()["state"] == "finished"
-    made = folder / "checkpoints" / "mine.safetensors"
-    assert made.read_bytes() == (run.path / "weights.safetensors").read_bytes()
+    saved = folder / "checkpoints" / "mine.safetensors"
+    assert saved.read_bytes() == (run.path / "weights.safetensors").read_bytes()
     assert main(["convert", "walk", "--to", "past", "--checkpoint", "mine", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["word"] == "walk"
     assert main(["runs", "--json"]) == 0
@@ -213,7 +213,7 @@ def test_a_file_without_training_verbs_gets_a_sentence(folder, capsys):
 
 @pytest.fixture(scope="module")
 def untouched(tmp_path_factory):
-    """The last state of a training that nobody stopped, and its command."""
+    """The last state of an uninterrupted training, and its command."""
     folder = tmp_path_factory.mktemp("untouched")
     train = ["train", "tense", "--data", write_verbs(folder / "verbs.txt"), "--epochs", 12, *SMALL]
     assert call(*train, runs=folder / "runs").returncode == 0
@@ -223,7 +223,7 @@ def untouched(tmp_path_factory):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=["term", "int", "kill"])
 def test_stopped_or_killed_and_resumed(folder, untouched, capsys, number):
-    """The same weights as of a run that nobody touched; after SIGTERM or Ctrl+C the command to go on is printed."""
+    """The same weights as without the interruption; after SIGTERM or Ctrl+C the command to resume is printed."""
     train, expected = untouched
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
     with python("-m", "cvae_core", *train, runs=folder / "runs", **pipes) as process:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from cvae_core import curves
 from cvae_core.errors import UserError
-from cvae_core.figures.curves import COLOURS, CURVE_POINTS, POINTS, metric_figure, run_styles, score_figure
-from cvae_core.runs import Run
+from cvae_core.run import Run
+from ui.figures.curves import COLOURS, CURVE_POINTS, POINTS, metric_figure, run_styles, score_figure
 
 ROWS = [
     {"epoch": 0, "bleu4": 0.1, "score": 0.1},

@@ -26,7 +26,7 @@ from tests.tiny_pictures import DIGITS as CONFIG
 from tests.tiny_pictures import LABEL, tiny_digits, write_mnist
 
 RESIDUAL = replace(CONFIG, layers="residual")
-SEEN = torch.tensor([TASKS["1"], TASKS["2"], TASKS["3"]])
+VISIBLE = torch.tensor([TASKS["1"], TASKS["2"], TASKS["3"]])
 
 
 # --- Gaussians ------------------------------------------------------------------------------------------------------
@@ -52,19 +52,19 @@ def test_the_mean_of_exponentials_does_not_overflow():
 # --- networks -------------------------------------------------------------------------------------------------------
 
 
-def test_no_network_but_recognition_sees_a_hidden_pixel():
+def test_only_the_posterior_depends_on_hidden_pixels():
     model = build(CONFIG)
     pixels = torch.rand(3, PIXELS)
-    changed = torch.where(pixel_mask(SEEN), pixels, torch.rand(3, PIXELS))
-    for one, other in zip(model.condition(pixels, SEEN), model.condition(changed, SEEN), strict=True):
+    changed = torch.where(pixel_mask(VISIBLE), pixels, torch.rand(3, PIXELS))
+    for one, other in zip(model.condition(pixels, VISIBLE), model.condition(changed, VISIBLE), strict=True):
         torch.testing.assert_close(one, other)
     branch = model.branches["cvae"]
-    assert not torch.equal(branch.recognise(pixels, SEEN)[0], branch.recognise(changed, SEEN)[0])
+    assert not torch.equal(branch.posterior(pixels, VISIBLE)[0], branch.posterior(changed, VISIBLE)[0])
 
 
-def test_a_seen_pixel_costs_nothing():
+def test_a_visible_pixel_costs_nothing():
     task = tiny_digits()
-    batch = Batch(torch.rand(3, PIXELS), torch.zeros(3, dtype=torch.long), SEEN)
+    batch = Batch(torch.rand(3, PIXELS), torch.zeros(3, dtype=torch.long), VISIBLE)
     with torch.no_grad():
         task.model.condition.baseline[-1].weight.zero_()
         task.model.condition.baseline[-1].bias.zero_()  # logits 0: ln 2 a pixel
@@ -115,68 +115,68 @@ def test_likelihoods_agree_with_quadrature(layers):
         model.branches["cvae"].recognition[-1].weight.mul_(0.1)
     pixels = torch.rand(3, PIXELS)
     branch = model.branches["cvae"]
-    guess, condition = model.condition(pixels, SEEN)
-    mu, logvar = branch.expect(condition)
+    guess, condition = model.condition(pixels, VISIBLE)
+    mu, logvar = branch.prior(condition)
     grid = torch.linspace(-8, 8, 4001)
     z = mu + torch.exp(0.5 * logvar) * grid[:, None, None]  # (4001, 3, 1)
-    logits = branch.generate(z, condition, guess)
+    logits = branch.likelihood(z, condition, guess)
     per_pixel = pixels * logits - torch.nn.functional.softplus(logits)
-    log_weight = (per_pixel * ~pixel_mask(SEEN)).sum(-1) - 0.5 * grid[:, None] ** 2 - 0.5 * math.log(2 * math.pi)
+    log_weight = (per_pixel * ~pixel_mask(VISIBLE)).sum(-1) - 0.5 * grid[:, None] ** 2 - 0.5 * math.log(2 * math.pi)
     exact = torch.logsumexp(log_weight, 0) + math.log(16 / 4000)
     generator = torch.Generator().manual_seed(0)
-    by_prior = log_likelihood(model, "cvae", pixels, SEEN, 40_000, generator, importance=False)
-    by_importance = log_likelihood(model, "cvae", pixels, SEEN, 40_000, generator)
+    by_prior = log_likelihood(model, "cvae", pixels, VISIBLE, 40_000, generator, importance=False)
+    by_importance = log_likelihood(model, "cvae", pixels, VISIBLE, 40_000, generator)
     torch.testing.assert_close(by_prior, exact.detach(), atol=0.05, rtol=0)
     torch.testing.assert_close(by_importance, exact.detach(), atol=0.05, rtol=0)
 
 
-def test_more_draws_give_a_tighter_bound():
-    """In expectation the estimate rises with the number of draws, from the bound to the likelihood."""
+def test_more_samples_give_a_tighter_bound():
+    """In expectation the estimate rises with the number of samples, from the bound to the likelihood."""
     task = tiny_digits()
     pixels = task.digits.test.pixels[:100].float() / 255
-    seen = torch.tensor(TASKS["1"]).expand(100, 4)
+    visible = torch.tensor(TASKS["1"]).expand(100, 4)
     with torch.no_grad():
         task.model.branches["cvae"].generation[-1].weight.mul_(20)  # so that z matters
     means = [
-        log_likelihood(task.model, "cvae", pixels, seen, n, torch.Generator().manual_seed(1)).mean()
+        log_likelihood(task.model, "cvae", pixels, visible, n, torch.Generator().manual_seed(1)).mean()
         for n in (1, 10, 200)
     ]
     assert means[0] < means[1] < means[2]
-    bound = metrics.bound(task.model, "cvae", pixels, seen, torch.Generator().manual_seed(1))
+    bound = metrics.negative_elbo(task.model, "cvae", pixels, visible, torch.Generator().manual_seed(1))
     assert -bound == pytest.approx(means[0].item(), abs=3.0)
 
 
 @pytest.mark.parametrize("importance", [True, False])
-def test_running_estimates_end_at_the_likelihood_and_begin_with_one_draw(importance):
+def test_running_estimates_end_at_the_likelihood_and_begin_with_one_sample(importance):
     model, pixels = build(CONFIG), torch.rand(PIXELS)
-    found = estimates(model, pixels, TASKS["2"], 7, seed=1, times=2, importance=importance)
-    pictures, seen = pixels.expand(2, -1), torch.tensor(TASKS["2"]).expand(2, -1)
+    running = estimates(model, pixels, TASKS["2"], 7, seed=1, times=2, importance=importance)
+    pictures, visible = pixels.expand(2, -1), torch.tensor(TASKS["2"]).expand(2, -1)
     generator = torch.Generator().manual_seed(1)
-    whole = log_likelihood(model, "cvae", pictures, seen, 7, generator, importance)
-    torch.testing.assert_close(found[:, -1], whole)
-    first = log_weights(model, "cvae", pictures, seen, 7, torch.Generator().manual_seed(1), importance)[0]
-    torch.testing.assert_close(found[:, 0], first)
+    whole = log_likelihood(model, "cvae", pictures, visible, 7, generator, importance)
+    torch.testing.assert_close(running[:, -1], whole)
+    first = log_weights(model, "cvae", pictures, visible, 7, torch.Generator().manual_seed(1), importance)[0]
+    torch.testing.assert_close(running[:, 0], first)
 
 
 def test_a_gsnn_has_no_importance_sampling():
     model = build(replace(CONFIG, objective="gsnn"))
     with pytest.raises(UserError, match="no recognition network"):
-        log_likelihood(model, "gsnn", torch.rand(3, PIXELS), SEEN, 2, torch.Generator())
+        log_likelihood(model, "gsnn", torch.rand(3, PIXELS), VISIBLE, 2, torch.Generator())
 
 
-def test_completions_keep_what_is_seen_and_repeat():
+def test_completions_keep_visible_pixels_and_repeat():
     model = build(CONFIG)
     pixels = torch.rand(PIXELS)
-    guess, drawn = complete(model, pixels, TASKS["2"], 5, seed=3)
+    guess, samples = complete(model, pixels, TASKS["2"], 5, seed=3)
     mask = pixel_mask(torch.tensor(TASKS["2"]))
-    assert drawn.shape == (5, PIXELS) and torch.equal(drawn[:, mask], pixels[mask].expand(5, -1))
-    assert torch.equal(guess[mask], pixels[mask]) and drawn[:, ~mask].std(0).max() > 0
-    assert torch.equal(drawn, complete(model, pixels, TASKS["2"], 5, seed=3)[1])
+    assert samples.shape == (5, PIXELS) and torch.equal(samples[:, mask], pixels[mask].expand(5, -1))
+    assert torch.equal(guess[mask], pixels[mask]) and samples[:, ~mask].std(0).max() > 0
+    assert torch.equal(samples, complete(model, pixels, TASKS["2"], 5, seed=3)[1])
 
 
 def test_the_manifold_goes_right_and_up():
     model = build(LABEL)
-    with torch.no_grad():  # the first layer gets z_0 alone
+    with torch.no_grad():  # only z_0 has an effect
         model.decoder[0].weight[:, 1] = 0
     rows = manifold(model, 4, 5)
     assert rows.shape == (5, 5, PIXELS)
@@ -211,7 +211,7 @@ def test_training_lowers_the_bound_and_a_stop_changes_nothing(tmp_path, config):
     asked = iter([False] * 4 + [True] * 1000)
     assert fit(tiny_digits(config), stopped, stopped=lambda: next(asked)) == "stopped"
     again = tiny_digits(config)
-    assert fit(again, stopped, resume=True) == "finished"
+    assert fit(again, stopped) == "finished"
     for a, b in zip(task.model.parameters(), again.model.parameters(), strict=True):
         assert torch.equal(a, b)
 
@@ -227,11 +227,11 @@ def test_a_shift_moves_each_picture_whole(most, seed):
 
 
 @pytest.mark.parametrize(("seen", "choices"), [("1", 1), ("paper", 3), ("any", 15)])
-def test_training_shows_the_quadrants_that_the_config_says(seen, choices):
+def test_training_draws_the_visible_quadrants_that_the_config_says(seen, choices):
     task = tiny_digits(replace(CONFIG, seen=seen, batch_size=150))
-    shown = [next(task.batches(step(epoch))).seen for epoch in range(4)]
-    found = {tuple(row) for batch in shown for row in batch.tolist()}
-    assert len(found) == choices and all(not all(row) for row in found)
+    visible = [next(task.batches(step(epoch))).visible for epoch in range(4)]
+    drawn = {tuple(row) for batch in visible for row in batch.tolist()}
+    assert len(drawn) == choices and all(not all(row) for row in drawn)
 
 
 def test_previews_hold_a_picture_of_each_label_and_a_scatter():

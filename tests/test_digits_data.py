@@ -1,4 +1,4 @@
-"""Digits as data: files, pictures of users, quadrants."""
+"""Data of the digits: files, pictures of users, quadrants."""
 
 import gzip
 from dataclasses import replace
@@ -16,7 +16,7 @@ from tests.tiny_pictures import DIGITS as CONFIG
 from tests.tiny_pictures import idx, write_mnist
 
 RESIDUAL = replace(CONFIG, layers="residual")
-SEEN = torch.tensor([TASKS["1"], TASKS["2"], TASKS["3"]])
+VISIBLE = torch.tensor([TASKS["1"], TASKS["2"], TASKS["3"]])
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ def test_a_picture_is_centred_by_its_mass_and_ink_becomes_white():
     assert (picture.amax(1) > 0).sum() == data.BOX and picture[0, 0] == 0
 
 
-def test_a_digit_that_is_centred_stays_as_it_is():
+def test_a_centred_digit_is_left_unchanged():
     digit = data.small_digits().test.pixels[3]
     assert torch.equal(data.centre(digit.view(28, 28).numpy()), digit)
 
@@ -94,18 +94,18 @@ def test_an_empty_picture_is_an_error(picture):
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 2**32 - 1))
 def test_any_picture_becomes_one_of_the_right_size_or_an_error(height, width, seed):
     try:
-        found = data.centre(np.random.default_rng(seed).integers(0, 256, (height, width)))
+        centred = data.centre(np.random.default_rng(seed).integers(0, 256, (height, width)))
     except UserError:
         return
-    assert found.shape == (PIXELS,) and found.dtype == torch.uint8
+    assert centred.shape == (PIXELS,) and centred.dtype == torch.uint8
 
 
-def test_masks_cover_the_quadrants_that_are_seen():
-    mask = pixel_mask(SEEN).view(3, 28, 28)
+def test_masks_cover_the_visible_quadrants():
+    mask = pixel_mask(VISIBLE).view(3, 28, 28)
     assert mask[0, 14:, :14].all() and mask[0].sum() == 196
     assert mask[1, :, :14].all() and mask[1].sum() == 392
     assert not mask[2, 14:, 14:].any() and mask[2].sum() == 588
-    assert data.parse_seen("02") == TASKS["2"] and len(data.hidden_choices()) == 15
+    assert data.parse_visible("02") == TASKS["2"] and len(data.visible_choices()) == 15
     for wrong in ("0123", "5", "a"):
         with pytest.raises(UserError):
-            data.parse_seen(wrong)
+            data.parse_visible(wrong)

@@ -8,8 +8,8 @@ import pytest
 
 from cvae_core.cli import build_parser
 from scripts import results
+from tests.helpers import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 DOCUMENTS = [README, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *ROOT.glob("docs/*.md")]
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -19,12 +19,12 @@ def commands_of(document: Path) -> list[list[str]]:
     """The arguments of every `python -m cvae_core …` in the code blocks, without comments and redirection."""
     blocks = re.findall(r"^```\w*\n(.*?)^```", document.read_text(encoding="utf-8"), re.S | re.M)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    found = [re.search(r"python -m cvae_core (.*)", line) for line in lines]
-    return [shlex.split(match[1].split(" > ")[0], comments=True) for match in found if match]
+    matches = [re.search(r"python -m cvae_core (.*)", line) for line in lines]
+    return [shlex.split(match[1].split(" > ")[0], comments=True) for match in matches if match]
 
 
 def anchors_of(document: Path) -> set[str]:
-    """The fragments that a document's headings can be linked by, as GitHub makes them."""
+    """The anchors of a document's headings, as GitHub generates them."""
     headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.M)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -11,7 +11,7 @@ from cvae_core.errors import UserError
 from cvae_core.latent import kl_to_standard
 from cvae_core.tense import explore
 from cvae_core.tense.data import Verb
-from cvae_core.tense.inference import Tense
+from cvae_core.tense.inference import Inflector
 from cvae_core.tense.lexicon import load_lexicon
 from tests.tiny import VERBS, tiny_task
 
@@ -20,7 +20,7 @@ ROWS = [tuple(v.row) for v in VERBS]
 
 @pytest.fixture(scope="module")
 def untrained():
-    return Tense(tiny_task().model, VERBS, "untrained")
+    return Inflector(tiny_task().model, VERBS, "untrained")
 
 
 def dictionary_verb(lemma: str) -> Verb:

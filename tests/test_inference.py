@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from cvae_core.tense.data import PAST, PRESENT
-from cvae_core.tense.inference import Tense, load
+from cvae_core.tense.inference import Inflector, load
 from cvae_core.tense.lexicon import lookup
 from cvae_core.tense.metrics import accuracy
 from tests.tiny import VERBS, tiny_task
@@ -19,16 +19,16 @@ def shipped():
 
 
 def untrained():
-    return Tense(tiny_task().model, VERBS, "untrained")
+    return Inflector(tiny_task().model, VERBS, "untrained")
 
 
 @pytest.mark.parametrize("make", ["shipped", "untrained"])
 @pytest.mark.parametrize("job", JOBS, ids=lambda j: j[0][:8])
 def test_alternatives_hold_the_greedy_answer_best_first(make, job, shipped):
-    tense = shipped if make == "shipped" else untrained()
+    model = shipped if make == "shipped" else untrained()
     word, source, target = job
-    greedy = tense.convert([word], [source], [target])[0]
-    found = tense.alternatives(tense.read([word], [source]), target, greedy)
+    greedy = model.convert([word], [source], [target])[0]
+    found = model.alternatives(model.read([word], [source]), target, greedy)
     assert len(found) <= 5 and len({c.form for c in found}) == len(found)
     assert greedy.form in {c.form for c in found}
     probabilities = [c.probability for c in found]
@@ -47,9 +47,9 @@ def test_letter_probabilities_are_those_of_the_answer(shipped):
 
 
 def test_an_answer_that_never_ends_has_its_letters_too():
-    tense = untrained()
-    reading = tense.read(["walk"], [PRESENT])
-    letters, probs = tense.letter_probabilities(reading, PAST, "x" * 33)
+    model = untrained()
+    reading = model.read(["walk"], [PRESENT])
+    letters, probs = model.letter_probabilities(reading, PAST, "x" * 33)
     assert "".join(letters) == "x" * 33 + "⏎" and np.allclose(probs.sum(1), 1, atol=1e-5)
 
 
@@ -78,14 +78,14 @@ def test_draws_repeat_and_refinement_keeps_the_shape(shipped):
 
 
 def test_the_shipped_model_converts_and_shuffled_weights_do_not():
-    tense = load("tense")
-    assert tense.convert(["abandon"], [PRESENT], [PAST])[0].form == "abandoned"
-    assert accuracy(tense, tense.verbs[:50])["accuracy"] > 0.9
+    model = load("tense")
+    assert model.convert(["abandon"], [PRESENT], [PAST])[0].form == "abandoned"
+    assert accuracy(model, model.verbs[:50])["accuracy"] > 0.9
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for p in tense.model.parameters():
+        for p in model.model.parameters():
             p.copy_(p.flatten()[torch.randperm(p.numel(), generator=generator)].view_as(p))
-    assert accuracy(tense, tense.verbs[:50])["accuracy"] < 0.05
+    assert accuracy(model, model.verbs[:50])["accuracy"] < 0.05
 
 
 def test_familiarity_tells_verbs_from_junk(shipped):

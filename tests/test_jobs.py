@@ -1,11 +1,11 @@
-"""The queue of background trainings: order, stopping, and what a failure or the end of the process leaves."""
+"""The queue of background trainings: order, stopping, failures, and the end of the process."""
 
 import threading
 
 import pytest
 
 from cvae_core.errors import UserError
-from cvae_core.jobs import MAX_WAITING, Jobs, check_room, jobs, limit, training_allowed
+from cvae_core.jobs import MAX_WAITING, Jobs, check_disk_usage, jobs, limit, training_allowed
 from tests.helpers import empty_run, wait_until
 
 
@@ -21,13 +21,14 @@ def until_stopped(run):
         run.write_status(state="running")
         wait_until(stopped)
         run.write_status(state="stopped")
+        return "stopped"  # as `fit` does
 
     return work
 
 
 def test_one_at_a_time_and_the_next_in_order(new_run):
     queue, order, go = Jobs(), [], threading.Event()
-    made = [new_run() for _ in range(3)]
+    submitted = [new_run() for _ in range(3)]
 
     def work(run):
         def do(stopped):
@@ -36,24 +37,24 @@ def test_one_at_a_time_and_the_next_in_order(new_run):
 
         return do
 
-    answers = [queue.submit(run, work(run)) for run in made]
+    answers = [queue.submit(run, work(run)) for run in submitted]
     assert answers == ["running", "queued", "queued"]
-    assert queue.waiting() == [made[1].id, made[2].id]
-    assert made[1].state == "queued"
+    assert queue.waiting() == [submitted[1].id, submitted[2].id]
+    assert submitted[1].state == "queued"
     go.set()
     wait_until(lambda: queue.running() is None)
-    assert order == [(run.id, run.id) for run in made]
+    assert order == [(run.id, run.id) for run in submitted]
 
 
 def test_a_full_queue_changes_nothing(new_run):
     queue = Jobs()
-    made = [new_run() for _ in range(1 + MAX_WAITING)]
-    for run in made:
+    submitted = [new_run() for _ in range(1 + MAX_WAITING)]
+    for run in submitted:
         queue.submit(run, until_stopped(run))
     more = new_run()
     assert queue.submit(more, until_stopped(more)) == "full"
     assert more.id not in queue.waiting() and more.state == "created"
-    for run in reversed(made):
+    for run in reversed(submitted):
         queue.stop(run.id)
     wait_until(lambda: queue.running() is None)
 
@@ -71,7 +72,7 @@ def test_stop_ends_the_running_job_and_takes_a_waiting_one_out(new_run):
     assert queue.stop(first.id) == "unknown"
 
 
-def test_a_failure_is_written_down_and_the_next_job_runs(new_run):
+def test_a_failure_is_recorded_and_the_next_job_runs(new_run):
     queue, done = Jobs(), threading.Event()
     first, second = new_run(), new_run()
     hold = threading.Event()
@@ -87,7 +88,7 @@ def test_a_failure_is_written_down_and_the_next_job_runs(new_run):
     assert first.read_status()["state"] == "failed" and first.read_status()["error"] == "no room"
 
 
-def test_close_stops_what_runs_and_forgets_what_waits(new_run):
+def test_close_stops_the_running_job_and_empties_the_queue(new_run):
     queue = Jobs()
     first, second = new_run(), new_run()
     queue.submit(first, until_stopped(first))
@@ -100,29 +101,19 @@ def test_the_process_has_one_queue():
     assert jobs() is jobs()
 
 
-def test_a_job_stops_when_its_hours_are_over_and_says_so(new_run, monkeypatch):
+def test_a_job_stops_at_the_time_limit_and_logs_it(new_run, monkeypatch):
     monkeypatch.setenv("CVAE_MAX_HOURS", str(0.2 / 3600))
     queue, run = Jobs(), new_run()
-
-    def work(stopped):
-        until_stopped(run)(stopped)
-        return "stopped"  # as `fit` says
-
-    queue.submit(run, work)
+    queue.submit(run, until_stopped(run))
     wait_until(lambda: queue.running() is None)
     assert run.state == "stopped"
-    assert "hours are over" in run.read_log(1)
+    assert "time limit" in run.read_log(1)
 
 
 def test_a_job_that_was_asked_to_stop_logs_no_time_limit(new_run):
     queue, run = Jobs(), new_run()
     assert queue.max_hours == 2
-
-    def work(stopped):
-        until_stopped(run)(stopped)
-        return "stopped"
-
-    queue.submit(run, work)
+    queue.submit(run, until_stopped(run))
     queue.stop(run.id)
     wait_until(lambda: queue.running() is None)
     assert run.read_log(1) == ""
@@ -136,14 +127,14 @@ def test_a_limit_that_is_no_number_gets_a_sentence(text, monkeypatch):
 
 
 def test_room_is_what_all_files_of_all_runs_take(new_run, monkeypatch):
-    check_room()
+    check_disk_usage()
     for _ in range(2):
         (new_run().path / "last.safetensors").write_bytes(bytes(600_000))
     monkeypatch.setenv("CVAE_MAX_GB", "0.002")
-    check_room()
+    check_disk_usage()
     monkeypatch.setenv("CVAE_MAX_GB", "0.001")
     with pytest.raises(UserError, match="delete some"):
-        check_room()
+        check_disk_usage()
 
 
 @pytest.mark.parametrize(

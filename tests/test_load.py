@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 
 def run(visit: Coroutine) -> users.Outcome:
-    """In a thread of its own: Playwright, where browser tests came before, keeps an event loop in this one."""
+    """In another thread: after browser tests, Playwright keeps an event loop in this one."""
     with ThreadPoolExecutor(1) as threads:
         return threads.submit(asyncio.run, visit).result()
 

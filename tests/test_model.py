@@ -112,7 +112,7 @@ def test_weights_come_from_the_seed_and_leave_the_global_generator_alone():
 
 
 def test_a_tiny_batch_is_overfitted():
-    from cvae_core.tense.inference import Tense
+    from cvae_core.tense.inference import Inflector
     from cvae_core.tense.metrics import accuracy
 
     sizes = {"hidden_size": 64, "embedding_size": 32, "latent_size": 8}
@@ -124,7 +124,7 @@ def test_a_tiny_batch_is_overfitted():
             optimizer.zero_grad()
             task.loss(batch, step(epoch, index, 0.0, 1.0))["loss"].backward()
             optimizer.step()
-    assert accuracy(Tense(task.model), VERBS)["accuracy"] == 1.0
+    assert accuracy(Inflector(task.model), VERBS)["accuracy"] == 1.0
 
 
 def test_latents_of_hidden_and_cell_stand_side_by_side():

@@ -6,23 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from cvae_core import migrate, runs
+from cvae_core import migrate
 from cvae_core.config import config_from_dict
 from cvae_core.errors import UserError
-from cvae_core.runs import Run
+from cvae_core.run import Run
 from cvae_core.session import reopen
 from cvae_core.systems import SYSTEMS, family
-from cvae_core.training import train
+from cvae_core.training import fit
 
 OLD = sorted(path.parent for path in Path(__file__).parent.glob("old/*/*/config.json"))
 old_run = pytest.mark.parametrize("folder", OLD, ids=lambda path: f"{path.parent.name}-{path.name}")
 
 
 @pytest.fixture
-def copy(folder, tmp_path, monkeypatch) -> Run:
+def copy(folder, run_root) -> Run:
     """The old run among a test's own."""
-    monkeypatch.setattr(runs, "RUNS", tmp_path)
-    return Run(Path(shutil.copytree(folder, tmp_path / folder.name)))
+    return Run(Path(shutil.copytree(folder, run_root / folder.name)))
 
 
 def test_every_system_has_an_old_run():
@@ -32,7 +31,7 @@ def test_every_system_has_an_old_run():
 @old_run
 def test_an_old_run_is_resumed_with_the_losses_that_it_would_have_had(folder, copy):
     task, run = reopen(copy.id)
-    assert train(task, run, lambda: False) == "finished"
+    assert fit(task, run, lambda: False) == "finished"
     row = run.read_metrics()[-1]
     expected = json.loads((folder / "expected.json").read_text())
     assert {name: row[name] for name in expected} == pytest.approx(expected, rel=1e-4)

@@ -1,13 +1,15 @@
-"""The Curves page: choosing runs, shared links, damaged runs, nothing to show."""
+"""The Curves page: choosing runs, shared links, damaged runs, empty lists."""
 
 import json
 import shutil
+from functools import partial
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from cvae_core import checkpoint, runs, sweep
+from cvae_core import checkpoint, sweep
 from tests import pages
+
+open_page = partial(pages.open_page, "curves")
 
 
 def make_run(root, name, **metrics):
@@ -22,20 +24,13 @@ def make_run(root, name, **metrics):
 
 
 @pytest.fixture
-def root(tmp_path, monkeypatch):
-    """A folder with three runs, and a run that came with the project."""
-    monkeypatch.setattr(runs, "RUNS", tmp_path / "runs")
+def root(tmp_path, run_root, monkeypatch):
+    """A folder with three runs; there is also a shipped run."""
     monkeypatch.setattr(checkpoint, "ROOT", tmp_path)
     (make_run(tmp_path / "assets" / "runs", "default") / "status.json").unlink()
     for name in ("20260101-000000-one", "20260102-000000-two", "20260103-000000-three"):
-        make_run(tmp_path / "runs", name)
-    return tmp_path / "runs"
-
-
-def open_page(**query) -> AppTest:
-    at = pages.open_page("curves", **query)
-    assert not at.exception
-    return at
+        make_run(run_root, name)
+    return run_root
 
 
 def chart(at) -> dict:
@@ -92,7 +87,7 @@ def test_two_scores_are_the_first_two_logged(root):
 @pytest.mark.parametrize(
     "query", [{"run": "gone"}, {"metric": "gone"}, {"x": "gone"}, {"smoothing": "7"}, {"view": "?"}]
 )
-def test_a_link_to_what_is_not_there_shows_the_page(root, query):
+def test_a_link_with_unknown_values_shows_the_page(root, query):
     at = open_page(**query)
     assert not at.error and at.get("plotly_chart")
 
@@ -138,7 +133,7 @@ def test_a_damaged_run_is_left_out_with_a_sentence(root, file, text):
     assert drawn(at) == {"20260103-000000-three", "20260101-000000-one", "shipped/default"}
 
 
-def test_a_run_that_goes_on_is_read_again(root):
+def test_a_run_in_training_is_read_again(root):
     at = open_page(run="20260103-000000-three")
     assert at.dataframe[0].value["epochs"].tolist() == [3]
     with open(root / "20260103-000000-three" / "metrics.jsonl", "a") as file:
@@ -170,15 +165,14 @@ def test_nothing_chosen_gets_a_sentence(root):
     assert not at.exception and "at least one run" in at.info[0].value
 
 
-def test_without_runs_the_page_says_how_to_make_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "RUNS", tmp_path / "runs")
+def test_without_runs_the_page_says_how_to_make_one(tmp_path, run_root, monkeypatch):
     monkeypatch.setattr(checkpoint, "ROOT", tmp_path)
     at = open_page()
     assert "python -m cvae_core train" in at.info[0].value
     assert not at.error and not at.get("plotly_chart")
 
 
-def test_a_run_that_vanishes_while_the_page_is_open_leaves_it(root):
+def test_a_run_deleted_while_the_page_is_open_is_left_out(root):
     at = open_page()
     shutil.rmtree(root / "20260103-000000-three")
     at.run()

@@ -11,11 +11,11 @@ from streamlit.testing.v1 import AppTest
 
 from cvae_core import checkpoint, runs
 from cvae_core.digits import data
-from cvae_core.figures import digits as figures
 from cvae_core.training import fit
 from tests import pages
 from tests.tiny_pictures import LABEL
 from tests.tiny_pictures import tiny_digits as few
+from ui.figures import digits as figures
 
 
 def open_page(**state) -> AppTest:
@@ -84,9 +84,8 @@ def test_the_map_follows_label_and_cell():
 
 
 @pytest.mark.parametrize("view", ["Complete", "By label"])
-def test_the_list_of_models_loads_the_chosen_ones_alone(view, tmp_path, monkeypatch):
+def test_the_list_of_models_loads_the_chosen_ones_alone(view, run_root, monkeypatch):
     """Twelve finished runs beside the shipped models: none of them is loaded to find out which ones fit."""
-    monkeypatch.setattr(runs, "RUNS", tmp_path)
     shipped = {"Complete": "digits", "By label": "digits-label"}[view]
     for i in range(12):
         run = runs.create({"system": "digits"}, f"copy{i}")
@@ -112,8 +111,7 @@ def odd(name: str) -> bool:
     return int(name.rpartition("copy")[2]) % 2 == 1
 
 
-def test_a_model_with_a_damaged_header_is_left_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "RUNS", tmp_path)
+def test_a_model_with_a_damaged_header_is_left_out(run_root):
     run = runs.create({"system": "digits"}, "damaged")
     checkpoint.write(run.weights, {}, {"system": "digits", "config": {"task": "quadrants", "hidden": 3}})
     run.write_status(state="finished")
@@ -123,8 +121,7 @@ def test_a_model_with_a_damaged_header_is_left_out(tmp_path, monkeypatch):
     assert at.selectbox(key="model").options == ["digits"]
 
 
-def test_runs_of_digits_are_shown_epoch_by_epoch(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "RUNS", tmp_path)
+def test_runs_of_digits_are_shown_epoch_by_epoch(run_root):
     run = runs.create({"system": "digits"}, "label")
     assert fit(few(LABEL), run) == "finished"
     empty = runs.create({"system": "digits"}, "begun")

@@ -1,9 +1,10 @@
-"""The page of the latent space: its four views, its choices, and what bad input gets."""
+"""The Latent space page: its four views, their inputs, and bad words."""
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests import pages
+from tests.pages import button
 
 VIEWS = ["Interpolate", "Map", "Sample", "Dimensions"]
 
@@ -27,24 +28,24 @@ def test_view_runs(view):
 @pytest.mark.parametrize("steps", [2, 7])
 def test_a_path_between_verbs_has_its_steps(steps):
     at = open_view("Interpolate", steps=str(steps))
-    walked = table(at, "one verb")
-    assert len(walked) == steps
-    assert walked["present"].iloc[0].startswith("gather ✓")
-    assert walked["past"].iloc[-1].startswith("skipped ✓")
-    assert walked["one verb"].tolist()[:: steps - 1] == ["✓", "✓"]
+    path = table(at, "one verb")
+    assert len(path) == steps
+    assert path["present"].iloc[0].startswith("gather ✓")
+    assert path["past"].iloc[-1].startswith("skipped ✓")
+    assert path["one verb"].tolist()[:: steps - 1] == ["✓", "✓"]
 
 
 def test_the_arc_is_longer_halfway_than_the_line():
-    at = open_view("Interpolate", ends="Two draws", seed_a="5", seed_b="6", steps="9")
+    at = open_view("Interpolate", ends="Two samples", seed_a="5", seed_b="6", steps="9")
     line = float(table(at, "one verb")["norm of z"].iloc[4])
     at.segmented_control(key="path").set_value("slerp").run()
     assert float(table(at, "one verb")["norm of z"].iloc[4]) > line
 
 
-def test_resample_draws_other_ends():
-    at = open_view("Interpolate", ends="Two draws")
+def test_resample_changes_the_ends():
+    at = open_view("Interpolate", ends="Two samples")
     before = table(at, "one verb")["norm of z"].tolist()
-    next(b for b in at.button if b.label == "Resample").click().run()
+    button(at, "Resample").click().run()
     assert not at.exception and not at.warning
     assert table(at, "one verb")["norm of z"].tolist() != before
 
@@ -59,7 +60,7 @@ def test_bad_words_get_a_sentence(view, key, text):
 
 
 def click(at: AppTest, **point) -> AppTest:
-    """As if a marker of the map's first colouring had been clicked."""
+    """Select a marker of the map with its default settings, as a click does."""
     at.session_state["chart tense PCA tense"] = {"selection": {"points": [point]}}
     return at.run()
 
@@ -72,7 +73,7 @@ def test_a_clicked_word_is_decoded_and_is_its_own_nearest():
     assert len(table(at, "form")) == 4
 
 
-def test_a_clicked_empty_place_is_decoded():
+def test_a_click_between_the_words_is_decoded():
     at = click(open_view("Map"), customdata=-1, x=0.1, y=-0.2)
     assert not at.exception
     assert "Between the words" in [s.value for s in at.header]
@@ -86,14 +87,14 @@ def test_other_maps_run(method, colour):
     assert not at.exception and not at.error
 
 
-def test_failures_are_the_draws_with_a_reason():
+def test_failures_are_the_samples_with_a_reason():
     at = open_view("Sample", n="20", seed="3")
-    everything = table(at, "why not")
+    samples = table(at, "why not")
     at.toggle(key="failures").set_value(True).run()
     failed = table(at, "why not")
-    assert failed["draw"].tolist() == everything["draw"][everything["a row"] == "✗"].tolist()
+    assert failed["sample"].tolist() == samples["sample"][samples["a row"] == "✗"].tolist()
     assert (failed["why not"] != "").all()
-    assert (everything["why not"][everything["a row"] == "✓"] == "").all()
+    assert (samples["why not"][samples["a row"] == "✓"] == "").all()
 
 
 def test_one_shot_is_the_first_score():
@@ -107,7 +108,7 @@ def test_reset_puts_the_dimensions_back():
     start, forms = at.slider[0].value, table(at, "form")["form"].tolist()
     at.slider[0].set_value(-4.0).run()
     assert at.slider[0].value == -4
-    next(b for b in at.button if b.label == "Reset").click().run()
+    button(at, "Reset").click().run()
     assert not at.exception and not at.warning
     assert at.slider[0].value == start and table(at, "form")["form"].tolist() == forms
 
@@ -115,5 +116,5 @@ def test_reset_puts_the_dimensions_back():
 def test_a_link_sets_the_seed_and_resample_another():
     at = open_view("Sample", n="20", seed="7")
     assert at.number_input(key="seed").value == 7
-    next(b for b in at.button if b.label == "Resample").click().run()
+    button(at, "Resample").click().run()
     assert not at.exception and at.number_input(key="seed").value != 7

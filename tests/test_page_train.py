@@ -1,44 +1,40 @@
-"""The page that trains: form, queue, live run, scorecard, and what bad input gets."""
+"""The Train page: form, queue, live run, scorecard, and bad input."""
 
 import threading
 from dataclasses import fields
+from functools import partial
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from cvae_core import runs
 from cvae_core.jobs import Jobs
-from cvae_core.session import prepare
+from cvae_core.run import Run
 from cvae_core.systems import SYSTEMS, family
 from cvae_core.tense import data
-from cvae_core.training import train
+from cvae_core.training import fit
 from tests import pages
-from tests.helpers import wait_until
+from tests.helpers import never, tiny_session, wait_for
 from tests.pages import button, texts
 from tests.tiny import SIZES, VERBS
 from ui.systems import titles, view
 
-TINY = {"epochs": 2, "batch_size": 6, "train_on": "all", **SIZES}
+open_page = partial(pages.open_page, "train")
 
 
 @pytest.fixture(autouse=True)
-def runs_here(tmp_path, monkeypatch):
-    """An empty folder for runs and a queue of the test's own."""
+def runs_here(run_root, monkeypatch):
+    """An empty folder for runs and a new queue."""
     pages.without_links(monkeypatch)
-    monkeypatch.setattr(runs, "RUNS", tmp_path)
     queue = Jobs()
     monkeypatch.setattr("cvae_core.jobs.jobs", lambda: queue)
     yield queue
     queue.close()
 
 
-def open_page(**query: str) -> AppTest:
-    return pages.open_page("train", **query)
-
-
-def tiny_run(**changes) -> runs.Run:
-    task, run = prepare("tense", "best", TINY | changes, ("6 own verbs", VERBS), "cpu")
-    train(task, run, stopped=lambda: False)
+def tiny_run() -> Run:
+    """A finished run of two epochs."""
+    task, run = tiny_session(epochs=2)
+    fit(task, run, never)
     return run
 
 
@@ -50,18 +46,18 @@ def test_opens_without_runs():
 
 
 @pytest.mark.parametrize(
-    ("typed", "says"),
+    ("typed", "message"),
     [
         ("walk walks", "expected four forms"),
         ("walk walks walking walk3d", "letters a to z"),
         ("走る 走る 走る 走る", "letters a to z"),
     ],
 )
-def test_a_bad_list_gets_a_sentence(typed, says):
+def test_a_bad_list_gets_a_sentence(typed, message):
     at = open_page()
     at.text_area(key="typed").set_value(typed).run()
     assert not at.exception
-    assert says in at.error[0].value
+    assert message in at.error[0].value
 
 
 def test_a_list_is_counted():
@@ -70,7 +66,7 @@ def test_a_list_is_counted():
     assert "**2 verbs** in your list, 1 repeated lines left out." in texts(at)
 
 
-def test_trains_on_own_verbs_to_the_end(runs_here):
+def test_trains_on_typed_verbs_to_the_end(runs_here):
     at = open_page()
     at.selectbox(key="init").set_value("random weights").run()
     at.segmented_control(key="verbs The built-in dictionary").set_value("My own verbs").run()
@@ -137,15 +133,10 @@ def test_trains_on_video_to_the_end(runs_here):
     assert "no readable" in open_page(system="Video", run=run.id).error[0].value
 
 
-def wait_for(run: runs.Run, state: str, seconds: float = 180) -> None:
-    """Long where all goes well in 10 s: a training yields to whatever else the machine does."""
-    wait_until(lambda: run.state == state, seconds)
-
-
 def test_a_stopped_run_is_resumed(runs_here):
-    task, run = prepare("tense", "best", TINY, ("6 own verbs", VERBS), "cpu")
+    task, run = tiny_session(epochs=2)
     asked = iter([False, True])
-    train(task, run, stopped=lambda: next(asked))
+    fit(task, run, stopped=lambda: next(asked))
     at = open_page(run=run.id)
     assert "Stopped" in texts(at)
     button(at, "Resume").click().run()
@@ -154,13 +145,13 @@ def test_a_stopped_run_is_resumed(runs_here):
     assert [row["epoch"] for row in run.read_metrics()] == [1, 2]
 
 
-DIVERGES = {"optimizer": "sgd", "learning_rate": 10.0, "kl_max": 1000.0, "clip_norm": 0.0}
+DIVERGES = {"epochs": 2, "optimizer": "sgd", "learning_rate": 10.0, "kl_max": 1000.0, "clip_norm": 0.0}
 
 
-def test_a_failed_run_says_why():
-    task, run = prepare("tense", "best", TINY | DIVERGES, ("6 own verbs", VERBS), "cpu")
+def test_a_failed_run_shows_its_error():
+    task, run = tiny_session(**DIVERGES)
     with pytest.raises(Exception, match="finite"):
-        train(task, run, stopped=lambda: False)
+        fit(task, run, never)
     at = open_page(run=run.id)
     assert "no longer a finite number" in at.error[0].value
 
@@ -213,11 +204,11 @@ def test_a_limit_that_makes_no_sense_gets_a_sentence(monkeypatch):
     assert "CVAE_MAX_HOURS is 'two'" in at.error[0].value
 
 
-@pytest.mark.parametrize("said", ["0", "false"])
+@pytest.mark.parametrize("setting", ["0", "false"])
 @pytest.mark.parametrize("state", ["running", "stopped", "finished"])
-def test_no_training_on_a_public_server(said, state, runs_here, monkeypatch):
-    """Nor stopping, resuming, deleting, or an upload to train on, even by a link to a run."""
-    monkeypatch.setenv("ALLOW_TRAINING", said)
+def test_no_training_on_a_public_server(setting, state, runs_here, monkeypatch):
+    """Nor can runs be stopped, resumed or deleted, or verbs uploaded to train on, even by a link to a run."""
+    monkeypatch.setenv("ALLOW_TRAINING", setting)
     hold = threading.Event()
     run = runs.create({"system": "tense"}, "test")
     if state == "running":
@@ -247,10 +238,10 @@ def test_every_system_has_what_the_page_needs():
     names = titles()
     assert list(names) == list(SYSTEMS) and len(set(names.values())) == len(SYSTEMS)
     for system in SYSTEMS:
-        of = view(system)
-        assert of.LOSS_UNIT and of.SCORES and callable(of.show_form) and callable(of.show_samples)
+        module = view(system)
+        assert module.LOSS_UNIT and module.SCORES and callable(module.show_form) and callable(module.show_samples)
         run = runs.create({"system": system}, "test")
-        assert all((pages.ROOT / "pages" / f"{page}.py").is_file() and label for page, label, _ in of.links(run))
+        assert all((pages.ROOT / "pages" / f"{page}.py").is_file() and label for page, label, _ in module.links(run))
 
 
 @pytest.mark.parametrize("system", ["Verbs", "Digits", "Video"])
@@ -272,20 +263,20 @@ def test_the_form_has_the_fields_of_its_system_and_their_ranges(system):
 
 
 @pytest.mark.parametrize(
-    ("typed", "says"),
+    ("typed", "message"),
     [
         ("0:0,0.2:1", None),
         ("1", None),
-        ("0:0,0.2:", "is no schedule"),
+        ("0:0,0.2:", "is not a schedule"),
         ("0.5:0,0.2:1", "positions from 0 to 1 in order"),
         ("0:2", "expected 0 to 1"),
         ("0:nan", "finite"),
-        ("", "is no schedule"),
+        ("", "is not a schedule"),
     ],
 )
-def test_a_schedule_is_typed_as_knots(typed, says):
+def test_a_schedule_is_typed_as_knots(typed, message):
     at = open_page(system="Digits")
     at.text_input(key=f"{family('digits').DEFAULT} kl_knots").set_value(typed).run()
     assert not at.exception
-    assert bool(at.error) == bool(says) and (not says or says in at.error[0].value)
+    assert bool(at.error) == bool(message) and (not message or message in at.error[0].value)
     assert at.selectbox(key=f"{family('digits').DEFAULT} seen")  # the fields after it are still there

@@ -19,14 +19,11 @@ from tests.tiny_pictures import tiny_video as tiny
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory) -> str:
+def model(module_run_root) -> str:
     """A run's id: a model that has learned next to nothing."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr(runs, "RUNS", tmp_path_factory.mktemp("runs"))
     run = runs.create({"system": "video"}, "video")
     fit(tiny(epochs=1, feedback=False), run)
-    yield run.id
-    patch.undo()
+    return run.id
 
 
 def open_page(model: str, **state) -> AppTest:

@@ -7,7 +7,8 @@ import pytest
 from cvae_core.tense import data, metrics
 from cvae_core.tense.inference import load
 from cvae_core.tense.lexicon import load_lexicon
-from tests.pages import ROOT, open_page
+from tests.helpers import ROOT
+from tests.pages import open_page
 
 
 @pytest.mark.parametrize("page", ["home", "convert", "latent", "digits", "video", "curves", "theory"])
@@ -32,7 +33,7 @@ def test_convert_answers():
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("", "No word"),
         ("walk2", "letters a to z"),
@@ -43,11 +44,11 @@ def test_convert_answers():
     ],
 )
 @pytest.mark.parametrize("page", ["home", "convert"])
-def test_bad_words_get_a_sentence(page, text, says):
+def test_bad_words_get_a_sentence(page, text, message):
     at = open_page(page)
     at.text_input(key="verb").set_value(text).run()
     assert not at.exception
-    assert says in at.error[0].value
+    assert message in at.error[0].value
 
 
 def test_two_models_stand_side_by_side():
@@ -66,13 +67,13 @@ def test_example_button_fills_the_verb():
 
 def test_batch_upload_keeps_bad_rows_and_makes_formulas_safe():
     at = open_page("convert")
-    table = "word,source,target\nabandon,present,past\n=1+1,present,past\nwalk,,never\n"
-    at.file_uploader[0].upload("words.csv", table.encode(), "text/csv").run()
+    text = "word,source,target\nabandon,present,past\n=1+1,present,past\nwalk,,never\n"
+    at.file_uploader[0].upload("words.csv", text.encode(), "text/csv").run()
     assert not at.exception
-    shown = at.dataframe[-1].value
-    assert shown["prediction"].tolist() == ["abandoned", "", ""]
-    assert shown["word"].tolist() == ["abandon", "'=1+1", "walk"]
-    assert [bool(e) for e in shown["error"]] == [False, True, True]
+    table = at.dataframe[-1].value
+    assert table["prediction"].tolist() == ["abandoned", "", ""]
+    assert table["word"].tolist() == ["abandon", "'=1+1", "walk"]
+    assert [bool(e) for e in table["error"]] == [False, True, True]
 
 
 def test_batch_upload_without_header_gets_a_sentence():
@@ -82,22 +83,21 @@ def test_batch_upload_without_header_gets_a_sentence():
 
 
 def test_home_shows_what_the_shipped_models_score():
-    """assets/*.json is what `evaluate tense --compare --json` printed; what takes seconds is measured again here.
+    """assets/*.json has the output of `evaluate tense --compare --json`; scores that take seconds are computed again.
 
-    Another processor rounds otherwise, and an answer in some hundreds may turn with it: hence the tolerances.
+    Tolerances: processors round differently, which changes an answer in some hundreds.
     """
     scores, heldout = (json.loads((ROOT / "assets" / f"{n}.json").read_text()) for n in ("tense", "tense-heldout"))
     assert scores["unseen"] is None and "tense-heldout" in scores["note"]
     test_verbs = data.select_split(load_lexicon().verbs, "test")
     unseen = metrics.accuracy(load("tense-heldout"), test_verbs)["accuracy"]
     assert unseen == pytest.approx(heldout["unseen"]["accuracy"], abs=2e-3)
-    tense = load("tense")
-    assert metrics.bleu4_of_pairs(tense) == pytest.approx(scores["bleu4"])
+    model = load("tense")
+    assert metrics.bleu4_of_pairs(model) == pytest.approx(scores["bleu4"])
     low, high = scores["spread"]["gaussian"]
-    assert low - 5e-3 <= metrics.gaussian_scores(tense, tense.verbs, 1000, 0)["gaussian"] <= high + 5e-3
+    assert low - 5e-3 <= metrics.gaussian_scores(model, model.verbs, 1000, 0)["gaussian"] <= high + 5e-3
     home = open_page("home")
-    shown = [m.value for m in home.metric][4:7]
-    assert shown == [
+    assert [m.value for m in home.metric][4:7] == [
         f"{scores['own']['accuracy']:.1%}",
         f"{heldout['unseen']['accuracy']:.1%}",
         f"{scores['bleu4']:.3f}",

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from cvae_core import checkpoint
-from cvae_core.runs import Run, list_runs
+from cvae_core.run import Run
+from cvae_core.runs import list_runs
 from tests.helpers import python, run_python, wait_until, write_verbs
 
 TWO = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
@@ -18,25 +19,25 @@ LOSSES = ("loss", "recon", "kl", "prior", "consistency", "baseline", "cvae", "gs
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> tuple[dict[str, Run], dict[str, Run]]:
     """Runs of the three systems by name: of one process, and of two."""
-    found = []
+    results = []
     for command in (["-m"], TWO):
         folder = tmp_path_factory.mktemp("runs")
         done = run_python(*command, "tests.joint", folder)
         assert done.returncode == 0, done.stderr
-        found.append({part.name: list_runs(part) for part in folder.iterdir()})
-    one, two = found
-    assert all(len(made) == 1 for made in two.values())  # one folder a training, not one a process
-    return {name: made[0] for name, made in one.items()}, {name: made[0] for name, made in two.items()}
+        results.append({part.name: list_runs(part) for part in folder.iterdir()})
+    one, two = results
+    assert all(len(found) == 1 for found in two.values())  # one folder per training, not one per process
+    return {name: found[0] for name, found in one.items()}, {name: found[0] for name, found in two.items()}
 
 
 @pytest.mark.parametrize("name", ["source-003-label", "source-003-quadrants", "tense", "video"])
 def test_two_processes_have_the_losses_of_one(trained, name):
     alone, joint = (runs[name].read_metrics() for runs in trained)
     assert len(alone) == len(joint) > 1
-    seen = [key for key in LOSSES if key in alone[0]]
-    assert {"loss", "recon", "kl"} <= set(seen)
+    keys = [key for key in LOSSES if key in alone[0]]
+    assert {"loss", "recon", "kl"} <= set(keys)
     for a, b in zip(alone, joint, strict=True):
-        assert [b[key] for key in seen] == pytest.approx([a[key] for key in seen], rel=1e-5, abs=1e-5)
+        assert [b[key] for key in keys] == pytest.approx([a[key] for key in keys], rel=1e-5, abs=1e-5)
 
 
 def test_two_processes_keep_the_weights_of_one(trained):

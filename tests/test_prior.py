@@ -9,7 +9,7 @@ from torch import nn
 from cvae_core import checkpoint, runs
 from cvae_core.step import generator_at
 from cvae_core.tense import prior
-from cvae_core.tense.inference import Tense, load
+from cvae_core.tense.inference import Inflector, load
 from cvae_core.training import fit
 from tests.tiny import CONFIG, VERBS, step, tiny_task
 
@@ -98,7 +98,7 @@ def test_a_stopped_run_goes_on_exactly_and_the_checkpoint_holds_weights_alone(en
     at = {}
     in_the_third = lambda: at.get("epoch") == 2 and at["batch"] >= 2  # noqa: E731
     assert fit(tiny_task(config), stopped, stopped=in_the_third, on_event=at.update) == "stopped"
-    fit(tiny_task(config), stopped, resume=True)
+    fit(tiny_task(config), stopped)
     fit(tiny_task(config), whole)
     a, b = (checkpoint.read(run.path / "last.safetensors")[0] for run in (stopped, whole))
     assert "model.bank_mu" in a and all(torch.equal(a[name], b[name]) for name in a)
@@ -110,9 +110,9 @@ def test_a_stopped_run_goes_on_exactly_and_the_checkpoint_holds_weights_alone(en
 def test_a_filled_bank_holds_what_the_model_says_of_every_form():
     task = tiny_task(MATCHING)
     task.fill_bank()
-    tense = Tense(task.model, task.verbs)
+    model = Inflector(task.model, task.verbs)
     for number, verb in enumerate(task.verbs):
-        mu, logvar = tense.posterior(verb.row, range(4))
+        mu, logvar = model.posterior(verb.row, range(4))
         torch.testing.assert_close(task.model.bank_mu[number], mu, atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(task.model.bank_logvar[number], logvar, atol=1e-5, rtol=1e-4)
 

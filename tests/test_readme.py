@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from cvae_core import runs
 from cvae_core.__main__ import main
 from tests.test_docs import README, commands_of
 
@@ -24,10 +23,9 @@ def test_library_example(capsys):
 
 
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
+def run(capsys, tmp_path, run_root, monkeypatch):
     """Run a command that succeeds, in a folder with the example's table and without runs; what it printed."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runs, "RUNS", tmp_path / "runs")
     (tmp_path / "verbs.csv").write_text("word,source,target\nabandon,present,past\nsent,,present\n")
 
     def call(arguments: list[str]) -> str:

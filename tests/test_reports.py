@@ -6,13 +6,13 @@ import pytest
 
 from cvae_core import checkpoint
 from cvae_core.config import config_from_dict
-from cvae_core.runs import Run
+from cvae_core.run import Run
 from cvae_core.tense import metrics
 from cvae_core.tense.config import TenseConfig
 from cvae_core.tense.inference import load
 from cvae_core.tense.presets import preset
-from cvae_core.training import train
-from scripts import reports
+from cvae_core.training import fit
+from scripts import reports, results
 from tests.helpers import never, tiny_session
 
 RESULTS = json.loads(reports.RESULTS.read_text())
@@ -38,7 +38,7 @@ def test_what_is_measured_is_as_the_report_says_and_its_log_ships():
 def test_a_run_ships_its_log_and_its_weights_in_half_precision(run_root, checkpoint_root, tmp_path, monkeypatch):
     monkeypatch.setattr(reports, "LOGS", tmp_path / "logs")
     task, run = tiny_session(epochs=2)
-    train(task, run, never)
+    fit(task, run, never)
     for name in ("source-001", "source-001-lr-0.1"):
         row = next(row for row in reports.ROWS if row.name == name)
         reports.ship(row, run)
@@ -60,9 +60,9 @@ def test_shipped_weights_score_what_the_table_says(name):
     """They are stored in half precision: a letter in some hundreds may turn, and with it a pair or a draw."""
     path = checkpoint.CHECKPOINTS / f"{reports.checkpoint_name(name)}.safetensors"
     assert path.stat().st_size <= 4 * 2**20
-    tense = load(reports.checkpoint_name(name))
-    assert metrics.bleu4_of_pairs(tense) == pytest.approx(ROWS[name]["bleu4"], abs=0.05)
-    drawn = metrics.gaussian_scores(tense, tense.verbs, 100, reports.SEEDS[0])["gaussian"]
+    model = load(reports.checkpoint_name(name))
+    assert metrics.bleu4_of_pairs(model) == pytest.approx(ROWS[name]["bleu4"], abs=0.05)
+    drawn = metrics.gaussian_scores(model, model.verbs, 100, reports.SEEDS[0])["gaussian"]
     low, high = ROWS[name]["gaussian_range"]
     assert low - 0.04 <= drawn <= high + 0.04
 
@@ -74,6 +74,6 @@ def test_findings_follow_from_the_logs():
 
 
 def test_the_table_has_a_line_for_each_row():
-    lines = reports.table(RESULTS["rows"]).splitlines()
+    lines = results.reports_table(RESULTS).splitlines()
     assert len(lines) == 2 + len(ROWS)
     assert "| 002, ratio 0.8, two cycles | 0.9286 |" in lines[-1]

@@ -1,4 +1,4 @@
-"""What the shipped checkpoint of verbs promises to whoever types a verb. Every answer is the network's."""
+"""Answers of the shipped tense checkpoints. All of them come from the network, none from the dictionary."""
 
 import json
 
@@ -55,27 +55,27 @@ def test_the_verbs_that_people_type_first(shipped, capsys):
 @pytest.mark.parametrize("text, target", [(IRREGULAR, PAST), (DOUBLING, PROGRESSIVE)], ids=["irregular", "doubling"])
 def test_common_irregular_and_doubling_verbs(shipped, text, target):
     words, expected = zip(*pairs(text), strict=True)
-    made = shipped.convert(words, shipped.infer_tenses(words), [target] * len(words))
+    answers = shipped.convert(words, shipped.infer_tenses(words), [target] * len(words))
     wrong = [
-        (w, c.form) for w, c, e in zip(words, made, expected, strict=True) if c.form not in _accepted(w, e, target)
+        (w, c.form) for w, c, e in zip(words, answers, expected, strict=True) if c.form not in _accepted(w, e, target)
     ]
     assert wrong == []
 
 
 def _accepted(word: str, expected: str, target: int) -> set[str]:
-    """The expected form and what the dictionary has beside it: sank, but also sunk."""
+    """The expected form and the dictionary's other spellings of it: sank, but also sunk."""
     return {expected} | {form for verb, t in lookup(word) if t == PRESENT for form in verb.forms[target]}
 
 
 def test_the_frequent_verbs_are_right_whichever_of_their_readings_is_taken(shipped):
-    """All but two of 12,000 conversions at most: siting becomes sated, and another processor may round otherwise."""
+    """All but at most two of 12,000 conversions: siting becomes sated, and other processors round differently."""
     verbs = most_frequent(1000)
     tasks = [(v.row[s], t) for v in verbs for s, t in DIRECTIONS]
     words, targets = zip(*tasks, strict=True)
-    made = shipped.convert(words, shipped.infer_tenses(words), targets)
+    answers = shipped.convert(words, shipped.infer_tenses(words), targets)
     wrong = [
         (word, TENSES[target], answer.form)
-        for word, target, answer in zip(words, targets, made, strict=True)
+        for word, target, answer in zip(words, targets, answers, strict=True)
         if not any(answer.form in verb.forms[target] for verb, _ in lookup(word))
     ]
     assert len(wrong) <= 2, wrong
@@ -106,7 +106,7 @@ def test_an_empty_dictionary_changes_no_prediction(name, monkeypatch):
     assert after == before and lookup("go")
 
 
-# --- figures about unseen verbs -------------------------------------------------------------------------------------
+# --- scores on unseen verbs -------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -114,13 +114,13 @@ def some_test_verbs():
     return select_split(load_lexicon().verbs, "test")[::40]
 
 
-def test_no_figure_is_called_unseen_that_is_of_verbs_trained_on(shipped, some_test_verbs):
+def test_no_score_on_training_verbs_is_called_unseen(shipped, some_test_verbs):
     scores = evaluate.evaluate(shipped, some_test_verbs, samples=5, seeds=1, own=20)
     assert scores["unseen"] is None and "see tense-heldout" in scores["note"]
     assert scores["note"] in evaluate.as_table(scores) and "unseen verbs of" not in evaluate.as_table(scores)
 
 
-def test_the_heldout_checkpoint_has_not_seen_the_test_verbs(some_test_verbs):
+def test_the_heldout_checkpoint_was_not_trained_on_the_test_verbs(some_test_verbs):
     heldout = load("tense-heldout")
     scores = evaluate.evaluate(heldout, some_test_verbs, samples=5, seeds=1, own=20)
     assert "note" not in scores and scores["unseen"]["verbs"] == len(some_test_verbs)
@@ -132,18 +132,18 @@ def test_the_heldout_checkpoint_has_not_seen_the_test_verbs(some_test_verbs):
 
 
 @pytest.mark.parametrize("name", checkpoint.available("tense"))
-def test_every_shipped_model_has_a_floor_that_junk_does_not_reach_and_its_own_verbs_do(name):
+def test_the_floor_of_every_shipped_model_separates_its_training_verbs_from_junk(name):
     model = load(name)
-    own, tenses = zip(*[(form, t) for verb in model.verbs[::11] for t, form in enumerate(verb.row)], strict=True)
-    assert sum(model.are_familiar(own, tenses)) >= 0.97 * len(own)
+    words, tenses = zip(*[(form, t) for verb in model.verbs[::11] for t, form in enumerate(verb.row)], strict=True)
+    assert sum(model.are_familiar(words, tenses)) >= 0.97 * len(words)
     junk = ["xkqzvbtg", "wqxzjk", "pppjjjww", "zzxqvvk"]
     assert model.are_familiar(junk, [PRESENT] * 4) == [False] * 4
 
 
-def test_convert_says_that_the_course_model_does_not_know_walk(capsys):
+def test_convert_warns_that_the_course_model_does_not_know_walk(capsys):
     assert main(["convert", "walk", "--to", "past", "--checkpoint", "tense-course", "--json"]) == 0
-    said = capsys.readouterr()
-    assert json.loads(said.out)[0]["familiar"] is False and "does not know walk" in said.err
+    output = capsys.readouterr()
+    assert json.loads(output.out)[0]["familiar"] is False and "does not know walk" in output.err
     assert main(["convert", "walk", "--to", "past", "--json"]) == 0
-    said = capsys.readouterr()
-    assert json.loads(said.out)[0]["familiar"] is True and said.err == ""
+    output = capsys.readouterr()
+    assert json.loads(output.out)[0]["familiar"] is True and output.err == ""

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from cvae_core.errors import UserError
-from cvae_core.video import simulator
+from cvae_core.video import rendering
 from cvae_core.video.data import Clip, stack
-from cvae_core.video.simulator import HEIGHT, REACH, TABLE, rollout, simulate
+from cvae_core.video.physics import OBJECT_HEIGHT, REACH, TABLE
+from cvae_core.video.simulator import rollout, simulate
 from tests.tiny_pictures import assert_same_clips
 
 SEEDS = range(1000, 1030)
@@ -46,7 +47,7 @@ def test_the_policys_own_actions_reproduce_its_clip(scenes):
     for seed, scene in zip(SEEDS[:5], scenes, strict=False):
         again = rollout(seed, actions=actions_of(scene.clip))
         assert_same_clips([again.clip], [scene.clip])
-        assert np.array_equal(again.things, scene.things)
+        assert np.array_equal(again.objects, scene.objects)
 
 
 def test_other_actions_keep_the_scene_and_its_noise():
@@ -79,15 +80,15 @@ def test_a_gripper_kept_high_touches_nothing(seed):
     rng = np.random.default_rng(seed)
     actions = np.column_stack([rng.normal(0, 0.03, (20, 2)), rng.uniform(0, 0.01, 20), rng.integers(0, 2, 20)])
     scene = rollout(seed, 20, actions=actions)
-    assert scene.clip.condition[:, 6].min() > HEIGHT
-    assert not scene.touched and np.array_equal(scene.things[0], scene.things[-1])
+    assert scene.clip.condition[:, 6].min() > OBJECT_HEIGHT
+    assert not scene.touched and np.array_equal(scene.objects[0], scene.objects[-1])
 
 
-def towards(seed: int, thing: int, length: int, gripper: float) -> tuple[np.ndarray, np.ndarray]:
-    """Actions that stop with the gripper low over a thing after three frames, and where it then is."""
+def towards(seed: int, index: int, length: int, gripper: float) -> tuple[np.ndarray, np.ndarray]:
+    """Actions that leave the gripper low over an object after three frames, and its position there."""
     start = rollout(seed, 3)
     position = start.clip.condition[0, 4:].double().numpy()
-    goal = np.array([*start.things[0, thing, :2], 0.02])
+    goal = np.array([*start.objects[0, index, :2], 0.02])
     actions = np.zeros((length, 4))
     actions[:, 3] = gripper
     high = [*(goal[:2] - position[:2]), 0.0]
@@ -95,45 +96,45 @@ def towards(seed: int, thing: int, length: int, gripper: float) -> tuple[np.ndar
     return actions, goal
 
 
-def test_a_thing_in_a_closing_gripper_follows_it_until_it_opens():
+def test_an_object_in_a_closing_gripper_follows_it_until_it_opens():
     carried = 0
     for seed in SEEDS:
-        for thing in range(len(rollout(seed, 3).things[0])):
-            actions, goal = towards(seed, thing, 9, 1.0)
+        for index in range(len(rollout(seed, 3).objects[0])):
+            actions, goal = towards(seed, index, 9, 1.0)
             actions[3:7, 3] = 0  # closes at frame 3, opens at frame 7
             actions[4:6, :3] = 0.02, 0.015, 0.03
             scene = rollout(seed, 9, actions=actions)
-            if scene.things[5, thing, 2] == 0:
+            if scene.objects[5, index, 2] == 0:
                 continue  # out of reach, or too wide
             carried += 1
             assert scene.touched
             position = scene.clip.condition[:, 4:].double().numpy()
-            offset = (scene.things[3:8, thing] - position[3:8])[:, :2]
+            offset = (scene.objects[3:8, index] - position[3:8])[:, :2]
             np.testing.assert_allclose(offset, offset[[0]].repeat(5, 0), atol=1e-6)
-            assert scene.things[7, thing, 2] == pytest.approx(0.06, abs=1e-6) and scene.things[8, thing, 2] == 0
+            assert scene.objects[7, index, 2] == pytest.approx(0.06, abs=1e-6) and scene.objects[8, index, 2] == 0
     assert carried >= 20
 
 
-def test_a_low_gripper_pushes_what_it_meets_and_the_thing_comes_to_rest():
+def test_a_low_gripper_pushes_an_object_which_then_comes_to_rest():
     pushed = 0
     for seed in SEEDS:
         actions, _ = towards(seed, 0, 20, 0.0)
         actions[2:6, 0] = 0.02
         scene = rollout(seed, 20, actions=actions)
-        way = np.linalg.norm(np.diff(scene.things[:, 0, :2], axis=0), axis=1)
+        way = np.linalg.norm(np.diff(scene.objects[:, 0, :2], axis=0), axis=1)
         pushed += way[2:6].sum() > 0.02
         assert way[-1] < 1e-3
     assert pushed >= 20
 
 
-def test_things_stay_on_the_table_and_no_two_in_one_place():
+def test_objects_stay_on_the_table_and_apart():
     rng = np.random.default_rng(0)
     for seed in SEEDS[:12]:
-        # A gripper that sweeps low from wall to wall squeezes things as much as can be.
+        # A gripper that sweeps low from wall to wall squeezes objects most.
         actions = np.column_stack([rng.choice([-0.05, 0.05], (40, 2)), np.full(40, -0.02), np.zeros(40)])
-        things = rollout(seed, 40, actions=actions).things
-        assert (things[..., :2] > TABLE[:, 0]).all() and (things[..., :2] < TABLE[:, 1]).all()
-        apart = np.linalg.norm(things[0, :, None, :2] - things[0, None, :, :2], axis=-1)
+        objects = rollout(seed, 40, actions=actions).objects
+        assert (objects[..., :2] > TABLE[:, 0]).all() and (objects[..., :2] < TABLE[:, 1]).all()
+        apart = np.linalg.norm(objects[0, :, None, :2] - objects[0, None, :, :2], axis=-1)
         assert (apart[~np.eye(len(apart), dtype=bool)] > 0.02).all()
 
 
@@ -148,12 +149,12 @@ def test_noise_only_adds_noise():
 
 def test_the_background_stays_still(scenes):
     for scene in scenes[:5]:
-        bottom = scene.clip.frames[:, :, -1]  # no thing reaches the last row, nor the gripper unless carried there
+        bottom = scene.clip.frames[:, :, -1]  # no object reaches the last row, and the gripper seldom
         still = (bottom == bottom[:1]).all(0)
         assert still.float().mean() > 0.7
 
 
-def test_height_and_grip_can_be_seen():
+def test_height_and_grip_are_visible():
     still = np.zeros((3, 4))
     base = simulate(2, 3, actions=still)
     for axis, change in ((2, 0.05), (3, 1.0)):
@@ -180,7 +181,7 @@ def test_what_cannot_be_simulated_is_an_error(wrong):
 
 
 def test_clips_are_hard_enough_to_mean_something():
-    """Copying the last frame given scores 18 to 22 dB; the gripper touches something in 30 % of the clips or more."""
+    """Copying the last given frame scores 18 to 22 dB; the gripper touches an object in more than half of the clips."""
     found = [rollout(seed) for seed in range(50_000, 50_150)]
     frames = torch.stack([scene.clip.frames for scene in found]).float() / 255
     error = (frames[:, 2:] - frames[:, 1:2]).square().mean((2, 3, 4))
@@ -190,9 +191,9 @@ def test_clips_are_hard_enough_to_mean_something():
 
 def test_the_simulator_draws_a_disc_of_its_area():
     centre, radius = np.full((1, 2), 30.3, np.float32), np.full(1, 6.0, np.float32)
-    _, coverage = simulator._capsule(centre, centre, radius, radius)
+    _, coverage = rendering._capsule(centre, centre, radius, radius)
     assert coverage.sum() == pytest.approx(np.pi * 36, rel=0.01)
     corners = np.array([[0.02, 0.01], [-0.02, 0.01], [-0.02, -0.01], [0.02, -0.01]])
-    turn, scale = np.array([[0.6, 0.8]]), np.full(1, 400.0, np.float32)
-    _, coverage = simulator._polygon(centre, turn, corners, scale)
+    rotation, scale = np.array([[0.6, 0.8]]), np.full(1, 400.0, np.float32)
+    _, coverage = rendering._polygon(centre, rotation, corners, scale)
     assert coverage.sum() == pytest.approx(16 * 8, rel=0.03)

@@ -31,7 +31,7 @@ def new_study(storage, space=GRID, trials=None):
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("kl_max=0.1,0.3", ("kl_max", {"values": [0.1, 0.3]})),
         ("hidden-size=64,128", ("hidden_size", {"values": [64, 128]})),
@@ -39,20 +39,20 @@ def new_study(storage, space=GRID, trials=None):
         ("source=none,aligned", ("source", {"values": ["none", "aligned"]})),
     ],
 )
-def test_a_grid_is_read_by_the_field_s_type(text, found):
-    assert sweep.parse_grid(text, TenseConfig) == found
-    assert sweep.parse_search(text, TenseConfig) == found
+def test_a_grid_is_read_by_the_field_s_type(text, expected):
+    assert sweep.parse_grid(text, TenseConfig) == expected
+    assert sweep.parse_search(text, TenseConfig) == expected
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("kl_max=0.01:1:log", {"low": 0.01, "high": 1.0, "log": True}),
         ("hidden_size=64:256", {"low": 64, "high": 256, "log": False}),
     ],
 )
-def test_a_search_is_a_range(text, found):
-    assert sweep.parse_search(text, TenseConfig)[1] == found
+def test_a_search_is_a_range(text, expected):
+    assert sweep.parse_search(text, TenseConfig)[1] == expected
 
 
 @pytest.mark.parametrize(
@@ -78,15 +78,15 @@ def test_a_grid_has_every_combination_once(values):
 
 
 def test_every_point_is_trained_once_and_the_best_comes_first(storage):
-    study, seen = new_study(storage), []
+    study, trained = new_study(storage), []
 
     def train(values, run, started):
-        seen.append(values)
-        started(f"run {len(seen)}")
+        trained.append(values)
+        started(f"run {len(trained)}")
         return values["kl_max"] + (values["source"] == "none")
 
     sweep.work(study, train)
-    assert sorted(map(str, seen)) == sorted(map(str, sweep.combinations(GRID)))
+    assert sorted(map(str, trained)) == sorted(map(str, sweep.combinations(GRID)))
     rows = sweep.table(study)
     assert [row["value"] for row in rows] == [1.3, 1.1, 0.3, 0.1]
     assert rows[0]["source"] == "none" and rows[0]["run"].startswith("run")
@@ -162,7 +162,7 @@ def command(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("more", "says"),
+    ("more", "message"),
     [
         ([], "leave out other settings"),
         (["--grid", "kl_max=1", "--search", "kl_max=1"], "not both"),
@@ -171,14 +171,14 @@ def command(tmp_path):
         (["--grid", "kl_max=1", "--workers", "0"], "workers is 0"),
     ],
 )
-def test_mistakes_get_a_sentence(command, more, says, capsys, run_root):
+def test_mistakes_get_a_sentence(command, more, message, capsys, run_root):
     assert main([*command, *more]) == 2
-    assert says in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.slow
 def test_a_killed_worker_loses_nothing(command, tmp_path):
-    """Two worker processes; one is killed within its second epoch, and its run is gone on with."""
+    """Two worker processes; one is killed within its second epoch, and another worker resumes its run."""
     start = (
         "import sys; from cvae_core import sweep; sweep.HEARTBEAT, sweep.GRACE = 1, 4\n"
         "from cvae_core.__main__ import main; sys.exit(main(sys.argv[1:]))"
@@ -192,14 +192,14 @@ def test_a_killed_worker_loses_nothing(command, tmp_path):
 
     first = worker(*command, "--epochs", "60", "--grid", "kl_max=0.1,0.3")
     wait_until(lambda: any(len(run.read_metrics()) >= 2 for run in runs.list_runs(root)), 60)
-    [begun] = runs.list_runs(root)
+    [killed] = runs.list_runs(root)
     first.send_signal(signal.SIGKILL)
     first.wait(10)
-    assert begun.state == "interrupted"
+    assert killed.state == "interrupted"
     others = [worker("sweep", "tense", "--study", "demo") for _ in range(2)]
     assert [process.wait(120) for process in others] == [0, 0]
     rows = sweep.table(sweep.load("demo", sweep.open_storage(storage)))
     assert [row["state"] for row in rows] == ["complete"] * 2
     assert {row["run"] for row in rows} == {run.id for run in runs.list_runs(root)}
-    assert begun.id in {row["run"] for row in rows}
-    assert "resumed" in begun.read_log(1000)
+    assert killed.id in {row["run"] for row in rows}
+    assert "resumed" in killed.read_log(1000)

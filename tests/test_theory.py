@@ -1,4 +1,4 @@
-"""The theory page: its numbers are those of the closed forms and of the functions that training calls."""
+"""The Theory page: its numbers agree with closed forms and with the functions that training calls."""
 
 import math
 import re
@@ -12,25 +12,26 @@ from streamlit.testing.v1 import AppTest
 from torch.distributions import Normal, kl_divergence
 
 from cvae_core import checkpoint
-from cvae_core.figures import theory
 from cvae_core.step import beta_at, learning_rate_at, teacher_forcing_at
 from cvae_core.tense.presets import PRESETS, preset
 from tests import pages
+from ui.figures import theory
 from ui.theory import prose
 
 means, sigmas = st.floats(-4, 4), st.floats(0.1, 3)
 
 
-def run(kl: list[float]) -> list[dict]:
+def metrics(kl: list[float]) -> list[dict]:
+    """A run's metrics with these KLs."""
     return [{"epoch": e, "kl": k, "recon": 2.0, "beta": 0.5} for e, k in enumerate(kl, start=1)]
 
 
 @given(means, sigmas, means, sigmas)
-def test_gaussian_kl_is_that_of_torch_and_never_negative(mu_q, sigma_q, mu_p, sigma_p):
+def test_gaussian_kl_equals_that_of_torch_and_is_never_negative(mu_q, sigma_q, mu_p, sigma_p):
     expected = kl_divergence(Normal(mu_q, sigma_q), Normal(mu_p, sigma_p)).item()
-    found = theory.gaussian_kl(mu_q, sigma_q, mu_p, sigma_p)
-    assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
-    assert found >= -1e-9
+    kl = theory.gaussian_kl(mu_q, sigma_q, mu_p, sigma_p)
+    assert kl == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    assert kl >= -1e-9
 
 
 @pytest.mark.parametrize("forward", [False, True])
@@ -44,7 +45,7 @@ def test_the_filled_area_is_the_kl(numbers, forward):
     assert area == pytest.approx(theory.gaussian_kl(*both), abs=1e-3)
 
 
-def test_noise_figure_links_each_draw_with_its_image():
+def test_noise_figure_links_each_eps_with_its_z():
     eps = torch.tensor([-1.0, 0.5])
     figure = theory.noise_figure(eps, 2 + 0.1 * eps, 2.0, 0.1)
     links = figure.data[2].x
@@ -53,7 +54,7 @@ def test_noise_figure_links_each_draw_with_its_image():
 
 
 @pytest.mark.parametrize("by_share", [False, True])
-def test_schedule_figure_holds_what_training_uses(by_share):
+def test_schedule_figure_has_the_values_that_training_uses(by_share):
     configs = {name: preset(name) for name in PRESETS}
     lines = {(t.name, t.yaxis): t for t in theory.schedule_figure(configs, by_share).data}
     assert len(lines) == 3 * len(PRESETS)
@@ -65,32 +66,32 @@ def test_schedule_figure_holds_what_training_uses(by_share):
             assert line.x[-1] == ((config.epochs - 1) / config.epochs if by_share else config.epochs)
 
 
-def test_printed_teacher_forcing_is_what_the_listings_do():
+def test_printed_teacher_forcing_is_what_the_listings_compute():
     assert [theory.printed_teacher_forcing_000(e, 30) for e in (0, 14, 15)] == [1, 1, 0]
     assert theory.printed_teacher_forcing_000(29, 30) == pytest.approx(-14 / 15)
     assert [theory.printed_teacher_forcing_002(e, 150, 0.4) for e in (0, 29, 30, 149)] == [1, 1, 0.4, 0.4]
 
 
 @pytest.mark.parametrize(
-    ("kl", "ended"),
+    ("kl", "collapsed"),
     [([5.0, 0.0], True), ([5.0, 0.0999], True), ([5.0, 0.1], False), ([0.0, 3.0], False), ([0.01], True)],
 )
-def test_collapse_is_decided_by_the_final_kl(kl, ended):
-    assert theory.collapsed(run(kl)) is ended
-    said = theory.describe_end(run(kl))
-    assert ("has **collapsed**" in said) is ended
-    assert ("**not collapsed**" in said) is not ended
+def test_collapse_is_decided_by_the_final_kl(kl, collapsed):
+    assert theory.collapsed(metrics(kl)) is collapsed
+    text = theory.describe_end(metrics(kl))
+    assert ("has **collapsed**" in text) is collapsed
+    assert ("**not collapsed**" in text) is not collapsed
 
 
 def test_description_names_when_it_collapsed_and_where_the_kl_was_highest():
-    assert "since epoch 4" in theory.describe_end(run([0.05, 4.0, 0.2, 0.03, 0.02]))
-    assert "since epoch 1" in theory.describe_end(run([0.05, 0.04]))
-    assert "9.0 nats, in epoch 2" in theory.describe_end(run([4.0, 9.0, 3.0]))
-    assert f"{3 / math.log(2):.1f} yes-or-no" in theory.describe_end(run([3.0]))
+    assert "since epoch 4" in theory.describe_end(metrics([0.05, 4.0, 0.2, 0.03, 0.02]))
+    assert "since epoch 1" in theory.describe_end(metrics([0.05, 0.04]))
+    assert "9.0 nats, in epoch 2" in theory.describe_end(metrics([4.0, 9.0, 3.0]))
+    assert f"{3 / math.log(2):.1f} yes-or-no" in theory.describe_end(metrics([3.0]))
 
 
-def test_run_figure_draws_what_the_run_has():
-    assert [t.name for t in theory.run_figure(run([3.0, 2.0])).data] == ["KL", "reconstruction", "β"]
+def test_run_figure_has_a_panel_for_each_metric_of_the_run():
+    assert [t.name for t in theory.run_figure(metrics([3.0, 2.0])).data] == ["KL", "reconstruction", "β"]
     rows = [{"epoch": 1, "kl": 3.0}, {"epoch": 2, "kl": 2.0, "bleu4": 0.5}]
     figure = theory.run_figure(rows)
     assert list(figure.data[0].y) == [3.0, 2.0]
@@ -113,10 +114,10 @@ def test_page_shows_every_section_with_its_steps():
         for number, (title, text) in enumerate(section.parts, start=1):
             assert (title if name == "sources" else f"{number}. {title}") in labels
             assert text.count("$$") % 2 == 0
-    shown = " ".join(m.value for m in at.markdown)
+    page = " ".join(m.value for m in at.markdown)
     assert [len(sections[name].parts) for name in ("bound", "structured", "kl", "sources")] == [7, 5, 5, 5]
     assert len(at.get("latex")) == 7 + 5 + 5 + 1
-    for name in re.findall(r"\(#([\w-]+)\)", shown):
+    for name in re.findall(r"\(#([\w-]+)\)", page):
         assert name in files
 
 

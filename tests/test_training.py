@@ -1,4 +1,4 @@
-"""`fit`: it learns, stops within a batch, resumes bit for bit, and says what went wrong."""
+"""`fit`: it learns, stops within a batch, resumes bit-exactly, and reports errors."""
 
 import random
 import signal
@@ -43,7 +43,7 @@ def test_stopped_and_resumed_equals_not_stopped(whole, tmp_path, after):
     assert fit(tiny_task(), run, stopped=lambda: next(asked) >= after) == "stopped"
     assert next(asked) == after + 1  # within one batch
     assert run.read_status()["state"] == "stopped"
-    assert fit(tiny_task(), run, resume=True) == "finished"
+    assert fit(tiny_task(), run) == "finished"
     assert_same(run, whole)
 
 
@@ -51,7 +51,7 @@ def kill_and_resume(whole, folder, moments, *how):
     """How many of the kills came while a file was being written."""
     run, writing = empty_run(folder), 0
     last = run.path / "last.safetensors"
-    run.give_back()  # other processes are to train it
+    run.release()  # other processes are to train it
     for moment in moments:
         process = python("-m", "tests.tiny", run.path, *how)
         while run.read_status().get("pid") != process.pid and process.poll() is None:
@@ -100,7 +100,7 @@ def test_a_loss_that_is_not_finite_fails_with_a_sentence_and_keeps_the_last_stat
         fit(task, run)
     assert run.read_status()["state"] == "failed" and "finite" in run.read_status()["error"]
     assert all(torch.isfinite(t).all() for t in last_weights(run).values())
-    assert fit(tiny_task(), run, resume=True) == "finished"
+    assert fit(tiny_task(), run) == "finished"
     assert_same(run, whole)
 
 
@@ -108,10 +108,10 @@ def test_best_weights_are_kept_by_score(tmp_path):
     task, run = tiny_task(replace(CONFIG, keep="best")), empty_run(tmp_path)
     scores = iter([0.1, 0.9, 0.3, 0.2])
     task.evaluate = lambda: {"score": next(scores)}
-    seen = []
-    fit(task, run, on_event=lambda e: e["kind"] == "epoch" and seen.append(last_weights(run)["model.out.weight"]))
+    weights = []
+    fit(task, run, on_event=lambda e: e["kind"] == "epoch" and weights.append(last_weights(run)["model.out.weight"]))
     best = checkpoint.read(run.path / "weights.safetensors")[0]["out.weight"]
-    assert torch.equal(best, seen[1]) and not torch.equal(best, seen[3])
+    assert torch.equal(best, weights[1]) and not torch.equal(best, weights[3])
 
 
 def test_generators_of_positions_differ():
@@ -140,7 +140,7 @@ def test_a_kill_while_an_epoch_is_scored_repeats_only_the_scoring(whole, tmp_pat
     task.evaluate = lambda: (_ for _ in ()).throw(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         fit(task, run)
-    assert fit(tiny_task(), run, resume=True) == "finished"
+    assert fit(tiny_task(), run) == "finished"
     assert_same(run, whole)
 
 
@@ -152,7 +152,7 @@ def test_a_stop_at_any_moment_even_within_scoring_is_exact(asks, tmp_path):
     count = iter(range(1_000_000))
     ended = fit(tiny_task(config), run, stopped=lambda: next(count) >= asks)
     assert ended == "stopped"
-    assert fit(tiny_task(config), run, resume=True) == "finished"
+    assert fit(tiny_task(config), run) == "finished"
     fit(tiny_task(config), other)
     assert_same(run, other)
 
@@ -162,21 +162,21 @@ def test_weights_to_start_from_are_scored_as_epoch_zero_and_that_survives_a_stop
     run.init.touch()
     asked = iter(range(10_000))
     fit(tiny_task(), run, stopped=lambda: next(asked) >= 2)
-    fit(tiny_task(), run, resume=True)
+    fit(tiny_task(), run)
     rows = run.read_metrics()
     assert [row["epoch"] for row in rows] == [0, 1, 2, 3, 4]
     assert "bleu4" in rows[0] and "loss" not in rows[0]
 
 
-def test_progress_and_log_tell_what_happened(tmp_path, monkeypatch):
+def test_progress_and_log_record_every_event(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "STATUS_SECONDS", -1.0)
     task, run = tiny_task(), empty_run(tmp_path)
     steps = 4 * task.steps_per_epoch()
     asked = iter(range(10_000))
     fit(task, run, stopped=lambda: next(asked) >= 5)
     assert [row["step"] for row in run.read_progress()] == [1, 2, 3, 4, 5]
-    run.add_progress({"step": 6})  # a batch whose place was lost with the process
-    fit(tiny_task(), run, resume=True)
+    run.add_progress({"step": 6})  # a batch after the last save
+    fit(tiny_task(), run)
     assert [row["step"] for row in run.read_progress()] == list(range(1, steps + 1))
     assert {"loss", "recon", "kl"} <= run.read_progress()[-1].keys()
     assert "started" in run.read_log(100) and "resumed" in run.read_log(100)

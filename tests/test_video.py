@@ -58,15 +58,15 @@ def test_one_step_changes_every_weight(changes, forced):
 
 @torch.no_grad()
 @pytest.mark.parametrize("changes", VARIANTS[:4], ids=str)
-def test_following_the_true_frames_is_teacher_forcing(changes):
-    """While frames are given the rollout reads them: with all of them it is the one call of teacher forcing."""
+def test_a_rollout_over_the_true_frames_is_teacher_forcing(changes):
+    """A rollout uses the given frames: with all of them it equals the single call of teacher forcing."""
     model, frames, condition = random_clip(replace(CONFIG, past=4, **changes))
     forced = model(frames, condition, torch.Generator().manual_seed(1))
     codes = model.encoder(frames.flatten(0, 1))[0].view(2, 5, -1)
-    mu, logvar = model.posterior(codes[:, 1:])[0].chunk(2, -1)
+    mu, logvar, _ = model.posterior(codes[:, 1:])
     z = mu + torch.exp(0.5 * logvar) * torch.randn(mu.shape, generator=torch.Generator().manual_seed(1))
-    made, prior_mu, _ = model._follow(frames[:, :-1], condition[:, :-1], z, torch.Generator(), first=1)
-    torch.testing.assert_close(made, forced.frames, rtol=1e-4, atol=1e-5)
+    predicted, prior_mu, _ = model._rollout(frames[:, :-1], condition[:, :-1], z, torch.Generator(), first=1)
+    torch.testing.assert_close(predicted, forced.frames, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(prior_mu, forced.prior_mu, rtol=1e-4, atol=1e-5)
 
 
@@ -87,23 +87,23 @@ def test_a_prediction_depends_on_every_action_and_on_no_future_frame(changes):
     def predict(condition, seed=0):
         return model.predict(frames[:, :2], condition[:, :-1], torch.Generator().manual_seed(seed))
 
-    made = predict(condition)
-    assert made.shape == (2, 3, 3, 64, 64) and made.min() >= 0 and made.max() <= 1
-    assert torch.equal(made, predict(condition)) and not torch.equal(made, predict(condition, seed=1))
+    predicted = predict(condition)
+    assert predicted.shape == (2, 3, 3, 64, 64) and predicted.min() >= 0 and predicted.max() <= 1
+    assert torch.equal(predicted, predict(condition)) and not torch.equal(predicted, predict(condition, seed=1))
     for row in range(4):
         changed = condition.clone()
         changed[:, row] += 1
-        differs = (predict(changed) != made).flatten(2).any(2).any(0).tolist()
+        differs = (predict(changed) != predicted).flatten(2).any(2).any(0).tolist()
         assert differs == [i >= max(row, 1) - 1 for i in range(3)]  # frame i + 2 depends on rows up to i + 1
 
 
-def test_training_sees_the_frames_given_and_then_its_own():
-    """Free running does not look at a later frame but by way of z, which is of its posterior."""
+def test_free_running_uses_the_given_frames_and_then_its_own():
+    """Free running depends on a later frame through z alone, a sample of its posterior."""
     model, frames, condition = random_clip(CONFIG)
-    made = model(frames, condition, torch.Generator().manual_seed(0), teacher_forcing=False).frames
+    predicted = model(frames, condition, torch.Generator().manual_seed(0), teacher_forcing=False).frames
     frames[:, 3] = 0
     again = model(frames, condition, torch.Generator().manual_seed(0), teacher_forcing=False).frames
-    assert torch.equal(made[:, :2], again[:, :2]) and not torch.equal(made[:, 2], again[:, 2])
+    assert torch.equal(predicted[:, :2], again[:, :2]) and not torch.equal(predicted[:, 2], again[:, 2])
 
 
 # --- scores ---------------------------------------------------------------------------------------------------------
@@ -111,18 +111,18 @@ def test_training_sees_the_frames_given_and_then_its_own():
 
 def test_psnr_is_the_channels_mean():
     true = torch.zeros(2, 3, 8, 8)
-    made = true.clone()
-    made[0, 0] = 0.1  # 20 dB; the others are exactly right
-    made[1] = 0.1
-    assert metrics.psnr(made, true).tolist() == pytest.approx([(20 + 2 * metrics.EXACT) / 3, 20.0])
+    predicted = true.clone()
+    predicted[0, 0] = 0.1  # 20 dB; the others are exact
+    predicted[1] = 0.1
+    assert metrics.psnr(predicted, true).tolist() == pytest.approx([(20 + 2 * metrics.MAX_PSNR) / 3, 20.0])
 
 
 def test_psnr_of_moving_pixels_leaves_out_the_rest():
     last, true = torch.zeros(3, 8, 8), torch.zeros(3, 8, 8)
     true[:, :2] = 1.0
-    made = torch.full((3, 8, 8), 0.9)  # bad on all but what moves
-    assert metrics.psnr_of_moving(made, true, last).item() == pytest.approx(20.0)
-    assert math.isnan(metrics.psnr_of_moving(made, last, last).item())
+    predicted = torch.full((3, 8, 8), 0.9)  # bad on all pixels but the moving ones
+    assert metrics.psnr_moving(predicted, true, last).item() == pytest.approx(20.0)
+    assert math.isnan(metrics.psnr_moving(predicted, last, last).item())
 
 
 def test_ssim_has_its_known_values():
@@ -146,12 +146,12 @@ def test_training_lowers_the_loss_and_a_stop_changes_nothing(tmp_path):
     asked = iter([False] * 7 + [True])
     stopped, again = runs.create({"system": "video"}, "stopped", tmp_path), tiny_video(epochs=6)
     assert fit(tiny_video(epochs=6), stopped, stopped=lambda: next(asked)) == "stopped"
-    assert fit(again, stopped, resume=True) == "finished"
+    assert fit(again, stopped) == "finished"
     for a, b in zip(task.model.state_dict().values(), again.model.state_dict().values(), strict=True):
         assert torch.equal(a, b)
 
 
-def test_gradients_do_not_depend_on_how_threads_fall():
+def test_gradients_do_not_depend_on_the_order_of_threads():
     task = tiny_video(future=4)
     batch = next(task.batches(step(0)))
     torch.set_num_threads(4)  # more than cores, so that their order varies
@@ -166,28 +166,28 @@ def test_gradients_do_not_depend_on_how_threads_fall():
 
 
 def test_a_mirrored_clip_moves_the_other_way():
-    plain, turned = (next(tiny_video(mirror=m, batch_size=6).batches(step(0))) for m in (False, True))
-    flipped = [not torch.equal(a, b) for a, b in zip(plain.frames, turned.frames, strict=True)]
+    plain, mirrored = (next(tiny_video(mirror=m, batch_size=6).batches(step(0))) for m in (False, True))
+    flipped = [not torch.equal(a, b) for a, b in zip(plain.frames, mirrored.frames, strict=True)]
     assert 0 < sum(flipped) < 6
     for i, was in enumerate(flipped):
-        assert torch.equal(turned.frames[i], plain.frames[i].flip(-1) if was else plain.frames[i])
-        sideways = torch.tensor([1.0, -1, 1, 1, 1, -1, 1]) if was else torch.ones(7)
-        assert torch.equal(turned.condition[i], plain.condition[i] * sideways)
+        assert torch.equal(mirrored.frames[i], plain.frames[i].flip(-1) if was else plain.frames[i])
+        signs = torch.tensor([1.0, -1, 1, 1, 1, -1, 1]) if was else torch.ones(7)
+        assert torch.equal(mirrored.condition[i], plain.condition[i] * signs)
 
 
-def test_jitter_changes_a_clips_colours_and_not_what_moves():
+def test_jitter_changes_a_clip_s_colours_and_not_its_motion():
     plain, other = (next(tiny_video(jitter=j, batch_size=6).batches(step(0))) for j in (0.0, 0.3))
     assert torch.equal(plain.condition, other.condition)
     ratio = other.frames / plain.frames  # the clips are grey
     bright = plain.frames > 0.5
     assert ((ratio >= 0.69) & (ratio <= 1.31)).all() and (other.frames <= 1).all()
-    dark = ratio.masked_fill(bright, torch.nan)  # what is bright may be cut off at white
+    dark = ratio.masked_fill(bright, torch.nan)  # bright pixels may be clipped at white
     per_channel = dark.nanmean((1, 3, 4), keepdim=True)
     assert torch.allclose(dark.nan_to_num(0.0), per_channel.expand_as(dark) * ~bright, atol=1e-5)
     assert not torch.allclose(per_channel[:, :, 0], per_channel[:, :, 1])
 
 
-def test_each_epoch_leaves_a_moving_picture(tmp_path):
+def test_each_epoch_saves_a_gif(tmp_path):
     run = runs.create({"system": "video"}, "pictures", tmp_path)
     fit(tiny_video(), run)
     names = [row["prediction.gif"] for row in run.read_samples()]
@@ -199,9 +199,9 @@ def test_each_epoch_leaves_a_moving_picture(tmp_path):
 def test_windows_are_of_the_shortest_clip_s_length_and_begin_anywhere():
     task = VideoTask(CONFIG, square_clips(length=9), square_clips(2, length=4))
     assert task.length == 4
-    seen = [next(task.batches(step(epoch))) for epoch in range(5)]
+    batches = [next(task.batches(step(epoch))) for epoch in range(5)]
     whole = {tuple(clip.condition[start, :2].tolist()) for clip in square_clips(length=9) for start in range(6)}
-    first = {tuple(row) for batch in seen for row in batch.condition[:, 0, :2].tolist()}
+    first = {tuple(row) for batch in batches for row in batch.condition[:, 0, :2].tolist()}
     assert len(first) > 2 and first <= whole
     with pytest.raises(UserError, match="expected more than 2"):
         VideoTask(CONFIG, square_clips(length=2), square_clips(2))
@@ -242,12 +242,7 @@ def test_the_command_line_trains_evaluates_and_predicts(tmp_path, run_root, chec
     assert scores["psnr"] == pytest.approx(sum(scores["per_frame"]["psnr"]) / 4)
     assert command_line.main(["predict", "video", *data, *model, "--clips", "1", "--out", str(tmp_path / "made")]) == 0
     assert sorted(p.name for p in (tmp_path / "made").iterdir()) == ["000.gif", "000.png"]
-    assert (
-        command_line.main(
-            ["train", "video", *data, "--init", str(checkpoint_root / "tiny.safetensors"), "--width", "8"]
-        )
-        == 2
-    )
+    assert command_line.main(["train", "video", *data, "--init", model[1], "--width", "8"]) == 2
     assert "width comes from the checkpoint" in capsys.readouterr().err
     assert command_line.main(["train", "video", *data, *model[1:]]) == 2
     before = runs.list_runs()

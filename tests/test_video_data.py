@@ -180,7 +180,7 @@ def test_a_damaged_cache_is_made_again(tmp_path, cache, monkeypatch, damage):
         assert len(read) == 2
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
+def test_reading_works_without_a_cache(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("CVAE_CACHE", str(tmp_path / "file"))
     write_dataset(tmp_path / "set", train=[], validate=[1], length=3)

@@ -1,4 +1,4 @@
-"""Trainings in processes of their own: they end as in this one, stop when asked to, and do not outlive the server."""
+"""Trainings in subprocesses: they train as in this process, stop when asked to, and do not outlive the server."""
 
 import os
 import signal
@@ -9,35 +9,36 @@ import pytest
 from cvae_core import runs
 from cvae_core.errors import UserError
 from cvae_core.jobs import Jobs
-from cvae_core.training import train
-from cvae_core.worker import train_apart
+from cvae_core.run import Run
+from cvae_core.training import fit
+from cvae_core.worker import train_in_subprocess
 from tests.helpers import never, python, tiny_session, wait_until
 
 pytestmark = pytest.mark.usefixtures("run_root")
 
 
-def queued_run(**changes) -> runs.Run:
+def queued_run(**changes) -> Run:
     _, run = tiny_session(**{"epochs": 2} | changes)
     run.write_status(state="queued")
     return run
 
 
-def test_a_training_apart_has_the_weights_of_one_here():
-    apart = queued_run()
-    assert train_apart(apart, never) == "finished"
+def test_a_training_in_a_subprocess_has_the_same_weights():
+    other = queued_run()
+    assert train_in_subprocess(other, never) == "finished"
     task, run = tiny_session(epochs=2)
-    train(task, run, never)
-    assert (apart.path / "weights.safetensors").read_bytes() == (run.path / "weights.safetensors").read_bytes()
-    assert not apart.is_taken()
+    fit(task, run, never)
+    assert (other.path / "weights.safetensors").read_bytes() == (run.path / "weights.safetensors").read_bytes()
+    assert not other.is_locked()
 
 
-def test_the_lock_goes_along_so_that_nobody_else_takes_the_run():
+def test_the_subprocess_holds_the_lock():
     run, stop = queued_run(epochs=10_000), threading.Event()
     states = []
-    thread = threading.Thread(target=lambda: states.append(train_apart(run, stop.is_set)))
+    thread = threading.Thread(target=lambda: states.append(train_in_subprocess(run, stop.is_set)))
     thread.start()
     while not run.read_metrics():
-        assert run.state in ("queued", "running")  # never interrupted, though it changes hands
+        assert run.state in ("queued", "running")  # never interrupted while the lock is transferred
     assert run.read_status()["pid"] != os.getpid()
     with pytest.raises(UserError, match="stop it first"):
         runs.delete(run)
@@ -46,23 +47,23 @@ def test_the_lock_goes_along_so_that_nobody_else_takes_the_run():
     assert states == ["stopped"] and run.resumable
 
 
-def test_a_stop_before_it_began_is_a_stop():
+def test_a_stop_before_training_begins():
     run = queued_run(epochs=10_000)
-    assert train_apart(run, lambda: True) == "stopped"
+    assert train_in_subprocess(run, lambda: True) == "stopped"
     assert run.read_metrics() == []
 
 
-def test_what_cannot_begin_says_why():
+def test_a_training_that_cannot_begin_records_the_error():
     run = queued_run()
     (run.path / "config.json").write_text('{"system": "tense"}')
-    assert train_apart(run, never) == "failed"
+    assert train_in_subprocess(run, never) == "failed"
     assert "config.json" in run.read_status()["error"]
 
 
 def test_a_killed_training_is_interrupted_and_the_queue_goes_on():
     queue, first, second = Jobs(), queued_run(epochs=10_000), queued_run()
-    queue.submit(first, lambda stopped: train_apart(first, stopped))
-    queue.submit(second, lambda stopped: train_apart(second, stopped))
+    queue.submit(first, lambda stopped: train_in_subprocess(first, stopped))
+    queue.submit(second, lambda stopped: train_in_subprocess(second, stopped))
     wait_until(lambda: first.resumable, 60)
     os.kill(first.read_status()["pid"], signal.SIGKILL)
     wait_until(lambda: second.state == "finished", 60)
@@ -72,16 +73,16 @@ def test_a_killed_training_is_interrupted_and_the_queue_goes_on():
 SERVER = """
 import sys
 from cvae_core import runs
-from cvae_core.worker import train_apart
+from cvae_core.worker import train_in_subprocess
 run = runs.find(sys.argv[1])
 run.write_status(state="queued")
-train_apart(run, lambda: False)
+train_in_subprocess(run, lambda: False)
 """
 
 
 def test_a_training_does_not_outlive_its_server():
     run = queued_run(epochs=10_000)
-    run.give_back()
+    run.release()
     server = python("-c", SERVER, run.id, runs=runs.RUNS)
     wait_until(lambda: bool(run.read_metrics()), 60)
     server.kill()

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from cvae_core import training
-from cvae_core.runs import Run
+from cvae_core.run import Run
 from cvae_core.step import Step, generator_at
 from cvae_core.tense.config import TenseConfig
 from cvae_core.tense.data import Verb
@@ -53,5 +53,5 @@ if __name__ == "__main__":
     if sys.argv[2:] == ["saving"]:
         training.SAVE_SECONDS, os.fsync = -1.0, lambda file: time.sleep(0.2)
     # Slower batches, so that a kill finds every part of an epoch.
-    ended = fit(tiny_task(), run, resume=run.resumable, on_event=lambda event: time.sleep(0.005))
+    ended = fit(tiny_task(), run, on_event=lambda event: time.sleep(0.005))
     print(ended)

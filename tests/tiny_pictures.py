@@ -51,7 +51,7 @@ def write_mnist(folder: Path, n: int = 30, zipped: bool = True) -> Path:
 
 
 def square_clips(n: int = 6, length: int = 6) -> list[Clip]:
-    """A bright square that moves as the first two numbers of the action say."""
+    """Clips of a bright square that moves by four times the first two numbers of the action, in pixels."""
     clips = []
     for seed in range(n):
         generator = torch.Generator().manual_seed(seed)
@@ -65,7 +65,7 @@ def square_clips(n: int = 6, length: int = 6) -> list[Clip]:
 
 
 def tiny_video(**changes) -> VideoTask:
-    """Six clips of squares, two to validate on."""
+    """Six training clips of squares, two for validation."""
     return VideoTask(replace(VIDEO, **changes), square_clips(), square_clips(2))
 
 

@@ -1,11 +1,12 @@
-"""What the pages share: the frame's guard, models, forms, the view of a run, and the parts of the larger pages.
+"""Shared by the pages: models, forms, figures, the view of a run, and the views of the larger pages.
 
-frame.py     the guard that every page calls first
+frame.py     frame(), which every page calls first
 models.py    cached models, their names, a picker
 parts.py     small widgets and chart settings
 form.py      inputs for a config's fields, and the button that starts a training
 run_view.py  a run: state, progress, scores, samples
-systems/     what a system adds to the Train page: one module each
+figures/     plotly figures: data in, figure out
+systems/     a module per system: its form and samples on the Train page
 latent/ …    the views of one page, where they are too long for its file
 """
 
@@ -26,7 +27,7 @@ from ui.parts import (
     uploaded_text,
 )
 
-torch.set_num_threads(1)  # threads of several sessions would compete for the cores
+torch.set_num_threads(1)  # more would compete with the threads of other sessions
 
 __all__ = [
     "MAX_SEED", "PLAIN", "PNG", "config_of", "frame", "load_model", "model_names", "new_seeds", "pick_model",

@@ -12,9 +12,9 @@ from cvae_core import jobs, session
 from cvae_core.config import TrainConfig, format_knots, parse_knots
 from cvae_core.device import describe_device, pick_device
 from cvae_core.errors import UserError
-from cvae_core.runs import Run
+from cvae_core.run import Run
 from cvae_core.systems import family
-from cvae_core.worker import train_apart
+from cvae_core.worker import train_in_subprocess
 
 SCRATCH = "random weights"  # among the models to start from
 MAIN_FIELDS = {
@@ -27,7 +27,7 @@ KNOTS_HELP = ". Knots of a piecewise-linear schedule: share of training:value, â
 
 
 def field_input(place, field: Field, value: Any, key: str) -> Any:
-    """A widget for a config field, by its type, choices and range; its value, of a schedule the text."""
+    """A widget for a config field, by its type, choices and range; returns its value, the typed text for a schedule."""
     text, choices = field.metadata["help"], field.metadata["choices"]
     label = MAIN_FIELDS.get(field.name, field.name)
     if choices:
@@ -36,28 +36,28 @@ def field_input(place, field: Field, value: Any, key: str) -> Any:
         return place.toggle(label, value, key=key, help=text)
     if isinstance(value, tuple):
         return place.text_input(label, format_knots(value), key=key, help=text + KNOTS_HELP, max_chars=2000)
-    kind, step, shown = (int, 1, "%d") if isinstance(value, int) else (float, None, "%.6g")
+    kind, step, pattern = (int, 1, "%d") if isinstance(value, int) else (float, None, "%.6g")
     bounds = [None if field.metadata[end] is None else kind(field.metadata[end]) for end in ("low", "high")]
-    return place.number_input(label, *bounds, kind(value), step=step, format=shown, key=key, help=text)
+    return place.number_input(label, *bounds, kind(value), step=step, format=pattern, key=key, help=text)
 
 
 def show_fields(system: str, preset: str, from_weights: bool = False) -> dict[str, Any]:
-    """Inputs for a preset's fields, the main ones in sight; the fields that were changed.
+    """Inputs for a preset's fields; returns the fields that were changed.
 
-    Fields that a checkpoint's weights fix are left out where training starts from one. Raises UserError for values
-    that the config does not take: the browser keeps to a widget's bounds, a forged message need not.
+    With `from_weights` the fields that a checkpoint's weights fix are left out. UserError for a value outside its
+    field's range: the browser enforces a widget's bounds, but a forged message can have any value.
     """
     base: TrainConfig = session.preset(system, preset)
     fixed = family(system).MODEL_FIELDS if from_weights else ()
-    every = {f.name: f for f in fields(base) if f.name not in fixed}
+    editable = {f.name: f for f in fields(base) if f.name not in fixed}
     values = {}
     for column, main in zip(st.columns(len(MAIN_FIELDS)), MAIN_FIELDS, strict=True):
-        values[main] = field_input(column, every[main], getattr(base, main), f"{preset} {main}")
+        values[main] = field_input(column, editable[main], getattr(base, main), f"{preset} {main}")
     with st.expander("All other fields"):
         columns = st.columns(4)
-        for i, other in enumerate(n for n in every if n not in MAIN_FIELDS):
-            values[other] = field_input(columns[i % 4], every[other], getattr(base, other), f"{preset} {other}")
-    # Not before all inputs are drawn: one that is left out would lose what was typed.
+        for i, other in enumerate(n for n in editable if n not in MAIN_FIELDS):
+            values[other] = field_input(columns[i % 4], editable[other], getattr(base, other), f"{preset} {other}")
+    # Only after all inputs are drawn: an input that is not drawn loses its value.
     for name in values:
         if isinstance(getattr(base, name), tuple):
             values[name] = parse_knots(values[name])
@@ -66,20 +66,20 @@ def show_fields(system: str, preset: str, from_weights: bool = False) -> dict[st
 
 
 def pick_init(place, options: list[str], key: str, text: str) -> str | None:
-    """The model to start from, None for random weights; `options` has the models and `SCRATCH` in their order."""
+    """Choose the model to start from among `options`, which contain `SCRATCH`; None for random weights."""
     chosen = place.selectbox("Start from", options, key=key, help=text)
     return None if chosen == SCRATCH else chosen
 
 
 def pick_preset(place, names: list[str], key: str, text: str) -> str:
-    """The preset that sets the initial values of the fields."""
+    """Choose the preset that sets the initial values of the fields; `text` extends its help."""
     return place.selectbox("Preset", names, key=key, help=f"Sets the initial values of the fields below. {text}")
 
 
 def show_start(create: Callable[[str], Run], disabled: bool = False) -> None:
-    """The device, and the button that adds the run that `create(device)` makes to the queue.
+    """Choose the device; a button puts the run that `create(device)` makes into the queue.
 
-    Raises UserError where the queue or the disk has no room, or `create` raises it.
+    UserError if the queue is full, the runs take too much disk space, or `create` raises it.
     """
     device = "auto"
     if torch.cuda.is_available():
@@ -89,7 +89,7 @@ def show_start(create: Callable[[str], Run], disabled: bool = False) -> None:
         return
     if len(jobs.jobs().waiting()) >= jobs.MAX_WAITING:
         raise UserError(f"{jobs.MAX_WAITING} trainings wait already: try again when one of them has started.")
-    jobs.check_room()
+    jobs.check_disk_usage()
     with st.spinner("Reading the dataâ€¦"):
         run = create(device)
     enqueue(run)
@@ -98,7 +98,7 @@ def show_start(create: Callable[[str], Run], disabled: bool = False) -> None:
 
 
 def enqueue(run: Run) -> None:
-    """Add a run to the queue. Raises UserError where the queue is full."""
-    if jobs.jobs().submit(run, partial(train_apart, run)) == "full":
+    """Put a run into the queue. UserError if it is full; the run is then stopped and can be resumed."""
+    if jobs.jobs().submit(run, partial(train_in_subprocess, run)) == "full":
         run.write_status(state="stopped")
         raise UserError(f"{jobs.MAX_WAITING} trainings wait already: resume run {run.id} when one of them has started.")

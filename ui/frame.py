@@ -1,4 +1,4 @@
-"""The guard of the frame, and of the address."""
+"""Run every page inside the app's frame, with query parameters that its widgets can read."""
 
 import contextlib
 import math
@@ -8,9 +8,9 @@ from streamlit.errors import StreamlitAPIException
 
 
 def frame(name: str) -> None:
-    """Called by every page first: where Streamlit ran the page's file by itself, go through app.py.
+    """Called by every page first: goes through app.py if Streamlit ran the page's file without it.
 
-    It does so on the first deep link to a fresh server, because the folder is called pages/.
+    That happens on the first deep link to a fresh server, because the folder is called pages/.
     """
     if not st.session_state.get("_framed"):
         st.session_state["_bounce"] = (name, {key: st.query_params.get_all(key) for key in st.query_params})
@@ -21,14 +21,14 @@ def frame(name: str) -> None:
 def _clean_address() -> None:
     """Remove query parameters that widgets cannot read: an empty value for a required choice, inf for an integer.
 
-    The widgets have read the address before the page begins, so the page begins again.
+    Widgets read the address before the page's script runs, so it is run again.
     """
-    found = {key: st.query_params.get_all(key) for key in st.query_params}
-    wrong = [key for key, values in found.items() if any(value == "" or _is_infinite(value) for value in values)]
-    with contextlib.suppress(StreamlitAPIException):  # a widget on the page is bound to it, and has its value already
-        for key in wrong:
+    parameters = {key: st.query_params.get_all(key) for key in st.query_params}
+    invalid = [key for key, values in parameters.items() if any(value == "" or _is_infinite(value) for value in values)]
+    with contextlib.suppress(StreamlitAPIException):  # a widget that is bound to the parameter has been drawn
+        for key in invalid:
             del st.query_params[key]
-        if wrong:
+        if invalid:
             st.rerun()
 
 

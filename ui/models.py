@@ -17,7 +17,7 @@ def load_model(name: str, system: str = "tense") -> Any:
 
 
 def stamp(name: str) -> tuple[str, float]:
-    """What identifies a version of a model's file: its path and its modification time."""
+    """The version of a model's file: its path and modification time."""
     path = runs.find_weights(name)
     return str(path), path.stat().st_mtime
 
@@ -25,14 +25,14 @@ def stamp(name: str) -> tuple[str, float]:
 @st.cache_resource(max_entries=8, show_spinner="Loading the model…")
 def _load(system: str, path: str, modified: float) -> Any:
     model = family(system).load(path)
-    # A full garbage collection visits every live object, a dictionary of verbs among them: 0.2 s in which nobody is
-    # answered. What is loaded by now stays, and is left out of it.
+    # A full garbage collection visits all live objects, the dictionary of verbs among them, and blocks every session
+    # for 0.2 s. It leaves out what is frozen, all that is loaded by now.
     gc.freeze()
     return model
 
 
 def config_of(name: str, system: str) -> TrainConfig:
-    """The config of a model, from its file's header: no weights are read. UserError where it has no valid config."""
+    """The config of a model from its file's header, without reading weights. UserError if it has no valid config."""
     path = runs.find_weights(name)
     header = checkpoint.read_header(path)
     if header is None:
@@ -49,7 +49,7 @@ def model_names(system: str = "tense") -> list[str]:
 
 
 def pick_model(label: str, key: str, none: str | None = None) -> Any:
-    """A list of the tense models; `none` adds a first entry for no model, which returns None."""
+    """Choose a tense model; `none` is the label of a first entry for no model, which returns None."""
     names = model_names()
     if not names:
         st.error("There is no model in checkpoints/: train one with `python -m cvae_core train tense --out tense`.")

@@ -9,7 +9,7 @@ import streamlit as st
 
 from cvae_core import checkpoint, runs
 from cvae_core.errors import UserError
-from cvae_core.runs import Run
+from cvae_core.run import Run
 from cvae_core.tense import lexicon
 
 MAX_SEED = 2**31 - 1
@@ -17,49 +17,52 @@ PLAIN = {"displayModeBar": False}  # a chart without buttons
 PNG = {"displaylogo": False, "modeBarButtons": [["toImage"]]}  # a chart that can be saved
 
 
-def pick_view(views: Sequence[str]) -> str:
-    """The views of a page as tabs; the first is the default."""
-    return st.segmented_control(
+def pick_view(views: Sequence[str], place=st) -> str:
+    """Choose one of a page's views; the first is the default."""
+    return place.segmented_control(
         "View", list(views), default=next(iter(views)), required=True, key="view", bind="query-params",
         label_visibility="collapsed",
     )  # fmt: skip
 
 
 def seed_input(column, label: str, key: str, seed: int, text: str | None = None) -> int:
-    """A field for a seed, which begins with `seed` and can be set by `new_seeds`."""
-    st.session_state.setdefault(key, seed)  # not as the field's value, which a button may not overwrite
+    """An input for a seed; `seed` is the initial value, and `new_seeds` can change it."""
+    st.session_state.setdefault(key, seed)  # not the widget's own value, which a button could not change
     return column.number_input(label, 0, MAX_SEED, step=1, key=key, bind="query-params", help=text)
 
 
 def new_seeds(*keys: str) -> None:
-    """Random seeds for the fields with these keys; for a button's `on_click`."""
+    """Set random seeds in the inputs with these keys; a button's `on_click`."""
     st.session_state.update({key: random.randint(0, MAX_SEED) for key in keys})
 
 
 def uploaded_text(place, label: str, key: str, parse: Callable[[str, str], Any]) -> Any:
-    """What `parse` makes of an uploaded text file and its name; None without a file."""
+    """Upload a text file: the result of `parse(text, file name)`, None without a file.
+
+    UserError if the file is not UTF-8, or `parse` raises it.
+    """
     file = place.file_uploader(label, type=["txt", "csv", "tsv"], max_upload_size=5, key=key)
     if file is None:
         return None
     try:
         return parse(file.getvalue().decode("utf-8-sig"), file.name)
     except UnicodeDecodeError:
-        raise UserError(f"{file.name} is not UTF-8 text.") from None
+        raise UserError(f"{file.name} is not UTF-8 text: save it in UTF-8.") from None
 
 
 def shipped_runs() -> list[Run]:
-    """The runs that come with the project."""
+    """The runs in assets/runs/."""
     return runs.list_runs(checkpoint.ROOT / "assets" / "runs")
 
 
 @st.cache_data
-def read_scores(name: str = "tense") -> dict:
-    """What `evaluate tense --compare --json` printed for the shipped checkpoints `tense` and `tense-heldout`."""
+def read_scores(name: str) -> dict:
+    """The scores of the shipped checkpoint `tense` or `tense-heldout`, from `evaluate tense --compare --json`."""
     return json.loads((checkpoint.ROOT / "assets" / f"{name}.json").read_text())
 
 
 def show_remark(word: str) -> bool:
-    """Show the dictionary's remark on a word, with a link to the verb; return whether the word can be converted."""
+    """Show the dictionary's remark on a word, if any, with a link to its verb; whether the word can be converted."""
     remark = lexicon.remark(word)
     if remark is None:
         return True

@@ -1,42 +1,41 @@
-"""A run, live: from its folder alone, because this process or another may be training it."""
+"""The view of a run, read from its folder alone: it may be trained by another process."""
 
 import pandas as pd
 import streamlit as st
 
 from cvae_core import curves, jobs, runs
 from cvae_core.errors import UserError
-from cvae_core.runs import Run
+from cvae_core.run import ACTIVE, Run
 from cvae_core.systems import SYSTEMS
 from ui.form import enqueue
 from ui.systems import view
 
 LIVE_POINTS = 400
-SECONDS_BETWEEN_LOOKS = 1.0
-ACTIVE = ("created", "queued", "running")
+POLL_SECONDS = 1.0
 
 
 def show_runs(system: str) -> None:
-    """Pick a run of a system and look at it."""
+    """Choose a run of a system and show it."""
     damaged = [run.id for run in runs.list_runs() if run.system not in SYSTEMS]
     if damaged:
         st.warning(f"Left out, without a readable config.json: {', '.join(damaged)}.")
-    found = {run.id: run for run in runs.list_runs(system=system)}
-    if not found:
+    choices = {run.id: run for run in runs.list_runs(system=system)}
+    if not choices:
         st.info(f"There is no run yet: start one above, or with `python -m cvae_core train {system}`.")
         return
-    if st.session_state.get("run") not in found:
+    if st.session_state.get("run") not in choices:
         st.session_state.pop("run", None)
-    first = next((i for i, run in enumerate(found.values()) if run.state == "running"), 0)
-    name = st.selectbox("Run", list(found), first, key="run", bind="query-params")
-    active = found[name].state in ACTIVE
+    first = next((i for i, run in enumerate(choices.values()) if run.state == "running"), 0)
+    name = st.selectbox("Run", list(choices), first, key="run", bind="query-params")
+    active = choices[name].state in ACTIVE
     if active:
         st.session_state["watched"] = (name, "active")
-    st.fragment(watch, run_every=SECONDS_BETWEEN_LOOKS if active else None)(name, system)
+    st.fragment(_show_run, run_every=POLL_SECONDS if active else None)(name, system)
     if not active:
-        show_finished(found[name], system)
+        _show_actions(choices[name], system)
 
 
-def watch(run_id: str, system: str) -> None:
+def _show_run(run_id: str, system: str) -> None:
     """State, progress, scores, samples and log of a run."""
     try:
         run = runs.find(run_id)
@@ -54,7 +53,7 @@ def watch(run_id: str, system: str) -> None:
         st.code(log, language=None)
     if status["state"] not in ACTIVE and st.session_state.get("watched") == (run_id, "active"):
         st.session_state["watched"] = (run_id, "ended")
-        st.rerun()  # the whole page: it stops looking every second, and the pickers list the new model
+        st.rerun()  # the whole page: polling ends, and the lists of models include the new one
 
 
 def _show_state(run: Run, status: dict) -> None:
@@ -63,7 +62,7 @@ def _show_state(run: Run, status: dict) -> None:
     other = "" if _is_ours(run) else f" by another process (PID {status.get('pid')})"
     words = {
         "running": f"In training{other}.",
-        "queued": "About to begin." if run.id == jobs.jobs().running() else f"Waiting in the queue{other}.",
+        "queued": "Starting." if run.id == jobs.jobs().running() else f"Waiting in the queue{other}.",
         "created": "Being prepared.",
         "stopped": "Stopped; it can be resumed from the same batch.",
         "interrupted": "Interrupted: its process is gone. It can be resumed from its last save, at most a minute old.",
@@ -92,12 +91,12 @@ def _show_state(run: Run, status: dict) -> None:
 
 
 def _is_ours(run: Run) -> bool:
-    """Whether this server trains the run, or will."""
+    """Whether the run is in this server's queue."""
     return run.id == jobs.jobs().running() or run.id in jobs.jobs().waiting()
 
 
 def _show_progress(run: Run, status: dict, unit: str) -> None:
-    """Share done, speed and time left; the losses so far, in their unit."""
+    """The share of training done, the speed and the time left; the losses so far."""
     epochs, batches = status.get("epochs"), status.get("batches")
     if epochs and batches:
         share = 1.0 if status["state"] == "finished" else (status["epoch"] + status.get("batch", 0) / batches) / epochs
@@ -109,9 +108,9 @@ def _show_progress(run: Run, status: dict, unit: str) -> None:
     progress = pd.DataFrame(run.read_progress()).apply(pd.to_numeric, errors="coerce")
     if len(progress) < 2 or not {"epoch", "loss"} <= set(progress):
         return
-    shown = progress.iloc[curves.thin(progress["loss"].to_numpy(), LIVE_POINTS)]
-    losses = [name for name in ("loss", "recon", "kl") if name in shown]
-    st.line_chart(shown, x="epoch", y=losses, height=260, alt="Losses so far, by epoch", y_label=unit)
+    points = progress.iloc[curves.thin(progress["loss"].to_numpy(), LIVE_POINTS)]
+    losses = [name for name in ("loss", "recon", "kl") if name in points]
+    st.line_chart(points, x="epoch", y=losses, height=260, alt="Losses so far, by epoch", y_label=unit)
 
 
 def _minutes(seconds: float | None) -> str:
@@ -121,7 +120,7 @@ def _minutes(seconds: float | None) -> str:
 
 
 def _show_scores(rows: list[dict], labels: dict[str, str]) -> None:
-    """The scores of the latest epoch, beside those before training when it started from a model."""
+    """The scores of the latest epoch, and those before training if it started from a model."""
     if not rows:
         return
     known = [name for name in labels if name in rows[-1]]
@@ -138,7 +137,7 @@ def _rounded(score: object) -> str:
 
 
 def _show_samples(run: Run, system: str) -> None:
-    """What the model makes of a few inputs, as soon as an epoch is over."""
+    """The system's preview of the last finished epoch."""
     samples = run.read_samples()
     try:
         if samples:
@@ -147,8 +146,8 @@ def _show_samples(run: Run, system: str) -> None:
         raise UserError(f"Run {run.id} has no readable samples.jsonl.") from None
 
 
-def show_finished(run: Run, system: str) -> None:
-    """What can be done with a run that is not in training: download, delete, look at it on other pages."""
+def _show_actions(run: Run, system: str) -> None:
+    """Download or delete a run that is not in training, and links to it on other pages."""
     row = st.container(horizontal=True, vertical_alignment="center")
     if run.weights.is_file():
         row.download_button(

@@ -1,4 +1,4 @@
-"""The command line. Building its parser imports no torch, except for `train` and `sweep`, whose flags are fields."""
+"""The command line. Building the parser imports no torch, except for `train` and `sweep`, whose flags are fields."""
 
 from cvae_core.cli import runs, sweep, train
 from cvae_core.cli.options import Parser, field_options
@@ -8,7 +8,7 @@ DESCRIPTION = "Conditional variational autoencoders: verb tenses, digits and vid
 
 
 def build_parser(argv: list[str]) -> Parser:
-    """The parser of all commands; `argv` tells which system's fields become flags."""
+    """The parser of all commands; the system in `argv` determines the fields that become flags."""
     parser = Parser(prog="python -m cvae_core", description=DESCRIPTION)
     commands = parser.add_subparsers(required=True, metavar="command")
     evaluate = commands.add_parser("evaluate", help="every score of a checkpoint").add_subparsers(

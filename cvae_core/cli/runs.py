@@ -7,17 +7,17 @@ from cvae_core.errors import UserError
 
 
 def add_command(commands) -> None:
-    """Add `runs`."""
+    """Add `runs` to the commands."""
     runs = commands.add_parser("runs", help="list training runs")
     runs.add_argument("--json", action="store_true")
     runs.set_defaults(run=run_runs)
 
 
 def run_runs(args: argparse.Namespace) -> None:
-    """Print a line, or an object, for every run."""
+    """Print a line or a JSON object for every run."""
     from cvae_core import runs
 
-    rows = []
+    rows: list[dict] = []
     for run in runs.list_runs():
         try:
             config, status = run.read_config(), run.read_status()

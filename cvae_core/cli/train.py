@@ -10,25 +10,23 @@ from cvae_core.systems import SYSTEMS, cli
 
 
 def add_command(commands) -> argparse.ArgumentParser:
-    """Add `train`."""
+    """Add `train` to the commands."""
     train = commands.add_parser("train", help="train a model", argument_default=argparse.SUPPRESS)
     train.add_argument("system", choices=SYSTEMS)
-    train.add_argument(
-        "--preset", type=options.name, help="named configuration; flags below change single fields of it"
-    )
+    train.add_argument("--preset", type=options.name, help="named configuration, whose fields the flags below change")
     train.add_argument("--data", help="; ".join(f"{system}: {cli(system).DATA}" for system in SYSTEMS))
     train.add_argument("--device", choices=("auto", "cpu", "cuda"))
     train.add_argument("--threads", type=int, help="CPU threads (default 1)")
-    train.add_argument("--out", help="name under which the kept weights go to checkpoints/")
-    train.add_argument("--pack", choices=("float16", "int8"), help="store them smaller")
-    train.add_argument("--resume", metavar="RUN", help="go on with a stopped or interrupted run")
+    train.add_argument("--out", help="name of the checkpoint in checkpoints/ for the kept weights")
+    train.add_argument("--pack", choices=("float16", "int8"), help="compress that checkpoint")
+    train.add_argument("--resume", metavar="RUN", help="resume a stopped or interrupted run")
     train.add_argument("--init", metavar="CHECKPOINT", help="start from its weights")
     train.set_defaults(run=run_train)
     return train
 
 
 def run_train(args: argparse.Namespace) -> None:
-    """Train a new run, or resume one, in one process or as one of those that torchrun started."""
+    """Train a new run or resume one, in one process or in those that torchrun started."""
     from cvae_core import checkpoint
 
     given = vars(args)
@@ -41,52 +39,46 @@ def run_train(args: argparse.Namespace) -> None:
 
     overrides = options.overrides(given, given["system"])
     if "resume" in given and (overrides or given.keys() & {"preset", "data", "init"}):
-        raise UserError("--resume goes on with the run's own config and data: leave out other settings.")
+        raise UserError("--resume uses the run's own config and data: leave out other settings.")
     with parallel.joined(pick_device(given.get("device", "auto"))):
         _train(given, overrides, out)
 
 
-def _prepare(given: dict[str, Any], overrides: dict[str, Any]):
-    """The task and its run."""
-    from cvae_core import session
-
-    system = given["system"]
-    if "resume" in given:
-        return session.reopen(given["resume"], given.get("device"), system)
-    entries = options.data_entries(system, given.get("data"))
-    device, init = given.get("device", "auto"), given.get("init")
-    return session.prepare(system, given.get("preset"), overrides, entries, device, init)
-
-
 def _train(given: dict[str, Any], overrides: dict[str, Any], out: str | None) -> None:
-    from cvae_core import checkpoint, parallel
-    from cvae_core.training import train
+    from cvae_core import checkpoint, parallel, session
+    from cvae_core.training import fit
 
-    first = parallel.rank() == 0  # of several processes that train together, the one that prints
-    task, run = _prepare(given, overrides)
-    say = print if first else lambda *args, **kwargs: None
-    say(f"Run {run.id}: {task.description} on {task.device}", flush=True)
+    system, device = given["system"], given.get("device")
+    if "resume" in given:
+        task, run = session.reopen(given["resume"], device, system)
+    else:
+        entries = options.data_entries(system, given.get("data"))
+        task, run = session.prepare(
+            system, given.get("preset"), overrides, entries, device or "auto", given.get("init")
+        )
+    first = parallel.rank() == 0  # only the first process prints
+    echo = print if first else lambda *args, **kwargs: None
+    echo(f"Run {run.id}: {task.description} on {task.device}", flush=True)
     batches = task.steps_per_epoch() * task.config.epochs
     with options.stop_signals() as stopped, options.progress(batches, "batches", disable=not first) as bar:
-        ended = train(task, run, stopped, lambda event: _show(event, bar, first))
+        ended = fit(task, run, stopped, lambda event: _show(event, bar, first))
     if ended == "stopped":
-        again = [f"--{name} {given[name]}" for name in ("device", "threads", "out", "pack") if name in given]
-        command = " ".join([f"python -m cvae_core train {task.system} --resume {run.id}", *again])
-        say(f"Stopped and saved. To go on: {command}")
+        flags = [f" --{name} {given[name]}" for name in ("device", "threads", "out", "pack") if name in given]
+        echo(f"Stopped and saved. To resume: python -m cvae_core train {system} --resume {run.id}{''.join(flags)}")
         return
-    say(f"Finished: run {run.id}")
+    echo(f"Finished: run {run.id}")
     if out and first:
         kept = checkpoint.CHECKPOINTS / f"{out}.safetensors"
         checkpoint.copy(run.weights, kept, given.get("pack", ""))
-        say(f"Saved as checkpoint {out}")
+        echo(f"Saved as checkpoint {out}")
 
 
 def _show(event: dict[str, Any], bar, first: bool) -> None:
-    """A batch moves the bar, an epoch prints a line of scores."""
+    """Update the progress bar after a batch, print a line of scores after an epoch."""
     if event["kind"] == "batch":
         done = event["epoch"] * event["batches"] + event["batch"]
         if not bar.n:
-            bar.initial = bar.n = done - 1  # what a resumed run has behind it is not speed
+            bar.initial = bar.n = done - 1  # batches before a resumed training do not count for the speed
         bar.update(done - bar.n)
         bar.set_postfix_str(f"loss {event['loss']:.3f}", refresh=False)
     elif first:

@@ -9,7 +9,7 @@ DATA = "folder of MNIST's IDX files, or openml to download it; scikit-learn's sm
 
 def add_commands(commands, evaluate, predict) -> None:
     """Add the commands to their groups."""
-    scores = evaluate.add_parser("digits", help="likelihood of the hidden quadrants of test images")
+    scores = evaluate.add_parser("digits", help="negative log-likelihood of the hidden quadrants of test images")
     options.evaluation_options(scores, DATA)
     options.model_options(scores, run_evaluate, "digits")
 

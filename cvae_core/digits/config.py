@@ -11,11 +11,11 @@ OBJECTIVES = ("cvae", "gsnn", "hybrid")
 
 @dataclass(frozen=True)
 class DigitsConfig(TrainConfig):
-    """Model, data and loss of the digits. The KL weight's `kl_max` above 1 is the paper's (1 + beta).
+    """Model, data and loss of the digits. A KL weight above 1 is the paper's (1 + beta).
 
-    The defaults are the paper's quadrants, of which the source gives no sizes: one model for every choice of quadrants
-    and all three objectives. Residual layers learn in ten epochs what plain ones need sixty for; shifts keep them from
-    overfitting.
+    The defaults are the paper's quadrants, for which report 003 states no sizes: one model for every choice of
+    quadrants and all three objectives. Residual layers learn in ten epochs what plain ones need sixty for; shifts
+    prevent overfitting.
     """
 
     epochs: int = redefault(TrainConfig, "epochs", 100)
@@ -29,17 +29,17 @@ class DigitsConfig(TrainConfig):
     hidden_size: int = option(384, "width of each hidden layer", 4, 4096)
     hidden_layers: int = option(2, "hidden layers of each network", 1, 8)
     layers: str = option(
-        "residual", "hidden layers: linear and ReLU (both sources), or residual blocks", choices=("relu", "residual")
+        "residual", "hidden layers: linear and ReLU (paper, report), or residual blocks", choices=("relu", "residual")
     )
     latent_size: int = option(50, "dimensions of z", 1, 1024)
-    shift: int = option(1, "training images are shifted by up to so many pixels each way", 0, SIDE // 2 - 1)
+    shift: int = option(1, "largest shift of training images in each direction, in pixels", 0, SIDE // 2 - 1)
     # Label
-    conditional: bool = option(True, "label: whether both networks get the label; without it, a plain VAE")
+    conditional: bool = option(True, "label: both networks get the label; without it, a plain VAE")
     # Quadrants
     objective: str = option("all", "cvae, gsnn or hybrid, or all three side by side", choices=("all", *OBJECTIVES))
-    alpha: float = option(0.5, "hybrid: weight of the CVAE's objective beside the GSNN's")
+    alpha: float = option(0.5, "hybrid: weight of the CVAE's objective; the GSNN's gets the rest")
     seen: str = option(
-        "any", "visible quadrants in training: the paper's 1, 2 or 3, one of these at random, or half of the time any",
+        "any", "visible quadrants in training: the paper's 1, 2 or 3, a random one of these, or half of the time any",
         choices=("1", "2", "3", "paper", "any"),
     )  # fmt: skip
 

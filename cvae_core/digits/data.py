@@ -1,6 +1,6 @@
 """Digits of 28 x 28 grey levels: MNIST from its IDX files, or scikit-learn's small digits enlarged to that size.
 
-Quadrants are numbered 0 top left, 1 top right, 2 bottom left, 3 bottom right; `seen` names those that a model is shown.
+Quadrants are numbered 0 top left, 1 top right, 2 bottom left, 3 bottom right; `visible` says which a model gets.
 """
 
 import gzip
@@ -23,7 +23,7 @@ SIDE = 28
 PIXELS = SIDE * SIDE
 QUADRANTS = 4
 LABELS = 10
-# Sohn et al. 2015, section 5.1, by how many quadrants are seen.
+# Sohn et al. 2015, section 5.1, by the number of visible quadrants.
 TASKS = {
     "1": (False, False, True, False),  # bottom left
     "2": (True, False, True, False),  # left half
@@ -31,11 +31,13 @@ TASKS = {
 }
 BOX = 20  # MNIST fits its digits into 20 x 20 before it centres them
 MAX_BYTES = 1 << 30  # of one file, unpacked: EMNIST, the largest of its kind, has 547 MB
-SMALL, MNIST = "scikit-learn's digits", "MNIST"  # names of data
+SMALL, MNIST = "scikit-learn's digits", "MNIST"  # names of the data sets
 HELD_OUT = 10_000  # of MNIST's training images, for validation
 
 
 class Images(NamedTuple):
+    """Pictures with their labels."""
+
     pixels: Tensor  # (n, 784) bytes
     labels: Tensor  # (n,)
 
@@ -52,20 +54,22 @@ class Digits(NamedTuple):
 # --- loading --------------------------------------------------------------------------------------------------------
 
 
-def name_of(source: str | None) -> str:
-    """What `load` calls the data of a source, known without loading it."""
-    return SMALL if source is None else MNIST
-
-
 def load(source: str | None = None) -> Digits:
-    """MNIST from a folder; `openml` downloads it through scikit-learn; None is scikit-learn's small digits."""
+    """MNIST from a folder or, for `openml`, downloaded by scikit-learn; None: scikit-learn's small digits.
+
+    Raises UserError for what `read_mnist` or `download` refuses.
+    """
     if source is None:
         return small_digits()
     return download() if source == "openml" else read_mnist(source)
 
 
 def read_mnist(folder: str | Path) -> Digits:
-    """MNIST from its four IDX files, gzip or not; the last 10,000 training images (or a sixth) are for validation."""
+    """MNIST from its four IDX files, gzip or not; the last 10,000 training images (or a sixth) are for validation.
+
+    Raises UserError for a missing folder or file, a damaged file, images that are not 28 x 28, and labels that do not
+    match them or are not 0 to 9.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}: expected one with MNIST's four IDX files.")
@@ -77,11 +81,7 @@ def _split(name: str, pixels: np.ndarray, labels: np.ndarray, test_pixels: np.nd
     held_out = min(HELD_OUT, len(pixels) // 6)
     first = len(pixels) - held_out
     images = [(pixels[:first], labels[:first]), (pixels[first:], labels[first:]), (test_pixels, test_labels)]
-    return Digits(name, *(Images(_flat(p), torch.from_numpy(np.array(n)).long()) for p, n in images))
-
-
-def _flat(pixels: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.array(pixels)).view(len(pixels), PIXELS)
+    return Digits(name, *(Images(torch.tensor(p).view(-1, PIXELS), torch.tensor(n).long()) for p, n in images))
 
 
 def _read_pair(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -96,9 +96,9 @@ def _read_pair(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _find(folder: Path, name: str, dimensions: int) -> Path:
-    for dot in "-.":  # both spellings are in use
-        for end in ("", ".gz"):
-            path = folder / f"{name}{dot}idx{dimensions}-ubyte{end}"
+    for separator in "-.":  # both spellings are in use
+        for suffix in ("", ".gz"):
+            path = folder / f"{name}{separator}idx{dimensions}-ubyte{suffix}"
             if path.is_file():
                 return path
     raise UserError(
@@ -107,9 +107,10 @@ def _find(folder: Path, name: str, dimensions: int) -> Path:
 
 
 def read_idx(path: str | Path) -> np.ndarray:
-    """The bytes of an IDX file, gzip or not, in their shape; anything else is a `UserError` that says what was read.
+    """The array of bytes in an IDX file, gzip or not.
 
-    No more is unpacked than the header says, and that is limited: a small gzip file can hold gigabytes.
+    Unpacks no more than the header states, at most 1 GB: a small gzip file can hold gigabytes. Raises UserError for a
+    file that cannot be read, is not IDX, or holds more or less than its header states.
     """
     path = Path(path)
     try:
@@ -138,7 +139,7 @@ def read_idx(path: str | Path) -> np.ndarray:
 
 
 def download() -> Digits:
-    """MNIST by way of scikit-learn, which keeps it in its own data folder; needs the network once."""
+    """MNIST from OpenML by scikit-learn, which caches it in its data folder. Raises UserError if that fails."""
     from sklearn.datasets import fetch_openml
 
     try:
@@ -151,15 +152,15 @@ def download() -> Digits:
 
 @cache
 def small_digits() -> Digits:
-    """scikit-learn's 1,797 digits of 8 x 8, enlarged to MNIST's box and centred; in a fixed random order."""
+    """scikit-learn's 1,797 digits of 8 x 8, enlarged to MNIST's box, in a fixed random order; a sixth is for tests."""
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    grey = torch.from_numpy(found.images).float()[:, None] * (255 / 16)
+    digits = load_digits()
+    grey = torch.from_numpy(digits.images).float()[:, None] * (255 / 16)
     box = F.interpolate(grey, size=(BOX, BOX), mode="bicubic", align_corners=False).clamp(0, 255)
     pixels = F.pad(box, [(SIDE - BOX) // 2] * 4)[:, 0].round().to(torch.uint8).numpy()
     order = torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0)).numpy()
-    pixels, labels = pixels[order], found.target[order]
+    pixels, labels = pixels[order], digits.target[order]
     test = len(pixels) // 6
     return _split(SMALL, pixels[test:], labels[test:], pixels[:test], labels[:test])
 
@@ -168,9 +169,10 @@ def small_digits() -> Digits:
 
 
 def centre(picture: np.ndarray) -> Tensor:
-    """Any grey picture (h, w) as MNIST shows digits: white on black, in a box of 20, centred by its mass; (784,) bytes.
+    """Convert a grey picture (h, w) to MNIST's format: (784,) bytes.
 
-    A picture of 28 x 28 that is dark at its border is taken as it is.
+    White on black, scaled to a box of 20 x 20, with its centre of mass in the middle; a picture of 28 x 28 with a dark
+    border is left unchanged. Raises UserError if the picture has no pixels or no ink.
     """
     grey = torch.from_numpy(np.array(picture, np.float32))
     if grey.ndim != 2 or min(grey.shape) < 1:
@@ -189,11 +191,11 @@ def centre(picture: np.ndarray) -> Tensor:
     size = [max(1, round(n * scale)) for n in grey.shape]
     small = F.interpolate(grey[None, None], size=size, mode="bilinear", antialias=True, align_corners=False)[0, 0]
     mass = small.sum()
-    place = [
+    corner = [
         int(torch.round((SIDE - 1) / 2 - (small.sum(1 - axis) * torch.arange(size[axis])).sum() / mass))
         for axis in (0, 1)
     ]
-    top, left = (min(max(p, 0), SIDE - n) for p, n in zip(place, size, strict=True))
+    top, left = (min(max(p, 0), SIDE - n) for p, n in zip(corner, size, strict=True))
     canvas = torch.zeros(SIDE, SIDE)
     canvas[top : top + size[0], left : left + size[1]] = small
     return canvas.round().clamp(0, 255).flatten().to(torch.uint8)
@@ -202,20 +204,20 @@ def centre(picture: np.ndarray) -> Tensor:
 # --- quadrants ------------------------------------------------------------------------------------------------------
 
 
-def pixel_mask(seen: Tensor) -> Tensor:
-    """Which pixels belong to the quadrants seen: (..., 4) bool -> (..., 784) bool."""
-    halves = seen.reshape(*seen.shape[:-1], 2, 2)
+def pixel_mask(visible: Tensor) -> Tensor:
+    """The pixels of the visible quadrants: (..., 4) bool -> (..., 784) bool."""
+    halves = visible.reshape(*visible.shape[:-1], 2, 2)
     half = SIDE // 2
     return halves.repeat_interleave(half, -2).repeat_interleave(half, -1).flatten(-2)
 
 
-def parse_seen(text: str) -> tuple[bool, ...]:
-    """Quadrants by their numbers, such as `02` for the left half; empty sees nothing."""
+def parse_visible(text: str) -> tuple[bool, ...]:
+    """Visible quadrants by their numbers, such as `02` for the left half; empty: none. Raises UserError for others."""
     if not set(text) <= set("0123") or len(set(text)) == QUADRANTS:
-        raise UserError(f"{text!r} does not name the quadrants seen: expected some of 0, 1, 2 and 3, not all.")
+        raise UserError(f"{text!r} does not name visible quadrants: expected some of 0, 1, 2 and 3, not all.")
     return tuple(str(q) in text for q in range(QUADRANTS))
 
 
-def hidden_choices() -> Sequence[tuple[bool, ...]]:
-    """Every choice of quadrants that hides at least one."""
+def visible_choices() -> Sequence[tuple[bool, ...]]:
+    """Every choice of visible quadrants that hides at least one."""
     return [tuple(bool(n >> q & 1) for q in range(QUADRANTS)) for n in range(2**QUADRANTS - 1)]

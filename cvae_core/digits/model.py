@@ -1,7 +1,7 @@
-"""Structured prediction of hidden quadrants (Sohn, Lee and Yan 2015) and the label-conditioned CVAE of source 003.
+"""Structured prediction of hidden quadrants (Sohn, Lee and Yan 2015) and the label-conditioned CVAE of report 003.
 
-Shapes: B images, P = 784 pixels in [0, 1], Z latent. Pixels are grey and their likelihood is a Bernoulli's cross
-entropy, as in both sources; it is summed over the pixels that are predicted.
+Shapes: B images, P = 784 pixels in [0, 1], Z latent. The likelihood of a grey pixel is a Bernoulli's cross entropy, as
+in paper and report; it is summed over the pixels that are predicted.
 """
 
 import torch
@@ -23,18 +23,30 @@ class Residual(nn.Module):
         self.linear = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(..., width) -> (..., width)."""
         return x + self.linear(F.silu(self.norm(x)))
 
 
 def mlp(inputs: int, outputs: int, config: DigitsConfig) -> nn.Sequential:
-    """(..., inputs) -> (..., outputs); its first and last layers are linear."""
+    """(..., inputs) -> (..., outputs); the first and last layers are linear."""
+    width = config.hidden_size
     if config.layers == "residual":
-        width = config.hidden_size
-        middle = [Residual(width) for _ in range(config.hidden_layers)]
-        return nn.Sequential(nn.Linear(inputs, width), *middle, nn.SiLU(), nn.Linear(width, outputs))
-    sizes = [inputs] + [config.hidden_size] * config.hidden_layers
+        residual = [Residual(width) for _ in range(config.hidden_layers)]
+        return nn.Sequential(nn.Linear(inputs, width), *residual, nn.SiLU(), nn.Linear(width, outputs))
+    sizes = [inputs] + [width] * config.hidden_layers
     layers = [part for a, b in zip(sizes, sizes[1:], strict=False) for part in (nn.Linear(a, b), nn.ReLU())]
-    return nn.Sequential(*layers, nn.Linear(sizes[-1], outputs))
+    return nn.Sequential(*layers, nn.Linear(width, outputs))
+
+
+class Gaussian(nn.Sequential):
+    """An MLP whose output is a diagonal Gaussian over z."""
+
+    def __init__(self, inputs: int, config: DigitsConfig):
+        super().__init__(*mlp(inputs, 2 * config.latent_size, config))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, inputs) -> mean and log variance, (B, Z) each, in float32."""
+        return super().forward(x).float().chunk(2, 1)
 
 
 def pixel_log_likelihood(logits: Tensor, pixels: Tensor) -> Tensor:
@@ -46,47 +58,48 @@ def pixel_log_likelihood(logits: Tensor, pixels: Tensor) -> Tensor:
 
 
 class Condition(nn.Module):
-    """x of the paper: the pixels seen, with the baseline's guess at the others, and which quadrants are seen."""
+    """The paper's x: the visible pixels, the baseline's guess at the others, and which quadrants are visible."""
 
     def __init__(self, config: DigitsConfig):
         super().__init__()
         self.baseline = mlp(PIXELS + QUADRANTS, PIXELS, config)
 
-    def forward(self, pixels: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels (B, P), seen (B, 4) bool -> the baseline's logits (B, P) and the condition (B, P + 4).
+    def forward(self, pixels: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixels (B, P), visible (B, 4) bool -> the baseline's logits (B, P) and the condition (B, P + 4).
 
-        The guess reaches the other networks as a number: their losses do not train the baseline.
+        The baseline's guess is detached: the losses of the other networks do not train it.
         """
-        mask, flags = pixel_mask(seen), seen.to(pixels.dtype)
+        mask, flags = pixel_mask(visible), visible.to(pixels.dtype)
         logits = self.baseline(torch.cat([pixels * mask, flags], 1))
         guess = torch.sigmoid(logits.detach()).to(pixels.dtype)
         return logits, torch.cat([torch.where(mask, pixels, guess), flags], 1)
 
 
 class Branch(nn.Module):
-    """The networks of one objective: recognition q(z | x, y), prior p(z | x) and generation p(y | x, z)."""
+    """The model of one objective: `posterior` q(z | x, y), `prior` p(z | x) and `likelihood` p(y | x, z).
 
-    def __init__(self, config: DigitsConfig, recognises: bool):
+    The paper calls their networks recognition, prior and generation. A GSNN has no posterior.
+    """
+
+    def __init__(self, config: DigitsConfig, has_posterior: bool):
         super().__init__()
         inputs = PIXELS + QUADRANTS
-        self.recognition = mlp(inputs, 2 * config.latent_size, config) if recognises else None
-        self.prior = mlp(inputs, 2 * config.latent_size, config)
+        self.recognition = Gaussian(inputs, config) if has_posterior else None
+        self.prior = Gaussian(inputs, config)
         self.generation = mlp(config.latent_size + inputs, PIXELS, config)
 
-    def recognise(self, pixels: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-        """q(z | x, y), of x and y as one whole picture: mean and log variance, (B, Z) each."""
-        return self.recognition(torch.cat([pixels, seen.to(pixels.dtype)], 1)).float().chunk(2, 1)
+    def posterior(self, pixels: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+        """q(z | x, y), given all pixels (B, P) and visible (B, 4) bool: mean and log variance, (B, Z) each."""
+        assert self.recognition is not None
+        return self.recognition(torch.cat([pixels, visible.to(pixels.dtype)], 1))
 
-    def expect(self, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """p(z | x): mean and log variance, (B, Z) each."""
-        return self.prior(condition).float().chunk(2, 1)
+    def likelihood(self, z: Tensor, condition: Tensor, guess: Tensor, wanted: Tensor | slice = slice(None)) -> Tensor:
+        """p(y | x, z): logits (..., B, wanted) of the Bernoullis of the wanted pixels, from z (..., B, Z).
 
-    def generate(self, z: Tensor, condition: Tensor, guess: Tensor, wanted: Tensor | slice = slice(None)) -> Tensor:
-        """Logits (..., B, P) of y from z (..., B, Z): what z changes about the baseline's guess, at the wanted pixels.
-
-        The condition's part of the first layer is computed once for all z of an image.
+        The network's output is added to the baseline's logits `guess` (B, P). The condition's part of the first layer
+        is computed once for all z of an image.
         """
-        first, *rest, last = self.generation  # linear, whatever is between
+        first, *rest, last = self.generation  # first and last are linear
         split = z.shape[-1]
         hidden = F.linear(z, first.weight[:, :split]) + F.linear(condition, first.weight[:, split:], first.bias)
         for layer in rest:
@@ -95,12 +108,14 @@ class Branch(nn.Module):
 
 
 class QuadrantCVAE(nn.Module):
+    """The baseline with its condition, and a branch for each objective of the config."""
+
     def __init__(self, config: DigitsConfig):
         super().__init__()
         self.config = config
         self.condition = Condition(config)
         names = OBJECTIVES if config.objective == "all" else (config.objective,)
-        self.branches = nn.ModuleDict({name: Branch(config, recognises=name != "gsnn") for name in names})
+        self.branches = nn.ModuleDict({name: Branch(config, has_posterior=name != "gsnn") for name in names})
 
 
 @torch.no_grad()
@@ -108,48 +123,49 @@ def log_weights(
     model: QuadrantCVAE,
     objective: str,
     pixels: Tensor,
-    seen: Tensor,
+    visible: Tensor,
     samples: int,
     generator: torch.Generator,
     importance: bool = True,
 ) -> Tensor:
-    """Draws whose mean, not in log space, is p(y | x) of each image's hidden pixels: (B, P), (B, 4) -> (S, B).
+    """Logarithms of samples whose mean estimates p(y | x) of each image's hidden pixels: (B, P), (B, 4) -> (S, B).
 
-    By importance sampling from the recognition network (paper, eq. 6), or by plain Monte Carlo from the prior (eq. 5).
+    By importance sampling from the posterior (paper, eq. 6), or by plain Monte Carlo from the prior (eq. 5). Raises
+    UserError for importance sampling of a GSNN.
     """
     branch = model.branches[objective]
     if importance and branch.recognition is None:
         raise UserError(f"{objective} has no recognition network: its likelihood is estimated from the prior.")
-    guess, condition = model.condition(pixels, seen)
-    mu_p, logvar_p = branch.expect(condition)
-    mu, logvar = branch.recognise(pixels, seen) if importance else (mu_p, logvar_p)
+    guess, condition = model.condition(pixels, visible)
+    mu_p, logvar_p = branch.prior(condition)
+    mu, logvar = branch.posterior(pixels, visible) if importance else (mu_p, logvar_p)
     eps = torch.randn((samples, *mu.shape), generator=generator, device=mu.device)
     z = mu + torch.exp(0.5 * logvar) * eps
-    hidden = ~pixel_mask(seen)
-    wanted = hidden.any(0).nonzero()[:, 0]  # no more than some image hides
-    logits = branch.generate(z, condition, guess, wanted)  # (S, B, wanted)
-    found = (pixel_log_likelihood(logits, pixels[:, wanted]) * hidden[:, wanted]).sum(-1)
-    return found + log_normal(z, mu_p, logvar_p) - log_normal(z, mu, logvar) if importance else found
+    hidden = ~pixel_mask(visible)
+    wanted = hidden.any(0).nonzero()[:, 0]  # pixels that are hidden in any image
+    logits = branch.likelihood(z, condition, guess, wanted)  # (S, B, wanted)
+    log_p = (pixel_log_likelihood(logits, pixels[:, wanted]) * hidden[:, wanted]).sum(-1)
+    return log_p + log_normal(z, mu_p, logvar_p) - log_normal(z, mu, logvar) if importance else log_p
 
 
 def log_likelihood(
     model: QuadrantCVAE,
     objective: str,
     pixels: Tensor,
-    seen: Tensor,
+    visible: Tensor,
     samples: int,
     generator: torch.Generator,
     importance: bool = True,
-    together: int = 2_048,
+    chunk: int = 2_048,
 ) -> Tensor:
-    """Estimate log p(y | x) of each image's hidden pixels as `log_weights` says: (B, P), (B, 4) -> (B,).
+    """Estimate log p(y | x) of each image's hidden pixels by the mean of `log_weights`: (B, P), (B, 4) -> (B,).
 
-    All of it in log space; at most `together` draws are decoded at once.
+    In log space throughout; at most `chunk` samples are decoded at once.
     """
-    step = max(1, together // samples)
+    step = max(1, chunk // samples)
     return torch.cat([
-        log_mean_exp(log_weights(model, objective, part, shown, samples, generator, importance), 0)
-        for part, shown in zip(pixels.split(step), seen.split(step), strict=True)
+        log_mean_exp(log_weights(model, objective, part, quadrants, samples, generator, importance), 0)
+        for part, quadrants in zip(pixels.split(step), visible.split(step), strict=True)
     ])  # fmt: skip
 
 
@@ -157,29 +173,32 @@ def log_likelihood(
 
 
 class LabelCVAE(nn.Module):
-    """Source 003's second half: encoder and decoder are told the label as one-hot; z ~ N(0, I)."""
+    """Report 003's second half: prior N(0, I), `posterior` q(z | picture, label), `likelihood` p(picture | z, label).
+
+    The label is one-hot; without `conditional` neither network gets it, and the model is a plain VAE.
+    """
 
     def __init__(self, config: DigitsConfig):
         super().__init__()
         self.config = config
-        told = LABELS if config.conditional else 0
-        self.encoder = mlp(PIXELS + told, 2 * config.latent_size, config)
-        self.decoder = mlp(config.latent_size + told, PIXELS, config)
+        condition_width = LABELS if config.conditional else 0
+        self.encoder = Gaussian(PIXELS + condition_width, config)
+        self.decoder = mlp(config.latent_size + condition_width, PIXELS, config)
 
-    def encode(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance of q(z | picture, label): (B, Z) each."""
-        return self.encoder(self._told(pixels, labels)).float().chunk(2, 1)
+    def posterior(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """q(z | picture, label) from pixels (B, P) and labels (B,): mean and log variance, (B, Z) each."""
+        return self.encoder(self._with_label(pixels, labels))
 
-    def decode(self, z: Tensor, labels: Tensor) -> Tensor:
-        """Logits (B, P)."""
-        return self.decoder(self._told(z, labels))
+    def likelihood(self, z: Tensor, labels: Tensor) -> Tensor:
+        """p(picture | z, label) from z (B, Z) and labels (B,): logits (B, P) of the pixels' Bernoullis."""
+        return self.decoder(self._with_label(z, labels))
 
-    def _told(self, x: Tensor, labels: Tensor) -> Tensor:
+    def _with_label(self, x: Tensor, labels: Tensor) -> Tensor:
         return torch.cat([x, F.one_hot(labels, LABELS).to(x.dtype)], 1) if self.config.conditional else x
 
 
 def build(config: DigitsConfig) -> QuadrantCVAE | LabelCVAE:
-    """A model with weights drawn from the config's seed; the global generator is left as it was."""
+    """A model with weights drawn from the config's seed; the global generator keeps its state."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return (QuadrantCVAE if config.task == "quadrants" else LabelCVAE)(config)

@@ -7,8 +7,8 @@ from cvae_core import schedules
 from cvae_core.config import from_preset
 from cvae_core.digits.config import DigitsConfig
 
-# Source 003's listing: one hidden layer of 256, two latent dimensions, Adam at 0.001, batches of 64, 10 epochs.
-SOURCE_003_LABEL: dict[str, Any] = {
+# Report 003's listing: one hidden layer of 256, two latent dimensions, Adam at 0.001, batches of 64, 10 epochs.
+REPORT_003_LABEL: dict[str, Any] = {
     "task": "label",
     "epochs": 10,
     "batch_size": 64,
@@ -28,11 +28,11 @@ SOURCE_003_LABEL: dict[str, Any] = {
 
 PRESETS: dict[str, dict[str, Any]] = {
     "source-003-quadrants": {},  # the config's defaults
-    "source-003-label": SOURCE_003_LABEL,
-    "source-003-unconditional": SOURCE_003_LABEL | {"conditional": False},
-    # "A heavier KL brings the two ways to z together, but does not help": (1 + beta) with beta = 1.
+    "source-003-label": REPORT_003_LABEL,
+    "source-003-unconditional": REPORT_003_LABEL | {"conditional": False},
+    # The paper's heavier KL, (1 + beta) with beta = 1: it brings posterior and prior together but does not help.
     "source-003-heavy-kl": {"objective": "cvae", "kl_max": 2.0},
-    # The published tutorial's sizes: one choice of quadrants a model, two layers of 500.
+    # The sizes of Pyro's tutorial: one choice of quadrants per model, two layers of 500.
     "source-003-published": {
         "objective": "cvae",
         "seen": "1",

@@ -73,15 +73,15 @@ def run_convert(args: argparse.Namespace) -> None:
     source = None if args.source is None else parse_tense(args.source)
     targets = range(len(TENSES)) if args.target == "all" else [parse_tense(args.target)]
     remarks = {word: convertible_remark(word) for word in words if source is None}
-    tense = _load(args)
-    sources = tense.infer_tenses(words) if source is None else [source] * len(words)
-    familiarity = tense.familiarity(words, sources).tolist()
-    familiar = [tense.reaches_floor(value) for value in familiarity]
+    model = _load(args)
+    sources = model.infer_tenses(words) if source is None else [source] * len(words)
+    familiarity = model.familiarity(words, sources).tolist()
+    familiar = [model.reaches_floor(value) for value in familiarity]
     notes = list(filter(None, remarks.values()))
-    notes += [warning(tense, word) for word, known in zip(words, familiar, strict=True) if known is False]
+    notes += [warning(model, word) for word, known in zip(words, familiar, strict=True) if known is False]
     print(*dict.fromkeys(notes), sep="\n", end="\n" if notes else "", file=sys.stderr)
     jobs = [(w, s, t) for w, s in zip(words, sources, strict=True) for t in targets]
-    made = tense.convert(*map(list, zip(*jobs, strict=True)))
+    made = model.convert(*map(list, zip(*jobs, strict=True)))
     if not args.json:
         for start in range(0, len(jobs), len(targets)):
             print(" ".join(m.form for m in made[start : start + len(targets)]))
@@ -91,7 +91,7 @@ def run_convert(args: argparse.Namespace) -> None:
             "word": word, "source": TENSES[s], "target": TENSES[t],
             "prediction": m.form, "probability": m.probability,
             "familiarity": familiarity[i // len(targets)], "familiar": familiar[i // len(targets)],
-            "alternatives": [vars(c) for c in tense.alternatives(tense.read([word], [s]), t, m)],
+            "alternatives": [vars(c) for c in model.alternatives(model.read([word], [s]), t, m)],
         }
         for i, ((word, s, t), m) in enumerate(zip(jobs, made, strict=True))
     ])  # fmt: skip
@@ -105,14 +105,14 @@ def _convert_file(args) -> None:
     if args.out is not None and args.json:
         raise UserError("--out writes a table: leave out --json.")
     rows = read_table(args.file)
-    tense = _load(args)
+    model = _load(args)
     with options.progress(len(rows), "words") as bar:
 
         def show(converted: int, total: int) -> None:
             bar.total = total  # rows with an error are not converted
             bar.update(converted - bar.n)
 
-        done = convert_table(tense, rows, show)
+        done = convert_table(model, rows, show)
     if args.json:
         options.print_json(done)
     elif args.out is not None:
@@ -130,14 +130,14 @@ def run_generate(args: argparse.Namespace) -> None:
 
     options.in_range("n", args.n, 1, 100_000)
     options.in_range("refine", args.refine, 0, 100)
-    tense = _load(args)
-    z = tense.draw(args.n, args.seed)
-    stages = [("one shot", z)] + ([(f"refined {args.refine}", tense.refine(z, args.refine))] if args.refine else [])
-    accepted = {row for verb in tense.verbs for row in product(*verb.forms)}
+    model = _load(args)
+    z = model.draw(args.n, args.seed)
+    stages = [("one shot", z)] + ([(f"refined {args.refine}", model.refine(z, args.refine))] if args.refine else [])
+    accepted = {row for verb in model.verbs for row in product(*verb.forms)}
     results = []
     for name, points in stages:
-        rows = tense.decode_rows(points)
-        share, distinct = gaussian_score(rows, tense.verbs)
+        rows = model.decode_rows(points)
+        share, distinct = gaussian_score(rows, model.verbs)
         known = [row in accepted for row in rows]
         results.append({"stage": name, "gaussian": share, "distinct": distinct, "rows": rows, "known": known})
     if args.json:
@@ -158,13 +158,13 @@ def run_interpolate(args: argparse.Namespace) -> None:
     if bool(args.seed) == bool(args.words) or (args.words and len(args.words) != 2):
         raise UserError("Give the two ends of the walk: two words, or --seed A B.")
     words = [parse_word(w) for w in args.words]
-    tense = _load(args)
+    model = _load(args)
     if words:
-        a, b = tense.posterior(words, tense.infer_tenses(words))[0]
+        a, b = model.posterior(words, model.infer_tenses(words))[0]
     else:
-        a, b = (tense.draw(1, seed)[0] for seed in args.seed)
-    z = tense.path(a, b, args.steps, args.method)
-    rows = tense.decode_rows(tense.refine(z, args.refine))
+        a, b = (model.draw(1, seed)[0] for seed in args.seed)
+    z = model.path(a, b, args.steps, args.method)
+    rows = model.decode_rows(model.refine(z, args.refine))
     if args.json:
         return options.print_json([
             {"step": i, "norm": point.norm().item(), "row": row}
@@ -186,7 +186,7 @@ def run_evaluate(args: argparse.Namespace) -> None:
     # An empty name is one that could not be filled in, not one that was left out.
     lexicon = None if args.data is None else data.read_verbs(args.data).verbs
     pairs = data.COURSE_PAIRS if args.pairs is None else data.read_pairs(args.pairs)
-    tense = _load(args)
+    model = _load(args)
     options.set_threads(args.threads)
-    scores = evaluate(tense, lexicon, pairs, args.split, args.seed, args.samples, args.compare, args.seeds, args.own)
+    scores = evaluate(model, lexicon, pairs, args.split, args.seed, args.samples, args.compare, args.seeds, args.own)
     options.print_json(scores) if args.json else print(as_table(scores))

@@ -23,7 +23,7 @@ HELDOUT = "tense-heldout"  # the shipped checkpoint that has not seen the test s
 
 
 def evaluate(
-    tense,
+    model,
     lexicon: Sequence[Verb] | None = None,
     pairs: Sequence[tuple] = data.COURSE_PAIRS,
     split: str = "test",
@@ -46,17 +46,17 @@ def evaluate(
         raise UserError(f"The {split} split holds no verbs: give a longer list or another split.")
     if samples < 1 or seeds < 1 or (own is not None and own < 1):
         raise UserError(f"{samples} samples of {seeds} seeds, {own} own verbs: expected at least 1 of each.")
-    known = {verb.lemma for verb in tense.verbs}
+    known = {verb.lemma for verb in model.verbs}
     unseen = [verb for verb in verbs if verb.lemma not in known]
-    scores = {"checkpoint": tense.name, "trained_on": len(tense.verbs), "split": split}
+    scores = {"checkpoint": model.name, "trained_on": len(model.verbs), "split": split}
     if len(unseen) < len(verbs):
-        scores["note"] = _note(tense.name, len(verbs) - len(unseen), len(verbs), split)
-    scores |= {"bleu4": metrics.bleu4_of_pairs(tense, pairs)} | draws_of(tense, samples, range(seed, seed + seeds))
-    scores["unseen"] = unseen_of(tense, unseen, seed) if unseen else None
-    scores["own"] = own_of(tense, _spread(tense.verbs, own or len(tense.verbs)))
-    scores["junk_auroc"] = junk_auroc(tense, unseen or tense.verbs[:Z_ALONE], seed)
+        scores["note"] = _note(model.name, len(verbs) - len(unseen), len(verbs), split)
+    scores |= {"bleu4": metrics.bleu4_of_pairs(model, pairs)} | draws_of(model, samples, range(seed, seed + seeds))
+    scores["unseen"] = unseen_of(model, unseen, seed) if unseen else None
+    scores["own"] = own_of(model, _spread(model.verbs, own or len(model.verbs)))
+    scores["junk_auroc"] = junk_auroc(model, unseen or model.verbs[:Z_ALONE], seed)
     if compare:
-        scores |= _comparison(unseen or verbs, tense.model.config.train_on, pairs, samples, range(seed, seed + seeds))
+        scores |= _comparison(unseen or verbs, model.config.train_on, pairs, samples, range(seed, seed + seeds))
     return scores
 
 
@@ -90,40 +90,40 @@ def _comparison(verbs: Sequence[Verb], train_on: str, pairs: Sequence[tuple], sa
     return scores
 
 
-def draws_of(tense, samples: int, seeds: Sequence[int]) -> dict:
+def draws_of(model, samples: int, seeds: Sequence[int]) -> dict:
     """Gaussian score and distinct rows of draws, one shot and refined, against the rows that were trained on.
 
     `distinct_share` is `distinct` as a share of what uniform draws over those rows would give.
     """
-    most = metrics.uniform_distinct(len(tense.verbs), samples)
-    sets = [metrics.refined_scores(tense, tense.verbs, samples, seed, ROUNDS) for seed in seeds]
+    most = metrics.uniform_distinct(len(model.verbs), samples)
+    sets = [metrics.refined_scores(model, model.verbs, samples, seed, ROUNDS) for seed in seeds]
     values = {name: [one[name] for one in sets] for name in sets[0]}
     scores: dict = {name: statistics.mean(of) for name, of in values.items()}
     scores |= {name.replace("distinct", "distinct_share"): scores[name] / most for name in scores if "distinct" in name}
     return scores | {"spread": {name: [min(of), max(of)] for name, of in values.items()}}
 
 
-def unseen_of(tense, verbs: Sequence[Verb], seed: int = 0) -> dict:
+def unseen_of(model, verbs: Sequence[Verb], seed: int = 0) -> dict:
     """Exact match on verbs that training left out, in parts, and what the model knows of its own reliability.
 
     A verb has a known stem when it is two letters or more before a verb of three or more that was trained on
     (over+come). `calibration` is the expected error of the answers' probabilities, with its bins. None where a part
     holds no verb.
     """
-    stems = {verb.lemma for verb in tense.verbs if len(verb.lemma) >= 3}
+    stems = {verb.lemma for verb in model.verbs if len(verb.lemma) >= 3}
     new = [v for v in verbs if not any(v.lemma[i:] in stems for i in range(2, len(v.lemma) - 2))]
-    scores = {"verbs": len(verbs)} | metrics.accuracy(tense, verbs)
-    error, bins = metrics.calibration(*metrics.sureness(tense, verbs))
+    scores = {"verbs": len(verbs)} | metrics.accuracy(model, verbs)
+    error, bins = metrics.calibration(*metrics.confidences(model, verbs))
     return scores | {
         "from_present": statistics.mean(v for name, v in scores["by_direction"].items() if name.startswith(TENSES[0])),
-        "no_known_stem": metrics.accuracy(tense, new)["accuracy"] if new else None,
-        "z_alone": metrics.accuracy(tense, verbs, see_source=False)["accuracy"],
-        "tense": tense_accuracy(tense, verbs),
+        "no_known_stem": metrics.accuracy(model, new)["accuracy"] if new else None,
+        "z_alone": metrics.accuracy(model, verbs, see_source=False)["accuracy"],
+        "tense": tense_accuracy(model, verbs),
         "calibration": {"error": error, "bins": bins},
     }
 
 
-def own_of(tense, verbs: Sequence[Verb]) -> dict:
+def own_of(model, verbs: Sequence[Verb]) -> dict:
     """Exact match on verbs that were trained on: all, the irregular ones, the most frequent, and from z alone.
 
     `frequent` is of those among the dictionary's 1,000 most frequent verbs. There a form that belongs to several verbs
@@ -131,7 +131,7 @@ def own_of(tense, verbs: Sequence[Verb]) -> dict:
     """
     frequent = {verb.lemma for verb in most_frequent()}
     tasks = [(v, s, t) for v in verbs for s, t in DIRECTIONS]
-    made = tense.convert([v.row[s] for v, s, _ in tasks], [s for _, s, _ in tasks], [t for *_, t in tasks])
+    made = model.convert([v.row[s] for v, s, _ in tasks], [s for _, s, _ in tasks], [t for *_, t in tasks])
     right = np.array([c.form in v.forms[t] for c, (v, _, t) in zip(made, tasks, strict=True)])
     lenient = right.copy()
     for i in np.flatnonzero(~right):
@@ -145,12 +145,12 @@ def own_of(tense, verbs: Sequence[Verb]) -> dict:
         "accuracy": float(per_verb.mean()),
         "irregular": float(per_verb[irregular].mean()) if irregular.any() else None,
         "frequent": float(lenient[common].mean()) if common.any() else None,
-        "z_alone": metrics.accuracy(tense, _spread(verbs, Z_ALONE), see_source=False)["accuracy"],
-        "tense": tense_accuracy(tense, verbs),
+        "z_alone": metrics.accuracy(model, _spread(verbs, Z_ALONE), see_source=False)["accuracy"],
+        "tense": tense_accuracy(model, verbs),
     }
 
 
-def tense_accuracy(tense, verbs: Sequence[Verb]) -> float | None:
+def tense_accuracy(model, verbs: Sequence[Verb]) -> float | None:
     """Share of the forms that stand for one tense only whose tense the model names; None where there is none."""
     tenses: dict[str, set[int]] = {}
     for form, t in ((form, t) for verb in verbs for t, form in enumerate(verb.row)):
@@ -158,11 +158,11 @@ def tense_accuracy(tense, verbs: Sequence[Verb]) -> float | None:
     words = [form for form, of in tenses.items() if len(of) == 1]
     if not words:
         return None
-    found = zip(words, tense.infer_tenses(words), strict=True)
+    found = zip(words, model.infer_tenses(words), strict=True)
     return statistics.mean(float(tense_of in tenses[word]) for word, tense_of in found)
 
 
-def junk_auroc(tense, verbs: Sequence[Verb], seed: int) -> float:
+def junk_auroc(model, verbs: Sequence[Verb], seed: int) -> float:
     """AUROC of familiarity as a score that separates verbs from random strings of the same number and lengths.
 
     Every other string has consonants alone.
@@ -173,12 +173,12 @@ def junk_auroc(tense, verbs: Sequence[Verb], seed: int) -> float:
     lemmas = [verb.lemma for verb in verbs]
     letters = [list(data.LETTERS), [c for c in data.LETTERS if c not in "aeiouy"]]
     junk = ["".join(rng.choice(letters[i % 2], len(lemma))) for i, lemma in enumerate(lemmas)]
-    known, unknown = (tense.familiarity(words, [data.PRESENT] * len(words)) for words in (lemmas, junk))
+    known, unknown = (model.familiarity(words, [data.PRESENT] * len(words)) for words in (lemmas, junk))
     return float(roc_auc_score([1] * len(known) + [0] * len(unknown), [*known, *unknown]))
 
 
 def scorecard(
-    tense,
+    model,
     verbs: Sequence[Verb],
     pairs: Sequence[tuple] = data.COURSE_PAIRS,
     seeds: Sequence[int] = range(5),
@@ -189,14 +189,14 @@ def scorecard(
     The draws' score depends on the seed by several points, so `gaussian` lists one score a seed.
     """
     words, sources, references, targets = zip(*pairs, strict=True)
-    made = [c.form for c in tense.convert(words, sources, targets)]
+    made = [c.form for c in model.convert(words, sources, targets)]
     return {
-        "bleu4": metrics.bleu4_of_pairs(tense, pairs),
+        "bleu4": metrics.bleu4_of_pairs(model, pairs),
         "pairs": [
             {"word": w, "from": TENSES[s], "to": TENSES[t], "expected": r, "answer": m, "bleu4": metrics.bleu4(m, r)}
             for w, s, r, t, m in zip(words, sources, references, targets, made, strict=True)
         ],
-        "gaussian": [metrics.gaussian_scores(tense, verbs, samples, seed)["gaussian"] for seed in seeds],
+        "gaussian": [metrics.gaussian_scores(model, verbs, samples, seed)["gaussian"] for seed in seeds],
     }
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from cvae_core.errors import UserError
 from cvae_core.latent import kl_to_standard
 from cvae_core.tense.data import PAST, PRESENT, PROGRESSIVE, TENSES, THIRD, Verb
-from cvae_core.tense.inference import Tense
+from cvae_core.tense.inference import Inflector
 from cvae_core.tense.lexicon import load_lexicon, lookup
 from cvae_core.tense.spelling import SPELLING_RULES, is_irregular
 
@@ -31,13 +31,13 @@ def verb_of(row: Sequence[str]) -> Verb | None:
     return next((v for v, t in lookup(row[PRESENT]) if t == PRESENT and v.accepts(row)), None)
 
 
-def spell_out(tense: Tense, z: Tensor, rounds: int = 0) -> list[dict]:
+def spell_out(model: Inflector, z: Tensor, rounds: int = 0) -> list[dict]:
     """What each z says in the four tenses, after rounds of refinement: (n, Z) -> n dicts.
 
     `forms`, `probabilities` and `known` (the dictionary has this form) hold one entry a tense; `verb` is whether
     the dictionary has all four as one verb.
     """
-    columns = [tense.decode(tense.refine(z, rounds), t) for t in range(len(TENSES))]
+    columns = [model.decode(model.refine(z, rounds), t) for t in range(len(TENSES))]
     return [
         {
             "forms": tuple(c.form for c in row),
@@ -49,17 +49,17 @@ def spell_out(tense: Tense, z: Tensor, rounds: int = 0) -> list[dict]:
     ]
 
 
-def walk(tense: Tense, a: Tensor, b: Tensor, steps: int, method: str = "lerp", rounds: int = 0) -> list[dict]:
+def walk(model: Inflector, a: Tensor, b: Tensor, steps: int, method: str = "lerp", rounds: int = 0) -> list[dict]:
     """The path from a to b, both included: (Z,), (Z,) -> one dict a step.
 
     Each holds `step`, `t` from 0 to 1, `norm` of the path's z (before refinement), and what `spell_out` gives.
     """
-    z = tense.path(a, b, steps, method)
+    z = model.path(a, b, steps, method)
     places = np.linspace(0, 1, steps).tolist()
     return [
         {"step": i + 1, "t": t, "norm": norm, **said}
         for i, (t, norm, said) in enumerate(
-            zip(places, z.norm(dim=1).tolist(), spell_out(tense, z, rounds), strict=True)
+            zip(places, z.norm(dim=1).tolist(), spell_out(model, z, rounds), strict=True)
         )
     ]
 
@@ -77,14 +77,14 @@ class Sample(NamedTuple):
     logvar: np.ndarray  # (n, Z)
 
 
-def sample_words(tense: Tense, n_verbs: int = 250, seed: int = 0) -> Sample:
+def sample_words(model: Inflector, n_verbs: int = 250, seed: int = 0) -> Sample:
     """Posteriors of the four forms of n of the model's own verbs (all of them, if it has fewer)."""
     rng = np.random.default_rng(seed)
-    verbs = tense.verbs or list(load_lexicon().verbs)
+    verbs = model.verbs or list(load_lexicon().verbs)
     chosen = sorted(rng.choice(len(verbs), min(n_verbs, len(verbs)), replace=False))
     cells = [(word, t, verbs[i]) for i in chosen for t, word in enumerate(verbs[i].row)]
     words, tenses, owners = (list(column) for column in zip(*cells, strict=True))
-    mu, logvar = tense.posterior(words, tenses)
+    mu, logvar = model.posterior(words, tenses)
     return Sample(words, tenses, owners, mu.cpu().numpy(), logvar.cpu().numpy())
 
 

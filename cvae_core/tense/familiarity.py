@@ -4,13 +4,13 @@ import numpy as np
 import torch
 
 from cvae_core.tense.data import TENSES
-from cvae_core.tense.inference import Tense
+from cvae_core.tense.inference import Inflector
 from cvae_core.tense.invent import invent, regular_verbs
 
 SAMPLE = 500  # words that the floor is measured on
 
 
-def measure_floor(tense: Tense, seed: int = 0) -> float:
+def measure_floor(model: Inflector, seed: int = 0) -> float:
     """The familiarity, in nats a letter, that words of the kind the model is made for reach.
 
     A model whose decoder gets the latent alone converts the verbs it was trained on: 99 of 100 of their forms reach
@@ -18,17 +18,17 @@ def measure_floor(tense: Tense, seed: int = 0) -> float:
     do 98 of 100 verbs that training left out, and 6 of 100 strings of random letters (`tense-heldout`, test split).
     """
     generator = torch.Generator().manual_seed(seed)
-    regular = regular_verbs(tense.verbs) if tense.model.config.invented else []
+    regular = regular_verbs(model.verbs) if model.config.invented else []
     if regular:
-        rows, percent = invent(tense.verbs, regular, SAMPLE, generator), 5
+        rows, percent = invent(model.verbs, regular, SAMPLE, generator), 5
     else:
-        chosen = torch.randperm(len(tense.verbs), generator=generator)[:SAMPLE].tolist()
-        rows, percent = [tense.verbs[i].row for i in chosen], 1
+        chosen = torch.randperm(len(model.verbs), generator=generator)[:SAMPLE].tolist()
+        rows, percent = [model.verbs[i].row for i in chosen], 1
     tenses = torch.randint(len(TENSES), (len(rows),), generator=generator).tolist()
-    familiarity = tense.familiarity([row[t] for row, t in zip(rows, tenses, strict=True)], tenses)
+    familiarity = model.familiarity([row[t] for row, t in zip(rows, tenses, strict=True)], tenses)
     return round(float(np.percentile(familiarity, percent)), 4)
 
 
-def warning(tense: Tense, word: str) -> str:
+def warning(model: Inflector, word: str) -> str:
     """The sentence about a word that does not reach the floor."""
-    return f"The model {tense.name} does not know {word}: take its answer as a guess, whatever its probability."
+    return f"The model {model.name} does not know {word}: take its answer as a guess, whatever its probability."

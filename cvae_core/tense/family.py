@@ -12,7 +12,7 @@ from cvae_core.tense.config import MODEL_FIELDS
 from cvae_core.tense.config import TenseConfig as Config
 from cvae_core.tense.data import Verb
 from cvae_core.tense.evaluate import as_table, evaluate
-from cvae_core.tense.inference import Tense, load
+from cvae_core.tense.inference import Inflector, load
 from cvae_core.tense.lexicon import load_lexicon
 from cvae_core.tense.presets import PRESETS
 from cvae_core.tense.task import TenseTask, training_verbs
@@ -40,7 +40,7 @@ def _verbs(entries: dict[str, Any]) -> Sequence[Verb]:
     return data.verbs_from_rows(entries["verbs"], "config.json") if "verbs" in entries else load_lexicon().verbs
 
 
-def check(config: Config, entries: dict[str, Any], start: Tense | None) -> None:
+def check(config: Config, entries: dict[str, Any], start: Inflector | None) -> None:
     """A `UserError` for a training that cannot be: no verbs in its split, rehearsal of none, an untrained encoder."""
     if start is None and config.encoder_until == 0:
         raise UserError("With encoder_until 0 the encoder is never trained: give a checkpoint to start from.")
@@ -48,7 +48,7 @@ def check(config: Config, entries: dict[str, Any], start: Tense | None) -> None:
 
 
 def make_task(
-    config: Config, saved: dict[str, Any], device: torch.device, start: Tense | None, resumed: bool
+    config: Config, saved: dict[str, Any], device: torch.device, start: Inflector | None, resumed: bool
 ) -> TenseTask:
     """The task of a run's config.json, with the weights and the verbs of the checkpoint that it starts from."""
     old, temperature = (start.verbs, start.temperature) if start else ((), 1.0)

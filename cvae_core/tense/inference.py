@@ -41,7 +41,7 @@ class Reading(NamedTuple):
         return Reading(*(None if part is None else part[rows] for part in self))
 
 
-class Tense:
+class Inflector:
     """A model with the rows it was trained on. Tenses are indices into `data.TENSES`."""
 
     def __init__(
@@ -241,7 +241,7 @@ def _by_length(words: Sequence[str]) -> Iterator[list[int]]:
     return (order[start : start + CHUNK] for start in range(0, len(words), CHUNK))
 
 
-def load(name_or_path: str, device: torch.device | str = "cpu") -> Tense:
+def load(name_or_path: str, device: torch.device | str = "cpu") -> Inflector:
     """A shipped checkpoint by name, a run's by its id, or any file of this program by path, ready to use."""
     model, metadata, path = load_model(name_or_path, "tense", TenseConfig, create, device)
     name = path.parent.name if path.name in checkpoint.RUN_WEIGHTS else path.stem
@@ -249,4 +249,4 @@ def load(name_or_path: str, device: torch.device | str = "cpu") -> Tense:
         verbs = data.select_split(lexicon.load_lexicon().verbs, model.config.train_on)
     else:
         verbs = data.verbs_from_rows(metadata["rows"], path.name)
-    return Tense(model, verbs, name, metadata.get("temperature", 1.0), metadata.get("familiarity_floor"))
+    return Inflector(model, verbs, name, metadata.get("temperature", 1.0), metadata.get("familiarity_floor"))

@@ -15,10 +15,10 @@ def bleu4(prediction: str, reference: str) -> float:
     return sentence_bleu([list(reference)], list(prediction), weights, SmoothingFunction().method1)
 
 
-def bleu4_of_pairs(tense, pairs: Sequence[tuple] = COURSE_PAIRS) -> float:
+def bleu4_of_pairs(model, pairs: Sequence[tuple] = COURSE_PAIRS) -> float:
     """Mean BLEU-4 over (word, tense, target, tense) pairs."""
     words, sources, references, targets = zip(*pairs, strict=True)
-    made = tense.convert(words, sources, targets)
+    made = model.convert(words, sources, targets)
     return sum(bleu4(m.form, r) for m, r in zip(made, references, strict=True)) / len(pairs)
 
 
@@ -36,18 +36,18 @@ def gaussian_score(rows: Sequence[tuple[str, ...]], verbs: Sequence[Verb]) -> tu
     return len(hits) / len(rows), len(set(hits)) / len(rows)
 
 
-def gaussian_scores(tense, verbs: Sequence[Verb], n: int, seed: int) -> dict[str, float]:
+def gaussian_scores(model, verbs: Sequence[Verb], n: int, seed: int) -> dict[str, float]:
     """Gaussian score and distinct rows of n draws, one shot."""
-    share, distinct = gaussian_score(tense.decode_rows(tense.draw(n, seed)), verbs)
+    share, distinct = gaussian_score(model.decode_rows(model.draw(n, seed)), verbs)
     return {"gaussian": share, "distinct": distinct}
 
 
-def refined_scores(tense, verbs: Sequence[Verb], n: int, seed: int, rounds: int) -> dict[str, float]:
+def refined_scores(model, verbs: Sequence[Verb], n: int, seed: int, rounds: int) -> dict[str, float]:
     """`gaussian_scores` of the same n draws, one shot and after rounds of refinement."""
-    rows = tense.decode_rows(tense.draw(n, seed))
+    rows = model.decode_rows(model.draw(n, seed))
     one_shot = gaussian_score(rows, verbs)
     for _ in range(rounds):
-        rows = tense.decode_rows(tense.reread(rows))
+        rows = model.decode_rows(model.reread(rows))
     refined = gaussian_score(rows, verbs)
     return dict(zip(("gaussian", "distinct", "gaussian_refined", "distinct_refined"), one_shot + refined, strict=True))
 
@@ -57,9 +57,9 @@ def uniform_distinct(rows: int, n: int) -> float:
     return rows * (1 - (1 - 1 / rows) ** n) / n
 
 
-def accuracy(tense, verbs: Sequence[Verb], see_source: bool = True) -> dict:
+def accuracy(model, verbs: Sequence[Verb], see_source: bool = True) -> dict:
     """`accuracy_of` a model; without `see_source` the decoder has z alone."""
-    return accuracy_of(lambda *args: [c.form for c in tense.convert(*args, see_source=see_source)], verbs)
+    return accuracy_of(lambda *args: [c.form for c in model.convert(*args, see_source=see_source)], verbs)
 
 
 def accuracy_of(convert: Callable[[list, list, list], list[str]], verbs: Sequence[Verb]) -> dict:
@@ -80,10 +80,10 @@ def accuracy_of(convert: Callable[[list, list, list], list[str]], verbs: Sequenc
     }
 
 
-def sureness(tense, verbs: Sequence[Verb]) -> tuple[list[float], list[bool]]:
+def confidences(model, verbs: Sequence[Verb]) -> tuple[list[float], list[bool]]:
     """Of each answer, the probability shown and whether it is right: all verbs in one direction, then in the next."""
     tasks = [(v, s, t) for s, t in DIRECTIONS for v in verbs]
-    made = tense.convert([v.row[s] for v, s, _ in tasks], [s for _, s, _ in tasks], [t for *_, t in tasks])
+    made = model.convert([v.row[s] for v, s, _ in tasks], [s for _, s, _ in tasks], [t for *_, t in tasks])
     return [c.probability for c in made], [c.form in v.forms[t] for c, (v, _, t) in zip(made, tasks, strict=True)]
 
 

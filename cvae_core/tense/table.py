@@ -20,7 +20,7 @@ MAX_COLUMNS = 100  # every row has every column, so that a wide header over many
 FORMULA = re.compile(r"(^|[;\t\n])(?=[^\S\n]*[=+\-@\t\n＝＋－＠])")
 
 
-def convert_table(tense, rows: list[dict], on_progress: Callable[[int, int], None] | None = None) -> list[dict]:
+def convert_table(model, rows: list[dict], on_progress: Callable[[int, int], None] | None = None) -> list[dict]:
     """Each row with its prediction and probability, or with an `error`; an empty source is inferred.
 
     `familiar` says yes or no, where the checkpoint has a familiarity floor.
@@ -44,13 +44,13 @@ def convert_table(tense, rows: list[dict], on_progress: Callable[[int, int], Non
             if source is None:
                 unknown.append(job)
     for group in _groups(unknown):
-        for job, source in zip(group, tense.infer_tenses([word for _, word, *_ in group]), strict=True):
+        for job, source in zip(group, model.infer_tenses([word for _, word, *_ in group]), strict=True):
             job[2] = source
     converted = 0
     for group in _groups(good):
         jobs, words, sources, targets = zip(*group, strict=True)
-        known = [FAMILIAR[answer] for answer in tense.are_familiar(words, sources)]
-        for row, made, familiar in zip(jobs, tense.convert(words, sources, targets), known, strict=True):
+        known = [FAMILIAR[answer] for answer in model.are_familiar(words, sources)]
+        for row, made, familiar in zip(jobs, model.convert(words, sources, targets), known, strict=True):
             row |= {
                 "prediction": made.form,
                 "probability": round(made.probability, 6),

@@ -18,7 +18,7 @@ from cvae_core.tense.config import TenseConfig
 from cvae_core.tense.data import EOS, PAD, SOS, TENSES, Verb
 from cvae_core.tense.decoding import greedy
 from cvae_core.tense.familiarity import measure_floor
-from cvae_core.tense.inference import Tense
+from cvae_core.tense.inference import Inflector
 from cvae_core.tense.model import build
 from cvae_core.tense.reports import ARCHITECTURES
 
@@ -165,16 +165,16 @@ class TenseTask:
         `keep = best` compares: accuracy, or, where validation verbs are trained on, the sum of BLEU-4 and Gaussian
         score, the course's own criteria.
         """
-        tense = Tense(self.model)
-        scores = {"bleu4": metrics.bleu4_of_pairs(tense)}
-        scores |= metrics.gaussian_scores(tense, [*self.verbs, *self.old], VALIDATION_SAMPLES, seed=self.config.seed)
+        model = Inflector(self.model)
+        scores = {"bleu4": metrics.bleu4_of_pairs(model)}
+        scores |= metrics.gaussian_scores(model, [*self.verbs, *self.old], VALIDATION_SAMPLES, seed=self.config.seed)
         if self.old:
-            scores["accuracy_new"] = metrics.accuracy(tense, self.verbs[:VALIDATION_VERBS])["accuracy"]
+            scores["accuracy_new"] = metrics.accuracy(model, self.verbs[:VALIDATION_VERBS])["accuracy"]
             every = -(-len(self.old) // VALIDATION_VERBS)
-            scores["accuracy_old"] = metrics.accuracy(tense, self.old[::every])["accuracy"]
+            scores["accuracy_old"] = metrics.accuracy(model, self.old[::every])["accuracy"]
             scores["score"] = (scores["accuracy_new"] + scores["accuracy_old"]) / 2
         elif self.config.train_on == "train" and self.validation:
-            scores["accuracy"] = metrics.accuracy(tense, self.validation)["accuracy"]
+            scores["accuracy"] = metrics.accuracy(model, self.validation)["accuracy"]
             scores["score"] = scores["accuracy"]
         else:
             scores["score"] = scores["bleu4"] + scores["gaussian"]
@@ -182,11 +182,11 @@ class TenseTask:
 
     def preview(self) -> dict[str, Any]:
         """Conversions of the course's pairs and three generated rows."""
-        tense = Tense(self.model)
+        model = Inflector(self.model)
         self.model.eval()
         words, sources, targets = zip(*[(w, s, t) for w, s, _, t in data.COURSE_PAIRS], strict=True)
-        made = tense.convert(words, sources, targets)
-        rows = tense.decode_rows(tense.draw(3, seed=self.config.seed))
+        made = model.convert(words, sources, targets)
+        rows = model.decode_rows(model.draw(3, seed=self.config.seed))
         self.model.train()
         return {
             "conversions": [
@@ -200,7 +200,7 @@ class TenseTask:
         rows = None if self.data_name == "lexicon" else [[list(f) for f in v.forms] for v in verbs]
         metadata = {
             "system": self.system, "config": vars(self.config), "data": self.data_name, "rows": rows,
-            "temperature": self.temperature, "familiarity_floor": measure_floor(Tense(self.model, verbs)),
+            "temperature": self.temperature, "familiarity_floor": measure_floor(Inflector(self.model, verbs)),
         }  # fmt: skip
         self.model.train()
         return prior.without_bank(self.model.state_dict()), metadata

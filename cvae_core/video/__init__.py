@@ -1,1 +1,1 @@
-"""Video: action-conditioned prediction of the next frames of a robot at a table (source 004)."""
+"""Video: action-conditioned prediction of the next frames of a robot at a table (report 004)."""

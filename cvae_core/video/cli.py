@@ -9,11 +9,11 @@ DATA = "folder with train/ and validate/, or with sequences; the simulator when 
 
 def add_commands(commands, evaluate, predict) -> None:
     """Add the commands to their groups."""
-    scores = evaluate.add_parser("video", help="how close predicted frames are to the true ones")
+    scores = evaluate.add_parser("video", help="PSNR and SSIM of predicted frames")
     _clip_options(scores, "how many clips of the simulator", 100)
     options.model_options(scores, run_evaluate, "video")
-    pictures = predict.add_parser("video", help="predicted beside true, as a GIF and as PNG strips for each clip")
-    pictures.add_argument("--out", required=True, help="folder for the pictures")
+    pictures = predict.add_parser("video", help="true and predicted frames of each clip, as a GIF and a PNG strip")
+    pictures.add_argument("--out", required=True, help="folder for the images")
     _clip_options(pictures, "how many clips", 4)
     options.model_options(pictures, run_predict, "video")
 
@@ -24,7 +24,7 @@ def _clip_options(parser: argparse.ArgumentParser, clips: str, default: int) -> 
 
 
 def run_evaluate(args: argparse.Namespace) -> None:
-    """Print every score of a checkpoint on clips that were not trained on."""
+    """Print every score of a checkpoint on clips outside the training data."""
     from cvae_core.video.metrics import as_table, evaluate
 
     model, clips, name = _load(args)
@@ -33,7 +33,7 @@ def run_evaluate(args: argparse.Namespace) -> None:
 
 
 def run_predict(args: argparse.Namespace) -> None:
-    """Write the pictures of predicted clips and print their paths."""
+    """Write GIFs and strips of predicted clips and print their paths."""
     from cvae_core.video.pictures import write_predictions
 
     model, clips, _ = _load(args)
@@ -42,9 +42,9 @@ def run_predict(args: argparse.Namespace) -> None:
 
 
 def _load(args: argparse.Namespace) -> tuple:
-    """The model and the clips that a command was asked for, and the name of these."""
-    from cvae_core.video.family import held_out, load
+    """The model, held-out clips, and the name of their data set."""
+    from cvae_core.video.family import held_out_clips, load
 
     options.set_threads(args.threads)
     model = load(args.checkpoint)
-    return model, *held_out(args.data, model.config, options.in_range("clips", args.clips, 1, 100_000))
+    return model, *held_out_clips(args.data, model.config, options.in_range("clips", args.clips, 1, 100_000))

@@ -10,9 +10,8 @@ from cvae_core.schedules import constant
 class VideoConfig(TrainConfig):
     """Model, data and loss of the video system; the defaults are the shipped model.
 
-    That one is small, for CPUs. Without feedback, training is what prediction is and takes one call; keypoints
-    become blobs; what does not move is copied. The KL weight is for a loss per pixel: z carries little more than what
-    the actions leave open.
+    It is small, for CPUs. Without feedback, training and prediction compute the same, in one call; keypoints are
+    rendered as blobs; static pixels are copied. The KL weight is small because `recon` is a mean over pixels.
     """
 
     # Training
@@ -24,28 +23,28 @@ class VideoConfig(TrainConfig):
     keep: str = redefault(TrainConfig, "keep", "best")
     precision: str = redefault(TrainConfig, "precision", "auto")
     # Model
-    network: str = option("vgg", "of encoder and decoder: vgg (source) or dcgan", choices=("vgg", "dcgan"))
-    width: int = option(16, "channels of the first feature maps (64 in the source), doubled at each halving", 4, 256)
+    network: str = option("vgg", "encoder and decoder: vgg (report 004) or dcgan", choices=("vgg", "dcgan"))
+    width: int = option(16, "channels of the first feature maps (report 004: 64), doubled at each halving", 4, 256)
     norm: str = option(
-        "batch", "of the feature maps: over the batch (source) or over groups of channels", choices=("batch", "group")
+        "batch", "normalization of the feature maps: batch (report 004) or group", choices=("batch", "group")
     )
     code_size: int = option(128, "width of a frame's code", 4, 1024)
-    latent_size: int = option(16, "dimensions of z (64 in the source)", 1, 512)
+    latent_size: int = option(16, "dimensions of z (report 004: 64)", 1, 512)
     rnn_size: int = option(256, "width of the LSTMs", 8, 2048)
     predictor_layers: int = option(2, "layers of the frame predictor", 1, 4)
-    posterior_layers: int = option(1, "layers of the posterior, and of a learned prior", 1, 4)
-    prior: str = option("fixed", "N(0, I) (source), or learned from the frames so far", choices=("fixed", "learned"))
+    posterior_layers: int = option(1, "layers of the posterior and of a learned prior", 1, 4)
+    prior: str = option("fixed", "N(0, I) (report 004), or learned from the frames", choices=("fixed", "learned"))
     keypoints: int = option(
         8, "keypoints that the predictor outputs, rendered as Gaussian blobs for the decoder (Jakab et al. 2018)", 0, 64
     )
-    copies: bool = option(True, "a mask blends each decoded frame with the one that skips come from (Finn et al. 2016)")
-    feedback: bool = option(False, "the predictor gets its own frames (source), or goes on from the last one given")
+    copies: bool = option(True, "a mask blends each decoded frame with its reference frame (Finn et al. 2016)")
+    feedback: bool = option(False, "the predictor encodes its own frames (report 004) instead of the last given one")
     # Data
-    past: int = option(2, "frames given", 1, 100)
+    past: int = option(2, "given frames", 1, 100)
     future: int = option(10, "frames to predict in training and scoring, where the clips are long enough", 1, 100)
-    jitter: float = option(0.0, "share by which colours of a training clip are scaled at most", 0.0, 0.99)
-    mirror: bool = option(False, "half of the training clips left to right, with their actions: for few clips")
-    clips: int = option(4000, "simulated clips to train on, of seeds from 0; folders are read whole", 1, 1_000_000)
+    jitter: float = option(0.0, "largest relative change of a colour channel of a training clip", 0.0, 0.99)
+    mirror: bool = option(False, "mirror a random half of the training clips, with their actions: for few clips")
+    clips: int = option(4000, "simulated training clips, seeds from 0; folders are read whole", 1, 1_000_000)
 
 
 # What a checkpoint's weights fix: training from it takes these fields from it.

@@ -1,7 +1,7 @@
-"""Clips of a robot's table: frames with the actions between them, in the course's folders or from the simulator.
+"""Clips of a robot at a table: frames and the actions between them, in the course's folders or from the simulator.
 
-A sequence lies in `traj_NAME/NUMBER/`: frames `0.png` to `{T-1}.png` of 64 x 64, `actions.csv` (dx, dy, dz, gripper)
-and `endeffector_positions.csv` (x, y, z), a row a frame and no header.
+A sequence is a folder `traj_NAME/NUMBER/` with frames `0.png` to `{T-1}.png` of 64 x 64 pixels, `actions.csv` (dx, dy,
+dz, gripper) and `endeffector_positions.csv` (x, y, z), in metres, one row per frame and no header.
 """
 
 import contextlib
@@ -25,16 +25,16 @@ from cvae_core.errors import UserError
 SIDE = 64
 ACTION, POSITION = 4, 3
 CONDITION = ACTION + POSITION
-SHORTEST = 3  # two frames given and one to predict
+MIN_FRAMES = 3  # two given frames and one to predict
 FILES = {"actions.csv": ACTION, "endeffector_positions.csv": POSITION}
 SPLITS = ("train", "validate")
 
 
 class Clip(NamedTuple):
-    """A sequence of T frames; row i of `condition` is frame i's, and its action leads to frame i + 1."""
+    """A sequence of T frames; row i of `condition` belongs to frame i, and its action leads to frame i + 1."""
 
     frames: Tensor  # (T, 3, 64, 64) bytes
-    condition: Tensor  # (T, 7) action (dx, dy, dz, gripper) and the end effector's position (x, y, z)
+    condition: Tensor  # (T, 7) action (dx, dy, dz, gripper) and the end effector's position (x, y, z), metres
     name: str
 
 
@@ -50,22 +50,27 @@ def stack(clips: Sequence[Clip], length: int) -> tuple[Tensor, Tensor]:
 
 
 def read_clip(folder: str | Path) -> Clip:
-    """A sequence from its folder; what is missing or does not fit is a `UserError` that names the sequence."""
+    """Read a sequence from its folder.
+
+    Raises UserError, with the path, for a missing or unreadable file, a frame that is not 64 x 64, fewer than 3 frames,
+    and a table whose rows are not one per frame or not finite numbers.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(
             f"There is no sequence {folder}: expected a folder with 0.png, 1.png, … and {' and '.join(FILES)}."
         )
     numbers = sorted(int(path.stem) for path in folder.glob("*.png") if re.fullmatch(r"0|[1-9]\d{0,8}", path.stem))
-    if len(numbers) < SHORTEST:
-        raise UserError(f"Sequence {folder} has {len(numbers)} frames: expected 0.png, 1.png, …, at least {SHORTEST}.")
-    if numbers[-1] != len(numbers) - 1:
+    frames = len(numbers)
+    if frames < MIN_FRAMES:
+        raise UserError(f"Sequence {folder} has {frames} frames: expected 0.png, 1.png, …, at least {MIN_FRAMES}.")
+    if numbers[-1] != frames - 1:
         missing = next(i for i, number in enumerate(numbers) if i != number)
         raise UserError(f"Sequence {folder} has no {missing}.png: expected every frame from 0 to {numbers[-1]}.")
-    tables = [_read_rows(folder / file, width, len(numbers)) for file, width in FILES.items()]
-    frames = torch.from_numpy(np.stack([_read_frame(folder / f"{i}.png") for i in numbers]))  # (T, 64, 64, 3)
+    tables = [_read_rows(folder / file, width, frames) for file, width in FILES.items()]
+    pixels = torch.from_numpy(np.stack([_read_frame(folder / f"{i}.png") for i in numbers]))  # (T, 64, 64, 3)
     condition = torch.from_numpy(np.concatenate(tables, 1))
-    return Clip(frames.permute(0, 3, 1, 2).contiguous(), condition, f"{folder.parent.name}/{folder.name}")
+    return Clip(pixels.permute(0, 3, 1, 2).contiguous(), condition, f"{folder.parent.name}/{folder.name}")
 
 
 def _read_frame(path: Path) -> np.ndarray:
@@ -97,16 +102,19 @@ def _read_rows(path: Path, width: int, length: int) -> np.ndarray:
         try:
             with np.errstate(over="ignore"):
                 rows[number - 1] = [float(value) for value in line.split(",")]
-            good = line.count(",") == width - 1 and np.isfinite(rows[number - 1]).all()
+            valid = line.count(",") == width - 1 and np.isfinite(rows[number - 1]).all()
         except ValueError:
-            good = False
-        if not good:
+            valid = False
+        if not valid:
             raise UserError(f"{of}, row {number}: expected {width} finite numbers, found {line[:60]!r}.")
     return rows
 
 
 def write_clip(clip: Clip, folder: str | Path) -> Path:
-    """Write a sequence as `read_clip` reads it, into a folder that is new or empty: frames exactly, 6 decimals."""
+    """Write a sequence in the layout of `read_clip`, numbers with 6 decimals.
+
+    Raises UserError if the folder already holds files or cannot be written.
+    """
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -126,23 +134,25 @@ def write_clip(clip: Clip, folder: str | Path) -> Path:
 
 
 def read_folder(folder: str | Path) -> tuple[list[Clip], list[Clip]]:
-    """The clips to train on and those to validate on, from `train/` and `validate/`; either may be absent, not both.
+    """Training and validation clips from `train/` and `validate/`, of which one may be absent.
 
-    A folder that holds `traj_*` itself is all for validation. Sequences are `traj_*/NUMBER/`, in the order of their
-    numbers. Frames are decoded once: the bytes are kept in a cache, which is made again when a file has changed.
+    A folder that itself holds `traj_*` is a validation set. Sequences are `traj_*/NUMBER/`, ordered by their numbers.
+    Decoded frames are cached in `CVAE_CACHE` (`~/.cache/cvae`) until a file changes. Raises UserError for a folder
+    without sequences or one that cannot be read, and for what `read_clip` refuses.
     """
     folder = Path(folder)
     try:
-        found = _sequences(folder)
-        key, kept = _fingerprint(folder, found), _cache_file(folder)
+        sequences = _sequences(folder)
+        key, cache = _fingerprint(folder, sequences), _cache_file(folder)
     except OSError as error:
         raise UserError(f"Cannot read {error.filename or folder}: {error.strerror or error}.") from None
-    clips = _read_cache(kept, key, [name for _, name, _ in found])
+    clips = _read_cache(cache, key, [name for _, name, _ in sequences])
     if clips is None:
-        clips = [read_clip(path)._replace(name=name) for _, name, path in found]
-        with contextlib.suppress(OSError, UserError):  # a cache that cannot be written is done without
-            _write_cache(kept, key, clips)
-    train, validate = ([clip for clip, row in zip(clips, found, strict=True) if row[0] == split] for split in SPLITS)
+        clips = [read_clip(path)._replace(name=name) for _, name, path in sequences]
+        with contextlib.suppress(OSError, UserError):  # reading works without a cache
+            _write_cache(cache, key, clips)
+    splits = [split for split, _, _ in sequences]
+    train, validate = ([clip for clip, of in zip(clips, splits, strict=True) if of == split] for split in SPLITS)
     return train, validate
 
 
@@ -150,34 +160,33 @@ def _sequences(folder: Path) -> list[tuple[str, str, Path]]:
     """Split, name and folder of every sequence."""
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}: expected one with train/ and validate/, or with traj_* folders.")
-    splits = [name for name in SPLITS if (folder / name).is_dir()]
-    places = [(name, folder / name) for name in splits] or [("validate", folder)]
-    found = []
-    for split, place in places:
-        for trajectory in _sorted(path for path in place.glob("traj_*") if path.is_dir()):
+    splits = [(name, folder / name) for name in SPLITS if (folder / name).is_dir()] or [("validate", folder)]
+    sequences = []
+    for split, parent in splits:
+        for trajectory in _sorted(path for path in parent.glob("traj_*") if path.is_dir()):
             numbered = _sorted(path for path in trajectory.iterdir() if path.name.isdecimal() and path.is_dir())
             if not numbered:
                 raise UserError(f"{trajectory} holds no sequence: expected a folder 0 with frames in it.")
-            found += [(split, f"{trajectory.name}/{path.name}", path) for path in numbered]
-    if not found:
+            sequences += [(split, f"{trajectory.name}/{path.name}", path) for path in numbered]
+    if not sequences:
         raise UserError(f"{folder} holds no sequences: expected train/ and validate/ with traj_* folders, or these.")
-    return found
+    return sequences
 
 
 def _sorted(paths: Iterable[Path]) -> list[Path]:
-    """By the numbers in their names: traj_2 before traj_10."""
+    """Sort by the numbers in the names: traj_2 before traj_10."""
     return sorted(paths, key=lambda path: [int(t) if t.isdecimal() else t for t in re.split(r"(\d+)", path.name)])
 
 
 def _cache_file(folder: Path) -> Path:
-    place = os.environ.get("CVAE_CACHE") or Path.home() / ".cache" / "cvae"
-    return Path(place) / f"video-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}.safetensors"
+    parent = os.environ.get("CVAE_CACHE") or Path.home() / ".cache" / "cvae"
+    return Path(parent) / f"video-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}.safetensors"
 
 
-def _fingerprint(folder: Path, found: list[tuple[str, str, Path]]) -> str:
-    """Changes when a file in a sequence comes, goes or is written: its names, sizes and times."""
+def _fingerprint(folder: Path, sequences: list[tuple[str, str, Path]]) -> str:
+    """A hash of the names, sizes and modification times of all files of the sequences."""
     key = hashlib.sha256()
-    for _, _, path in found:
+    for _, _, path in sequences:
         for file in sorted(path.iterdir()):
             status = file.stat()
             key.update(f"{file.relative_to(folder)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
@@ -195,7 +204,7 @@ def _write_cache(path: Path, key: str, clips: list[Clip]) -> None:
 
 
 def _read_cache(path: Path, key: str, names: list[str]) -> list[Clip] | None:
-    """The clips as they were decoded; None where the cache is absent, damaged or of other files."""
+    """The decoded clips; None if the cache is absent, damaged or outdated."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

@@ -17,7 +17,7 @@ from cvae_core.video.presets import PRESETS
 from cvae_core.video.task import VideoTask
 
 DEFAULT = "best"
-VALIDATION, TEST = 1_000_000, 2_000_000  # simulator seeds from there on: trained on are those from 0
+VALIDATION, TEST = 1_000_000, 2_000_000  # first simulator seeds of these splits; training clips have seeds from 0
 VALIDATION_CLIPS = 100
 __all__ = [
     "DEFAULT", "MODEL_FIELDS", "PRESETS", "Config", "as_table", "check", "data_entries", "evaluate", "load",
@@ -32,24 +32,11 @@ def data_entries(source: str | None) -> dict[str, Any]:
 
 
 def check(config: Config, entries: dict[str, Any], start: VideoCVAE | None) -> None:
-    """Every config can be trained on every data set; folders are read when the training begins."""
+    """Accept everything: every config can be trained on every data set; folders are read when the training begins."""
 
 
-def clips_of(source: str | None, config: Config) -> tuple[Sequence[Clip], Sequence[Clip]]:
-    """Clips to train on and to validate with: of a folder, or simulated."""
-    if source is not None:
-        return read_folder(source)
-    from cvae_core.video.simulator import simulate
-
-    length = config.past + config.future
-    return (
-        [simulate(seed, length) for seed in range(config.clips)],
-        [simulate(VALIDATION + i, length) for i in range(VALIDATION_CLIPS)],
-    )
-
-
-def held_out(source: str | None, config: Config, clips: int) -> tuple[Sequence[Clip], str]:
-    """Clips that were not trained on, and their name: a folder's to validate with, or simulated ones."""
+def held_out_clips(source: str | None, config: Config, clips: int) -> tuple[Sequence[Clip], str]:
+    """Validation clips of a folder, or simulated test clips (`source` None), at most so many; and the data's name."""
     if source is not None:
         return read_folder(source)[1][:clips], Path(source).name
     from cvae_core.video.simulator import simulate
@@ -60,9 +47,20 @@ def held_out(source: str | None, config: Config, clips: int) -> tuple[Sequence[C
 def make_task(
     config: Config, saved: dict[str, Any], device: torch.device, start: VideoCVAE | None, resumed: bool
 ) -> VideoTask:
-    """The task of a run's config.json, with the weights of the checkpoint that it starts from."""
-    train, validation = clips_of(saved["source"], config)
+    """The task of a run's config.json (`saved`), with the weights of the model that it starts from.
+
+    Clips come from a folder or, where `source` is None, from the simulator. Raises UserError for a folder without
+    training clips, and for what `read_folder` or `VideoTask` refuses.
+    """
     name = saved["data"]
+    if saved["source"] is None:
+        from cvae_core.video.simulator import simulate
+
+        length = config.past + config.future
+        train = [simulate(seed, length) for seed in range(config.clips)]
+        validation = [simulate(VALIDATION + i, length) for i in range(VALIDATION_CLIPS)]
+    else:
+        train, validation = read_folder(saved["source"])
     if not train:
         raise UserError(f"{name} has no train/ folder: there is nothing to train on.")
     task = VideoTask(config, train, validation, device, name)

@@ -1,4 +1,4 @@
-"""How close predicted frames are to the true ones. Frames are (..., 3, h, w) in [0, 1]; scores are a frame's: (...)."""
+"""Scores of predicted frames. Frames are (..., 3, h, w) in [0, 1]; there is a score per frame: (...)."""
 
 from collections.abc import Sequence
 
@@ -11,49 +11,50 @@ from cvae_core.video.data import Clip, stack
 from cvae_core.video.inference import predict
 from cvae_core.video.model import VideoCVAE
 
-FUTURE = 10  # frames predicted, where the clips are long enough
-EXACT = 100.0  # dB of a channel that is exactly right, whose error has no logarithm
-MOVED = 0.05  # a pixel moves where a channel differs by more than this from the last frame given
+FUTURE = 10  # predicted frames, where the clips are long enough
+MAX_PSNR = 100.0  # dB, for channels without any error
+MOTION = 0.05  # a pixel moves where a channel differs by more than this from the last given frame
 
 
-def psnr(made: Tensor, true: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in dB, data range 1, the mean of the three channels' as the course defines it."""
-    return _decibels((made - true).square().flatten(-2).mean(-1)).mean(-1)
+def psnr(predicted: Tensor, true: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in dB, data range 1: the mean over the three channels, as the course defines it."""
+    return _decibels((predicted - true).square().flatten(-2).mean(-1)).mean(-1)
 
 
-def psnr_of_moving(made: Tensor, true: Tensor, last: Tensor) -> Tensor:
-    """PSNR over the pixels that differ from the last frame given, all channels together; nan where none does."""
-    moves = ((true - last).abs().amax(-3, keepdim=True) > MOVED).expand_as(true).flatten(-3)
-    errors = (made - true).square().flatten(-3) * moves
+def psnr_moving(predicted: Tensor, true: Tensor, last: Tensor) -> Tensor:
+    """PSNR over the pixels that differ from the last given frame, all channels together; nan where none does."""
+    moves = ((true - last).abs().amax(-3, keepdim=True) > MOTION).expand_as(true).flatten(-3)
+    errors = (predicted - true).square().flatten(-3) * moves
     return _decibels(errors.sum(-1) / moves.sum(-1))
 
 
-def _decibels(error: Tensor) -> Tensor:
-    return (-10 * torch.log10(error)).clamp(max=EXACT)
+def _decibels(mean_squared_error: Tensor) -> Tensor:
+    return (-10 * torch.log10(mean_squared_error)).clamp(max=MAX_PSNR)
 
 
-def ssim(made: Tensor, true: Tensor, window: int = 11, sigma: float = 1.5) -> Tensor:
-    """Structural similarity, data range 1 (Wang et al. 2004: Gaussian window, K1 = 0.01, K2 = 0.03), channels' mean."""
-    x = torch.arange(window, dtype=made.dtype, device=made.device) - window // 2
+def ssim(predicted: Tensor, true: Tensor, window: int = 11, sigma: float = 1.5) -> Tensor:
+    """Structural similarity, data range 1, mean over channels (Wang et al. 2004: Gaussian window, K1 0.01, K2 0.03)."""
+    x = torch.arange(window, dtype=predicted.dtype, device=predicted.device) - window // 2
     line = torch.exp(-x.square() / (2 * sigma**2))
     kernel = (line[:, None] * line / line.sum() ** 2)[None, None]
 
     def blur(picture: Tensor) -> Tensor:
-        return F.conv2d(picture.reshape(-1, 1, *picture.shape[-2:]), kernel)  # no window leaves the picture
+        return F.conv2d(picture.reshape(-1, 1, *picture.shape[-2:]), kernel)  # windows inside the picture
 
-    a, b = blur(made), blur(true)
-    variances = blur(made.square()) - a.square() + blur(true.square()) - b.square()
-    covariance = blur(made * true) - a * b
+    a, b = blur(predicted), blur(true)
+    variances = blur(predicted.square()) - a.square() + blur(true.square()) - b.square()
+    covariance = blur(predicted * true) - a * b
     c1, c2 = 0.01**2, 0.03**2
     map_ = (2 * a * b + c1) * (2 * covariance + c2) / ((a.square() + b.square() + c1) * (variances + c2))
-    return map_.mean((-3, -2, -1)).view(made.shape[:-2]).mean(-1)
+    return map_.mean((-3, -2, -1)).view(predicted.shape[:-2]).mean(-1)
 
 
 def evaluate(model: VideoCVAE, clips: Sequence[Clip], name: str, seed: int = 0) -> dict:
     """Scores of predicting all frames after the given ones, at most 10, with one z from the prior for each frame.
 
-    Beside the model stand the last given frame, copied, and the model with the actions and positions of another clip,
-    which tells a model that listens to them from one that does not. Lists are by frame.
+    The baselines are the last given frame, copied, and the model with the actions and positions of another clip, which
+    shows how much it uses them. `per_frame` lists each score by frame. Raises UserError for fewer than 2 clips or clips
+    without a frame to predict.
     """
     past = model.config.past
     length = min(past + FUTURE, *(len(clip.frames) for clip in clips))
@@ -63,15 +64,15 @@ def evaluate(model: VideoCVAE, clips: Sequence[Clip], name: str, seed: int = 0) 
     condition = condition[:, :-1]
     true = frames[:, past:].float() / 255
     last = (frames[:, past - 1 : past].float() / 255).expand_as(true)
-    made = predict(model, frames, condition, seed)
+    predicted = predict(model, frames, condition, seed)
     scores = {
-        "psnr": psnr(made, true),
+        "psnr": psnr(predicted, true),
         "psnr_copy_last": psnr(last, true),
         "psnr_shuffled_actions": psnr(predict(model, frames, condition.roll(1, 0), seed), true),
-        "ssim": ssim(made, true),
+        "ssim": ssim(predicted, true),
         "ssim_copy_last": ssim(last, true),
-        "psnr_moving": psnr_of_moving(made, true, last),
-        "psnr_moving_copy_last": psnr_of_moving(last, true, last),
+        "psnr_moving": psnr_moving(predicted, true, last),
+        "psnr_moving_copy_last": psnr_moving(last, true, last),
     }  # (n, H) each
     return {"data": name, "clips": len(clips), "given": past, "predicted": length - past} | {
         name: values.nanmean().item() for name, values in scores.items()
@@ -79,6 +80,7 @@ def evaluate(model: VideoCVAE, clips: Sequence[Clip], name: str, seed: int = 0) 
 
 
 def as_table(scores: dict) -> str:
+    """The result of `evaluate` as text."""
     lines = [
         f"{scores['data']}: {scores['clips']} clips, {scores['given']} frames given, {scores['predicted']} predicted"
     ]

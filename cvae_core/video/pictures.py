@@ -1,4 +1,4 @@
-"""Frames as files: moving pictures and strips."""
+"""Frames as image files: animated GIFs and PNG strips."""
 
 import io
 from collections.abc import Sequence
@@ -16,12 +16,11 @@ from cvae_core.video.model import VideoCVAE
 
 
 def gif(frames: Tensor, seconds: float = 0.2, scale: int = 3) -> bytes:
-    """Frames (T, 3, h, w) in [0, 1] as an endless GIF."""
+    """Frames (T, 3, h, w) in [0, 1] as a GIF that loops, each for so many seconds."""
     pictures = [_image(frame, scale) for frame in frames]
     file = io.BytesIO()
-    pictures[0].save(
-        file, "GIF", save_all=True, append_images=pictures[1:], duration=round(1000 * seconds), loop=0
-    )  # fmt: skip
+    duration = round(1000 * seconds)  # milliseconds
+    pictures[0].save(file, "GIF", save_all=True, append_images=pictures[1:], duration=duration, loop=0)
     return file.getvalue()
 
 
@@ -39,17 +38,17 @@ def _image(frame: Tensor, scale: int) -> Image.Image:
 
 
 def write_predictions(model: VideoCVAE, clips: Sequence[Clip], folder: str | Path, seed: int = 0) -> list[str]:
-    """For each clip a GIF and a PNG strip, true frames left or above, predicted ones right or below: their paths."""
+    """Write a GIF and a PNG strip for each clip, true frames left or above, predictions right or below; the paths."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     past, written = model.config.past, []
     for number, clip in enumerate(clips):
         frames = clip.frames.float() / 255
-        made = predict(model, clip.frames[None], clip.condition[None, :-1], seed + number)[0]
-        made = torch.cat([frames[:past], made])
+        predicted = predict(model, clip.frames[None], clip.condition[None, :-1], seed + number)[0]
+        predicted = torch.cat([frames[:past], predicted])
         for name, data in (
-            (f"{number:03d}.gif", gif(torch.cat([frames, made], 3))),
-            (f"{number:03d}.png", strip(torch.cat([frames, made], 2))),
+            (f"{number:03d}.gif", gif(torch.cat([frames, predicted], 3))),
+            (f"{number:03d}.png", strip(torch.cat([frames, predicted], 2))),
         ):
             write_atomic(folder / name, data)
             written.append(str(folder / name))

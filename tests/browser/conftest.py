@@ -38,7 +38,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def open_page(chromium):
-    """Open a page and wait until its script has run; everything it asked for is in `page.requested`."""
+    """Open a page and wait until its script has run; `page.requested` has the URLs of its requests."""
     contexts = []
 
     def open_(url, **options):

@@ -1,4 +1,4 @@
-"""The main paths in a real browser."""
+"""Links, keyboard, accessibility and width of every page in a real browser."""
 
 from urllib.parse import urlsplit
 
@@ -45,16 +45,16 @@ def test_enter_gives_the_answer_and_the_link_keeps_it(server, open_page):
     expect(answer(again)).to_have_text("walked")
 
 
-def test_what_is_folded_away_is_made_when_it_is_opened(server, open_page):
+def test_the_content_of_an_expander_is_made_when_it_is_opened(server, open_page):
     page = open_page(f"{server}/convert")
-    for title, shown in (
+    for title, element in (
         ("How reliable is the probability?", "stPlotlyChart"),
         ("History of this visit", "stDataFrame"),
     ):
         panel = page.get_by_test_id("stExpander").filter(has_text=title)
-        expect(panel.get_by_test_id(shown)).to_have_count(0)
+        expect(panel.get_by_test_id(element)).to_have_count(0)
         panel.get_by_text(title).click()
-        expect(panel.get_by_test_id(shown)).to_be_visible()
+        expect(panel.get_by_test_id(element)).to_be_visible()
 
 
 def test_bad_input_gets_a_sentence(server, open_page):
@@ -80,9 +80,9 @@ def test_home_leads_on_and_keyboard_reaches_the_verb(server, open_page):
 @pytest.mark.parametrize("path", PAGES)
 def test_page_is_accessible_fits_a_phone_and_asks_no_other_machine(server, open_page, path, scheme):
     page = open_page(f"{server}/{path}", color_scheme=scheme)
-    found = Axe().run(page).response["violations"]
+    violations = Axe().run(page).response["violations"]
     assert [
-        (v["id"], [n["html"][:200] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")
+        (v["id"], [n["html"][:200] for n in v["nodes"]]) for v in violations if v["impact"] in ("serious", "critical")
     ] == []
     hosts = {urlsplit(url).hostname for url in page.requested if url.startswith(("http", "ws"))}
     assert hosts == {"127.0.0.1"}

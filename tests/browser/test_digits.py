@@ -1,4 +1,4 @@
-"""Digits in a real browser: clicks on the picture and on the map."""
+"""The Digits page in a real browser: clicks on the picture and on the map."""
 
 import re
 
@@ -8,7 +8,7 @@ from tests.browser.conftest import settle
 
 
 def click(page, x: float, y: float) -> None:
-    """At a place of the first chart, as shares of its square (as wide as the narrower side)."""
+    """Click the first chart at x and y, as shares of the largest square in its centre."""
     page.mouse.move(1, 1)
     chart = page.locator(".js-plotly-plot").first
     chart.scroll_into_view_if_needed()
@@ -31,7 +31,7 @@ def test_a_click_shows_a_quadrant_and_another_hides_it_again(server, open_page):
     assert download.value.suggested_filename.endswith(".png")
 
 
-def test_a_click_on_the_map_brings_a_picture_closer(server, open_page):
+def test_a_click_on_the_map_selects_its_z(server, open_page):
     page = open_page(f"{server}/digits?view=By+label")
     click(page, 0.1, 0.5)
     expect(page.get_by_role("slider", name="First dimension")).to_have_value("1")

@@ -1,4 +1,4 @@
-"""What people do on the pages for latent space, curves and training, in a real browser and against a real server."""
+"""Latent space, curves and training in a real browser, with a real server."""
 
 import os
 import signal
@@ -8,21 +8,21 @@ import pytest
 from playwright.sync_api import expect
 
 from cvae_core import runs
-from tests.helpers import wait_until
+from tests.helpers import wait_for, wait_until
 from tests.tiny import VERBS
 
 from .conftest import settle, start_server, stop_server
 
 pytestmark = pytest.mark.browser
 
-# Milliseconds. Two tests share two cores with their servers and browsers: what takes seconds alone takes a minute then.
-PATIENCE = 90_000
-OWN_VERBS = "\n".join(" ".join(verb.row) for verb in VERBS)
+# Milliseconds. Two tests share two cores with their servers and browsers: seconds become a minute.
+TIMEOUT = 90_000
+USER_VERBS = "\n".join(" ".join(verb.row) for verb in VERBS)
 
 
 @pytest.fixture
 def trainer(tmp_path):
-    """A server of its own: process, address, and the folder of its runs."""
+    """A new server: its process, its URL, and the folder of its runs."""
     process, url = start_server(tmp_path)
     yield process, url, tmp_path
     stop_server(process)
@@ -32,24 +32,20 @@ def start_training(page, epochs: int) -> None:
     """Fine-tune the shipped model on a list that is uploaded."""
     page.get_by_role("radio", name="My own verbs").wait_for()
     page.set_input_files(
-        "input[type=file]", {"name": "own.txt", "mimeType": "text/plain", "buffer": OWN_VERBS.encode()}
+        "input[type=file]", {"name": "own.txt", "mimeType": "text/plain", "buffer": USER_VERBS.encode()}
     )
-    expect(page.get_by_text("6 verbs in own.txt")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("6 verbs in own.txt")).to_be_visible(timeout=TIMEOUT)
     field = page.get_by_role("spinbutton", name="Epochs")
     field.fill(str(epochs))
     field.press("Enter")
     settle(page)
     page.get_by_role("button", name="Start training").click()
-    expect(page.get_by_text("In training.")).to_be_visible(timeout=PATIENCE)
-
-
-def wait_for(run: runs.Run, state: str) -> None:
-    wait_until(lambda: run.state == state, PATIENCE / 1000)
+    expect(page.get_by_text("In training.")).to_be_visible(timeout=TIMEOUT)
 
 
 def test_interpolate_between_two_sampled_z(server, open_page):
     page = open_page(f"{server}/latent")
-    page.get_by_role("radio", name="Two draws").click()
+    page.get_by_role("radio", name="Two samples").click()
     settle(page)
     seed = page.get_by_role("spinbutton", name="Seed of the first z")
     before = seed.input_value()
@@ -78,9 +74,9 @@ def test_fine_tune_on_an_uploaded_list(trainer, open_page):
     _, url, folder = trainer
     page = open_page(f"{url}/train")
     start_training(page, epochs=1)
-    expect(page.get_by_text("Finished.")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Finished.")).to_be_visible(timeout=TIMEOUT)
     name = runs.list_runs(folder)[0].id
-    expect(page.get_by_role("link", name="Try it in Convert")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("link", name="Try it in Convert")).to_be_visible(timeout=TIMEOUT)
     page.get_by_role("link", name="Try it in Convert").click()
     expect(page.get_by_test_id("stMetricLabel").first).to_contain_text(name)
     with page.expect_download() as download:
@@ -94,18 +90,18 @@ def test_start_watch_reload_second_tab_stop_resume(trainer, open_page):
     page = open_page(f"{url}/train")
     start_training(page, epochs=300)
     run = runs.list_runs(folder)[0]
-    expect(page.get_by_text("words per second")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("words per second")).to_be_visible(timeout=TIMEOUT)
     page.reload()
-    expect(page.get_by_text("In training.")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("In training.")).to_be_visible(timeout=TIMEOUT)
     other = open_page(f"{url}/train")
-    expect(other.get_by_text("In training.")).to_be_visible(timeout=PATIENCE)
+    expect(other.get_by_text("In training.")).to_be_visible(timeout=TIMEOUT)
     other.get_by_role("button", name="Stop").last.click()
     for tab in (page, other):
-        expect(tab.get_by_text("Stopped; it can be resumed")).to_be_visible(timeout=PATIENCE)
+        expect(tab.get_by_text("Stopped; it can be resumed")).to_be_visible(timeout=TIMEOUT)
     assert run.state == "stopped"
     done = len(run.read_metrics())
     page.get_by_role("button", name="Resume").click()
-    expect(page.get_by_text("In training.")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("In training.")).to_be_visible(timeout=TIMEOUT)
     wait_until(lambda: len(run.read_metrics()) > done, 60)
     epochs = [row["epoch"] for row in run.read_metrics()]
     assert epochs == list(range(len(epochs)))
@@ -118,29 +114,29 @@ def test_terminated_server_saves_the_run_and_a_killed_one_leaves_it_resumable(tr
     start_training(page, epochs=300)
     run = runs.list_runs(folder)[0]
     wait_for(run, "running")
-    asked = time.monotonic()
+    start = time.monotonic()
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0
-    assert time.monotonic() - asked < 3
+    assert time.monotonic() - start < 3
     assert run.state == "stopped" and run.resumable
 
     again, url = start_server(folder)
     try:
         page = open_page(f"{url}/train")
         page.get_by_role("button", name="Resume").click()
-        expect(page.get_by_text("In training.")).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_text("In training.")).to_be_visible(timeout=TIMEOUT)
         wait_for(run, "running")
     finally:
         os.kill(again.pid, signal.SIGKILL)
         again.wait(10)
-    wait_for(run, "stopped")  # its training noticed
+    wait_for(run, "stopped")  # its training stopped with it
 
     last, url = start_server(folder)
     try:
         page = open_page(f"{url}/train")
         expect(page.get_by_text("Stopped; it can be resumed")).to_be_visible()
         page.get_by_role("button", name="Resume").click()
-        expect(page.get_by_text("In training.")).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_text("In training.")).to_be_visible(timeout=TIMEOUT)
     finally:
         stop_server(last)
     assert run.state == "stopped"

@@ -1,4 +1,4 @@
-"""Video in a real browser: the player, the arrows, and a folder of the user's."""
+"""The Video page in a real browser: the player, the arrows, and an uploaded folder."""
 
 from playwright.sync_api import expect
 
@@ -9,10 +9,10 @@ from tests.browser.conftest import settle
 
 def test_the_player_plays_in_the_browser(server, open_page):
     page = open_page(f"{server}/video")
-    shown = page.locator(".js-plotly-plot .slider-current-value, .js-plotly-plot .slider-label").first
-    expect(shown).to_have_text("frame 2", timeout=30_000)
+    frame = page.locator(".js-plotly-plot .slider-current-value, .js-plotly-plot .slider-label").first
+    expect(frame).to_have_text("frame 2", timeout=30_000)
     page.locator(".js-plotly-plot").get_by_text("Play").click()
-    expect(shown).to_have_text("frame 11", timeout=10_000)
+    expect(frame).to_have_text("frame 11", timeout=10_000)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download as GIF").click()
     assert download.value.suggested_filename == "prediction.gif"

@@ -1,6 +1,7 @@
-"""Which runs are compared, and their histories."""
+"""The choice of runs to compare, and their histories."""
 
 import contextlib
+from collections.abc import Iterable
 
 import pandas as pd
 import pyarrow as pa
@@ -10,7 +11,8 @@ import streamlit as st
 import ui
 from cvae_core import checkpoint, curves
 from cvae_core.errors import UserError
-from cvae_core.runs import Run, list_runs
+from cvae_core.run import Run
+from cvae_core.runs import list_runs
 
 MAX_RUNS = 30
 FEW_RUNS = 8  # more are listed in a box that scrolls
@@ -19,9 +21,17 @@ PNG = {"displaylogo": False, "toImageButtonOptions": {"format": "png", "scale": 
 
 
 def all_runs() -> dict[str, Run]:
-    """Runs of this machine, newest first, then those that come with the project, by the names that the page shows."""
+    """Local runs, newest first, then the shipped ones, by the names that the page shows."""
     shipped = {f"shipped/{run.id}": run for run in ui.shipped_runs()}
     return {run.id: run for run in list_runs()} | shipped
+
+
+def link_to_curves(label: str, names: Iterable[str]) -> None:
+    """A button that shows the curves of those of the named runs that exist."""
+    known = all_runs()
+    view = {"view": "Curves", "run": [name for name in names if name in known][:MAX_RUNS]}
+    if view["run"]:
+        st.button(label, on_click=st.session_state.update, args=(view,))
 
 
 @st.cache_data(max_entries=500, show_spinner="Reading the runs…")
@@ -30,7 +40,7 @@ def _read(path: str, stamp: tuple, _run: Run) -> tuple[dict, pd.DataFrame]:
 
 
 def read(run: Run) -> tuple[dict, pd.DataFrame, str]:
-    """Settings, history and state of a run; the files are read again only when they changed."""
+    """Settings, history and state of a run, cached until its files change. UserError if they cannot be read."""
     try:
         files = [run.path / name for name in ("config.json", "metrics.jsonl")]
         stats = [file.stat() for file in files if file.exists()]
@@ -42,26 +52,26 @@ def read(run: Run) -> tuple[dict, pd.DataFrame, str]:
 
 
 def _match(runs: dict[str, Run], pattern: str) -> list[str]:
-    """The names that contain a match of a regular expression.
+    """The names that contain a match of a regular expression. UserError if it is none.
 
-    By RE2, whose time grows with the length alone: with Python's `re`, `(.|.)+!` would stop the server for hours.
+    RE2 takes linear time; with Python's `re`, `(.|.)+!` would block the server for hours.
     """
     try:
-        found = pc.match_substring_regex(pa.array(runs, pa.string()), pattern=pattern).to_pylist()
-    except ValueError as error:  # ArrowInvalid, or half a surrogate pair
+        matches = pc.match_substring_regex(pa.array(runs, pa.string()), pattern=pattern).to_pylist()
+    except ValueError as error:  # ArrowInvalid, or a lone surrogate
         reason = str(error).splitlines()[0][:200]
         raise UserError(f"The filter is not a regular expression ({reason}): try part of a run's name.") from None
-    return [name for name, matches in zip(runs, found, strict=True) if matches]
+    return [name for name, is_match in zip(runs, matches, strict=True) if is_match]
 
 
 def _choose_newest(runs: dict[str, Run]) -> None:
-    """After a change of the filter: the newest runs that match it."""
+    """Select the newest runs that match the filter, when it has changed."""
     with contextlib.suppress(UserError):  # shown when the page is drawn
         st.session_state["run"] = _match(runs, st.session_state["filter"])[:PRESELECTED]
 
 
 def pick_runs(runs: dict[str, Run]) -> dict[str, Run]:
-    """The filter and the list of runs that it leaves to choose from."""
+    """Choose runs, by their names, from those that match a filter; stops the page if the filter is invalid."""
     columns = st.columns([1, 3])
     pattern = columns[0].text_input(
         "Filter by name", key="filter", bind="query-params", max_chars=200, placeholder="for example 2026|shipped",

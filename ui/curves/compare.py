@@ -1,4 +1,4 @@
-"""Runs beside one another: metrics and schedules, one score against another, settings, downloads."""
+"""Comparison of runs: metrics and schedules, one score against another, settings, downloads."""
 
 from collections.abc import Callable
 
@@ -7,34 +7,34 @@ import streamlit as st
 
 from cvae_core import curves
 from cvae_core.errors import UserError
-from cvae_core.figures.curves import is_crowded, metric_figure, score_figure
-from cvae_core.runs import Run
+from cvae_core.run import Run
 from cvae_core.tense.table import safe
 from ui.curves.choose import PNG, all_runs, pick_runs, read
+from ui.figures.curves import is_crowded, metric_figure, score_figure
 
 
 def show_curves(frames: dict[str, pd.DataFrame]) -> None:
     """Metrics and schedules over training."""
     losses, scores = curves.names(frames, "loss"), curves.names(frames, "score")
-    # Pills where a multiselect might stand: its white text cannot be read on the dark theme's primary colour.
+    # Not a multiselect: its white text is unreadable on the dark theme's primary colour.
     metrics = st.pills(
         "Metrics", [*losses, *scores, *curves.names(frames, "speed")], selection_mode="multi",
         default=losses + scores[:1], key="metric", bind="query-params",
     )  # fmt: skip
     scheduled = curves.names(frames, "schedule")
     schedules = st.pills(
-        "Schedules below them", scheduled, selection_mode="multi", default=scheduled, key="schedule",
+        "Schedules", scheduled, selection_mode="multi", default=scheduled, key="schedule",
         bind="query-params",
-        help="What training followed: beta is the weight of the KL term, teacher_forcing_ratio the probability that "
+        help="beta is the weight of the KL term, teacher_forcing_ratio the probability that "
         "the decoder gets the true previous letter or frame.",
     )  # fmt: skip
     columns = st.columns([3, 3, 2, 2], vertical_alignment="bottom")
     x = columns[0].segmented_control(
-        "Across", ["epoch", "step", "time"], default="epoch", required=True, key="x", bind="query-params"
+        "x axis", ["epoch", "step", "time"], default="epoch", required=True, key="x", bind="query-params"
     )
     smoothing = columns[1].slider(
         "Smoothing", 0.0, 0.99, 0.0, 0.01, key="smoothing", bind="query-params",
-        help="Exponential moving average; the curve as logged stays visible, faint.",
+        help="Exponential moving average; the curve as logged stays visible, faintly.",
     )  # fmt: skip
     log_y = columns[2].toggle("Log scale", key="log", bind="query-params", help="Values of 0 and less are left out.")
     clip = columns[3].toggle(
@@ -54,8 +54,8 @@ def show_curves(frames: dict[str, pd.DataFrame]) -> None:
     )
     if is_crowded(frames, len(metrics) + len(schedules)):
         st.markdown(
-            "With this many curves the faint unsmoothed lines and the shared hover box are left out, and only the "
-            "first panel has stars: choose fewer runs or metrics to see all of them."
+            "With this many curves the unsmoothed lines and the shared hover box are left out, and only the first "
+            "panel has stars: choose fewer runs or metrics to see them."
         )
     st.subheader("Last and best values")
     table = curves.summary(frames, metrics)
@@ -64,20 +64,20 @@ def show_curves(frames: dict[str, pd.DataFrame]) -> None:
 
 
 def show_scores(frames: dict[str, pd.DataFrame]) -> None:
-    """One score against another, epoch by epoch."""
+    """One score against another, a point per epoch."""
     options = curves.names(frames, "score", "loss")
     if len(options) < 2:
         st.info("These runs logged fewer than two scores.")
         return
     columns = st.columns(2)
-    across = columns[0].selectbox("Across", options, index=0, key="across", bind="query-params")
-    up = columns[1].selectbox("Up", options, index=1, key="up", bind="query-params")
+    x = columns[0].selectbox("x axis", options, index=0, key="across", bind="query-params")
+    y = columns[1].selectbox("y axis", options, index=1, key="up", bind="query-params")
     st.markdown("Each point is an epoch. A path begins at the open circle and ends at the square.")
-    st.plotly_chart(score_figure(frames, across, up), key="scores", config=PNG, alt=f"{up} against {across} by epoch")
+    st.plotly_chart(score_figure(frames, x, y), key="scores", config=PNG, alt=f"{y} against {x} by epoch")
 
 
 def _show_settings(settings: dict[str, dict], states: dict[str, str]) -> None:
-    """State of each run, and the settings that differ."""
+    """A table: the state of each run, and the settings that differ between runs."""
     st.subheader("Settings that differ")
     table = curves.differing(settings)
     table.insert(0, "state", [states[name] for name in table.index])
@@ -87,7 +87,7 @@ def _show_settings(settings: dict[str, dict], states: dict[str, str]) -> None:
 
 
 def _show_downloads(runs: dict[str, Run], frames: dict[str, pd.DataFrame]) -> None:
-    """All numbers as CSV, and the runs as TensorBoard files."""
+    """Buttons to download all histories as CSV, and the runs as TensorBoard files."""
     st.subheader("Download")
     with st.container(horizontal=True):
         st.download_button(
@@ -96,12 +96,12 @@ def _show_downloads(runs: dict[str, Run], frames: dict[str, pd.DataFrame]) -> No
         )  # fmt: skip
         st.download_button(
             "TensorBoard files (zip)", lambda: curves.zip_tensorboard(runs), "tensorboard.zip", "application/zip",
-            on_click="ignore", help="Unpack them and start `tensorboard --logdir` on the folder.",
+            on_click="ignore", help="Unpack it and start `tensorboard --logdir` on the folder.",
         )  # fmt: skip
 
 
 def compare_runs(show: Callable[[dict[str, pd.DataFrame]], None]) -> None:
-    """Choose runs and compare their histories and settings; files of all of it."""
+    """Choose runs, draw their histories with `show`, and compare their settings; buttons to download them."""
     runs = all_runs()
     if not runs:
         st.info("There is no run yet: make one on the Train page, or with `python -m cvae_core train tense`.")
@@ -115,11 +115,11 @@ def compare_runs(show: Callable[[dict[str, pd.DataFrame]], None]) -> None:
             st.warning(f"{error} It is left out.")
     if not frames:
         return
-    begun = {name: frame for name, frame in frames.items() if len(frame)}
-    if begun:
-        show(begun)
+    started = {name: frame for name, frame in frames.items() if len(frame)}
+    if started:
+        show(started)
     else:
         st.info("None of these runs has finished an epoch yet.")
     _show_settings(settings, states)
-    if begun:
-        _show_downloads({name: chosen[name] for name in begun}, begun)
+    if started:
+        _show_downloads({name: chosen[name] for name in started}, started)

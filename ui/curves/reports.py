@@ -1,4 +1,4 @@
-"""What the three course reports claim, and what was measured."""
+"""The scores that the three course reports claim, and those measured here."""
 
 import json
 
@@ -6,16 +6,16 @@ import pandas as pd
 import streamlit as st
 
 from cvae_core import checkpoint
-from cvae_core.figures.curves import claims_figure
-from ui.curves.choose import PNG, all_runs
+from ui.curves.choose import PNG, link_to_curves
+from ui.figures.curves import claims_figure
 
 WHY = """
-- **Gaussian 1.0 (001)**: its code prints the score of each tuple, 1 for one that is found. The score of a set of draws
-  is the mean, which is near 0 for its model as for ours.
+- **Gaussian 1.0 (001)**: its code prints the score of each tuple, 1 if it is in the list. The score of a set of samples
+  is the mean, which is near 0 for its model and for ours.
 - **0.43 and 0.489 (000)**: the text and the table give different scores for one run. As its listing prints the loss,
   the cross entropy is a mean over letters and the KL a sum over dimensions; that gives the KL so much weight
-  that the posterior collapses (KL 0.0): the decoder then outputs the same few verbs for every z. A single verb is in
-  the list or is not, so that the Gaussian score is chance; *distinct* shows it.
+  that the posterior collapses (KL 0.0): the decoder then outputs the same few verbs for every z. The Gaussian score
+  then depends on whether these few are in the list; *distinct* shows the collapse.
 - **BLEU-4 of 002**: 0.9286 is what nine right pairs and one wrong one give; all four of our runs end there.
 - **Gaussian scores of 002**: its final KL weight is not printed. At 0.1 the KL is 18 to 20 nats, far more than the
   7 that single out one verb in 1,217, so that a random z is seldom near the posterior of one of them.
@@ -25,13 +25,13 @@ WHY = """
 
 
 def show_reports() -> None:
-    """What the three reports claim, beside what their configurations reached here."""
+    """The view: claimed and measured scores of each row of the reports, and their qualitative claims."""
     results = json.loads((checkpoint.ROOT / "assets" / "reports.json").read_text())
     st.markdown(
         "The three course reports on verb tenses, each row trained here with the report's settings, in batches of "
         "eight words unless stated otherwise. BLEU-4 is on the course's ten pairs; the Gaussian score is the mean "
-        "over five sets of 100 draws, with the lowest and the highest. It counts a tuple once, however often its row "
-        "occurs in the list. *Distinct* is the number of different rows among 100 draws, *unseen* the accuracy on "
+        "over five sets of 100 samples, with the lowest and the highest. It counts a tuple once, however often its row "
+        "occurs in the list. *Distinct* is the number of different rows among 100 samples, *unseen* the accuracy on "
         "verbs that were not in the list."
     )
     table = pd.DataFrame([
@@ -59,7 +59,4 @@ def show_reports() -> None:
         with st.expander(f"{finding['statement']}: true in {finding['holds']} of {finding['of']} comparisons"):
             st.markdown("\n".join(f"- {text}" for text in finding["results"]))
     st.markdown(f"Measured by `python -m benchmarks.reports --data train.txt`, on {results['machine']}.")
-    known = all_runs()
-    chosen = [name for row in results["rows"] if (name := f"shipped/{row['name']}") in known]
-    choice = {"view": "Curves", "run": chosen}
-    st.button("Show the curves of these runs", on_click=st.session_state.update, args=(choice,))
+    link_to_curves("Show the curves of these runs", [f"shipped/{row['name']}" for row in results["rows"]])

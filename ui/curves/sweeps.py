@@ -1,9 +1,9 @@
-"""Sweeps of hyperparameters: the trials of a study, and Optuna's plots of them."""
+"""Sweeps of hyperparameters."""
 
 import pandas as pd
 import streamlit as st
 
-from ui.curves.choose import MAX_RUNS, PNG, all_runs
+from ui.curves.choose import PNG, link_to_curves
 
 
 @st.cache_resource(max_entries=4, show_spinner="Opening the database…")
@@ -14,7 +14,7 @@ def _open_studies(url: str):
 
 
 def show_sweeps() -> None:
-    """The studies of `python -m cvae_core sweep`: their trials, and Optuna's plots of them."""
+    """The view: a study's trials, and Optuna's plots of them."""
     from cvae_core import sweep
 
     storage = _open_studies(sweep.default_storage())
@@ -36,14 +36,22 @@ def show_sweeps() -> None:
     if done < 2:
         st.info("Plots need two trained points.")
         return
+    _show_plots(study, metric)
+    link_to_curves("Show the curves of its runs", [row["run"] for row in rows])
+
+
+def _show_plots(study, metric: str) -> None:
+    """One of Optuna's plots of a study."""
+    # Not at the top: it takes half a second.
+    from optuna.visualization import plot_parallel_coordinate, plot_param_importances, plot_slice
+
+    plots = {
+        "Parallel coordinates": plot_parallel_coordinate,
+        "Importance": plot_param_importances,
+        "Slice": plot_slice,
+    }
     plot = st.segmented_control(
-        "Plot", list(sweep.PLOTS), default="Parallel coordinates", required=True, key="plot", bind="query-params"
+        "Plot", list(plots), default="Parallel coordinates", required=True, key="plot", bind="query-params"
     )
-    figure = sweep.PLOTS[plot](study, target_name=metric)
+    figure = plots[plot](study, target_name=metric)
     st.plotly_chart(figure, key=f"sweep {plot}", config=PNG, alt=f"{plot} of the study {study.study_name}")
-    known = all_runs()
-    chosen = [row["run"] for row in rows if row["run"] in known][:MAX_RUNS]
-    if chosen:
-        st.button(
-            "Show the curves of its runs", on_click=st.session_state.update, args=({"view": "Curves", "run": chosen},)
-        )

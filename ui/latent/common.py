@@ -1,4 +1,4 @@
-"""What several views of the latent space use."""
+"""Shared by the views of the latent space."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ import torch
 import ui
 from cvae_core.tense import explore
 from cvae_core.tense.data import TENSES, parse_word
-from cvae_core.tense.inference import Tense
+from cvae_core.tense.inference import Inflector
 
 ROUNDS = 3  # of refinement
 REFINE_HELP = (
@@ -17,26 +17,29 @@ REFINE_HELP = (
 )
 
 
-def version(model: Tense) -> tuple[str, float]:
-    """What the caches know a model by: its name and its file's modification time."""
+def version(model: Inflector) -> tuple[str, float]:
+    """The key of a model in the caches: its name and its file's modification time."""
     return model.name, ui.stamp(model.name)[1]
 
 
 @st.cache_resource(max_entries=6, show_spinner="Encoding some verbs…")
 def cached_sample(name: str, modified: float) -> explore.Sample:
-    """The words of the map with their posteriors, encoded once for each version of a model."""
+    """Words with their posteriors, encoded once per version of a model."""
     return explore.sample_words(ui.load_model(name))
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
 def cached_statistics(name: str, modified: float) -> dict[str, np.ndarray]:
-    """See `explore.dimension_statistics`; computed once for each version of a model."""
+    """`explore.dimension_statistics`, computed once per version of a model."""
     sample = cached_sample(name, modified)
     return explore.dimension_statistics(sample.mu, sample.logvar)
 
 
-def encoded_word(column, model: Tense, label: str, key: str, word: str) -> torch.Tensor:
-    """A field for a verb, with its reconstruction below; its posterior mean (Z,) at the inferred tense."""
+def encoded_word(column, model: Inflector, label: str, key: str, word: str) -> torch.Tensor:
+    """An input for a verb, with its reconstruction below; its posterior mean (Z,) at the inferred tense.
+
+    UserError if the text is no word.
+    """
     word = parse_word(column.text_input(label, word, key=key, bind="query-params", max_chars=200))
     source = model.infer_tense(word)
     z = model.posterior([word], [source])[0]
@@ -46,8 +49,8 @@ def encoded_word(column, model: Tense, label: str, key: str, word: str) -> torch
     return z[0]
 
 
-def verb_ends(first, second, model: Tense) -> tuple[torch.Tensor, torch.Tensor]:
-    """Fields for two verbs in two columns; (Z,) each. The path and the map share them."""
+def verb_ends(first, second, model: Inflector) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs for two verbs in two columns, shared by the path and the map; their posterior means (Z,)."""
     return (
         encoded_word(first, model, "From", "from", "gather"),
         encoded_word(second, model, "To", "to", "skipped"),
@@ -60,7 +63,7 @@ def four_forms(decoded: dict, alt: str) -> None:
         pd.DataFrame({
             "tense": TENSES,
             "form": decoded["forms"],
-            "✓": ["✓" if k else "" for k in decoded["known"]],  # the dictionary has it
+            "✓": ["✓" if k else "" for k in decoded["known"]],  # in the dictionary
             "probability": [f"{p:.1%}" for p in decoded["probabilities"]],
         }),
         hide_index=True,

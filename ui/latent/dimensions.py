@@ -7,21 +7,21 @@ import streamlit as st
 import torch
 
 import ui
-from cvae_core.figures import latent as figures
 from cvae_core.tense import explore
-from cvae_core.tense.inference import Tense
+from cvae_core.tense.inference import Inflector
+from ui.figures import latent as figures
 from ui.latent.common import cached_sample, cached_statistics, encoded_word, four_forms, version
 
 SLIDERS = 8
 
 
-def show_dimensions(model: Tense) -> None:
-    """The view: a z whose dimensions can be changed, and the statistics of all dimensions."""
+def show_dimensions(model: Inflector) -> None:
+    """The view: a z whose dimensions can be changed, and statistics of all dimensions."""
     sample, statistics = cached_sample(*version(model)), cached_statistics(*version(model))
     order = np.argsort(-statistics["kl"])
     columns = st.columns(2)
     kind = columns[0].segmented_control(
-        "Start from", ["A verb", "A draw"], default="A verb", required=True, key="base", bind="query-params"
+        "Start from", ["A verb", "A sample"], default="A verb", required=True, key="base", bind="query-params"
     )
     if kind == "A verb":
         base = encoded_word(columns[1], model, "Verb", "verb", "gather")
@@ -35,24 +35,24 @@ def show_dimensions(model: Tense) -> None:
 
 
 def _sliders(z: torch.Tensor, dimensions: list[int], base: str) -> torch.Tensor:
-    """A slider for each dimension; the given z (Z,) with their values."""
-    starts = {f"dimension {d} of {base}": round(z[d].item(), 2) for d in dimensions}
+    """A slider per dimension, with the value of z (Z,) at first; z with the sliders' values, changed in place."""
+    initial = {f"dimension {d} of {base}": round(z[d].item(), 2) for d in dimensions}
     st.markdown(
         f"The {len(dimensions)} dimensions with the largest mean KL, largest first. Under the prior each is standard "
         "normal, so nearly always between −3 and 3."
     )
-    for position, (d, (key, start)) in enumerate(zip(dimensions, starts.items(), strict=True)):
+    for position, (d, (key, start)) in enumerate(zip(dimensions, initial.items(), strict=True)):
         if position % 4 == 0:  # a row at a time: on a narrow screen columns stack one by one
             columns = st.columns(4)
         low, high = float(min(-4, math.floor(start))), float(max(4, math.ceil(start)))
         st.session_state.setdefault(key, start)
         z[d] = columns[position % 4].slider(f"Dimension {d}", low, high, step=0.01, key=key)
-    st.button("Reset", on_click=st.session_state.update, args=(starts,), help="Back to the initial values.")
+    st.button("Reset", on_click=st.session_state.update, args=(initial,), help="Back to the initial values.")
     return z
 
 
 def _show_statistics(statistics: dict, sample: explore.Sample, order: np.ndarray) -> None:
-    """KL of each dimension, and the share of its variance that traits of the word explain."""
+    """The KL of each dimension, and the share of its variance explained by traits of the word."""
     active = [int(d) for d in order if statistics["active"][d]]
     st.header("KL of each dimension")
     st.markdown(
@@ -82,7 +82,7 @@ def _show_statistics(statistics: dict, sample: explore.Sample, order: np.ndarray
 
 
 def _in_words(shares: dict[str, np.ndarray], dimensions: list[int]) -> str:
-    """The trait that explains most of each dimension."""
+    """A sentence with the trait that explains most of each dimension's variance."""
     best = {d: max(shares, key=lambda name: shares[name][d]) for d in dimensions}  # noqa: B023
     named = [f"dimension {d}: {t} ({shares[t][d]:.0%})" for d, t in best.items()]
     return f"The largest share of each: {'; '.join(named)}."

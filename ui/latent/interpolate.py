@@ -7,16 +7,16 @@ import streamlit as st
 import torch
 
 import ui
-from cvae_core.figures import latent as figures
 from cvae_core.latent import PATHS
 from cvae_core.tense import explore
 from cvae_core.tense.data import TENSES
-from cvae_core.tense.inference import Tense
+from cvae_core.tense.inference import Inflector
+from ui.figures import latent as figures
 from ui.latent.common import REFINE_HELP, ROUNDS, verb_ends
 
 
-def show_interpolate(model: Tense) -> None:
-    """The view: ends, path, a table of the steps, and the norm of z along the path."""
+def show_interpolate(model: Inflector) -> None:
+    """The view: the ends of a path, its steps as a table, and the norm of z along it."""
     a, b = _pick_ends(model)
     columns = st.columns([1, 1, 1], vertical_alignment="bottom")
     method = columns[0].segmented_control(
@@ -45,10 +45,10 @@ def show_interpolate(model: Tense) -> None:
     _show_norms(model, a, b, method, walked)
 
 
-def _pick_ends(model: Tense) -> tuple[torch.Tensor, torch.Tensor]:
+def _pick_ends(model: Inflector) -> tuple[torch.Tensor, torch.Tensor]:
     """The two ends of the path, (Z,) each."""
     kind = st.segmented_control(
-        "Ends", ["Two verbs", "Two draws"], default="Two verbs", required=True, key="ends", bind="query-params"
+        "Ends", ["Two verbs", "Two samples"], default="Two verbs", required=True, key="ends", bind="query-params"
     )
     first, second = st.columns(2)
     if kind == "Two verbs":
@@ -57,7 +57,7 @@ def _pick_ends(model: Tense) -> tuple[torch.Tensor, torch.Tensor]:
         ui.seed_input(first, "Seed of the first z", "seed_a", 1),
         ui.seed_input(second, "Seed of the second z", "seed_b", 2),
     )
-    st.button("Resample", on_click=ui.new_seeds, args=("seed_a", "seed_b"), help="Draw two new z from N(0, I).")
+    st.button("Resample", on_click=ui.new_seeds, args=("seed_a", "seed_b"), help="Sample two new z from N(0, I).")
     return model.draw(1, seeds[0])[0], model.draw(1, seeds[1])[0]
 
 
@@ -67,15 +67,15 @@ def _cell(form: str, known: bool, probability: float) -> str:
 
 
 def _flat_row(w: dict) -> dict:
-    """One step of a path as a row of a file."""
+    """A step of a path as a row of the CSV file."""
     row = {"step": w["step"], "t": w["t"], "norm": w["norm"]}
     for i, tense in enumerate(TENSES):
         row |= {tense: w["forms"][i], f"{tense} probability": w["probabilities"][i], f"{tense} known": w["known"][i]}
     return row | {"one verb": w["verb"]}
 
 
-def _show_norms(model: Tense, a: torch.Tensor, b: torch.Tensor, method: str, walked: list[dict]) -> None:
-    """Norms of z on the line and on the arc, and why they differ."""
+def _show_norms(model: Inflector, a: torch.Tensor, b: torch.Tensor, method: str, walked: list[dict]) -> None:
+    """A chart of the norm of z on the line and on the arc, and why they differ."""
     norms = {name: model.path(a, b, len(walked), name).norm(dim=1).tolist() for name in PATHS}
     captions = [" · ".join(w["forms"][:2]) + "<br>" + " · ".join(w["forms"][2:]) for w in walked]
     st.plotly_chart(
@@ -86,10 +86,10 @@ def _show_norms(model: Tense, a: torch.Tensor, b: torch.Tensor, method: str, wal
     d = len(a)
     st.markdown(
         f"The ends of this path have norms {a.norm():.2f} and {b.norm():.2f}; halfway, lerp has "
-        f"**{halfway[0]:.2f}** and slerp **{halfway[1]:.2f}**. A draw from N(0, I) in {d} dimensions has a norm of "
-        f"about √{d} = {math.sqrt(d):.2f}: nearly all draws lie in a thin shell of that radius. The midpoint of two "
-        f"independent draws has half the variance of one, so a norm of about √({d}/2) = {math.sqrt(d / 2):.2f}: the "
+        f"**{halfway[0]:.2f}** and slerp **{halfway[1]:.2f}**. A sample of N(0, I) in {d} dimensions has a norm of "
+        f"about √{d} = {math.sqrt(d):.2f}: nearly all samples lie in a thin shell of that radius. The midpoint of two "
+        f"independent samples has half the variance of one, so a norm of about √({d}/2) = {math.sqrt(d / 2):.2f}: the "
         "straight line leaves the shell for a region where the decoder was trained on few examples. Slerp stays in the "
-        "shell. Posterior means of words have smaller norms than draws: in dimensions that the model does not use they "
-        "stay near 0."
+        "shell. Posterior means of words have smaller norms than samples: in dimensions that the model does not use "
+        "they stay near 0."
     )

@@ -1,4 +1,4 @@
-"""A map of words in two dimensions; a click decodes the point."""
+"""A map of words in two dimensions; a click decodes a point."""
 
 import numpy as np
 import pandas as pd
@@ -6,19 +6,19 @@ import plotly.graph_objects as go
 import streamlit as st
 import torch
 
-from cvae_core.figures import latent as figures
 from cvae_core.tense import explore
 from cvae_core.tense.data import TENSES
-from cvae_core.tense.inference import Tense
+from cvae_core.tense.inference import Inflector
+from ui.figures import latent as figures
 from ui.latent.common import cached_sample, cached_statistics, four_forms, verb_ends, version
 
 ZOOMING = {"displaylogo": False, "modeBarButtons": [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]]}
-METHODS_EXPLAINED = {
+EXPLANATIONS = {
     "PCA": "The axes are the first two principal components. A point between the words has an exact inverse: the mean "
     "of all words plus its two coordinates along these components.",
     "t-SNE": "It keeps near points near; distances across the map mean little. It has no inverse, so a point between "
-    "the words is decoded from the mean z of its 8 nearest words, weighted by proximity; the path is placed in the "
-    "same way.",
+    "the words is decoded from the mean z of its 8 nearest words, weighted by proximity; the path is "
+    "projected in the same way.",
     "two dimensions": "The axes are the two dimensions with the largest KL. At a point between the words these two "
     "have their values on the map and all other dimensions are 0.",
 }
@@ -30,8 +30,8 @@ def _cached_map(name: str, modified: float, method: str) -> explore.Projection:
     return explore.project(sample.mu, method, cached_statistics(name, modified)["kl"])
 
 
-def show_map(model: Tense) -> None:
-    """The view: the map with a path on it, and what the clicked point decodes to."""
+def show_map(model: Inflector) -> None:
+    """The view: the map with a path on it, and the decoded forms of the clicked point."""
     columns = st.columns(2)
     method = columns[0].segmented_control(
         "Map", list(explore.METHODS), default="PCA", required=True, key="map", bind="query-params"
@@ -52,13 +52,13 @@ def show_map(model: Tense) -> None:
     with answer:
         _show_point(model, sample, projection, path.cpu().numpy(), event["selection"]["points"])
     st.markdown(
-        f"The map shows the posterior means of {len(sample.words):,} words. {METHODS_EXPLAINED[method]} Where the four "
+        f"The map shows the posterior means of {len(sample.words):,} words. {EXPLANATIONS[method]} Where the four "
         "tenses of a verb lie together, z encodes the verb and leaves the tense to the condition."
     )
 
 
 def _map_with_path(
-    model: Tense, colour: str, sample: explore.Sample, projection: explore.Projection, path: torch.Tensor
+    model: Inflector, colour: str, sample: explore.Sample, projection: explore.Projection, path: torch.Tensor
 ) -> go.Figure:
     """The map coloured by a trait, with a path of z (m, Z) on it."""
     forms = [" · ".join(row) for row in model.decode_rows(path)]
@@ -68,13 +68,13 @@ def _map_with_path(
 
 
 def _show_point(
-    model: Tense, sample: explore.Sample, projection: explore.Projection, path: np.ndarray, points: list[dict]
+    model: Inflector, sample: explore.Sample, projection: explore.Projection, path: np.ndarray, points: list[dict]
 ) -> None:
-    """The four forms and the nearest words of the clicked point; the path is (m, Z)."""
+    """The four forms and the nearest words of the clicked point; `path` is (m, Z)."""
     if not points:
         st.markdown(
             "**Click a point, or anywhere between the points**, to decode it. On a touch screen tap the point, wait a "
-            "moment, and tap it again."  # plotly selects what lay under the finger before
+            "moment, and tap it again."  # plotly selects the point touched before
         )
         return
     index = int(np.ravel(points[0].get("customdata", figures.EMPTY))[0])

@@ -5,9 +5,9 @@ import streamlit as st
 
 from cvae_core import session
 from cvae_core.digits.data import TASKS
-from cvae_core.figures.digits import png, tile
-from cvae_core.runs import Run
+from cvae_core.run import Run
 from cvae_core.systems import family
+from ui.figures.digits import png, tile
 from ui.form import pick_preset, show_fields, show_start
 
 TITLE = "Digits"
@@ -21,7 +21,7 @@ SCORES = {"nll": "negative ELBO, nats per unseen picture"} | {
 
 
 def show_form() -> None:
-    """Data, preset and fields."""
+    """The form: data, preset and fields."""
     columns = st.columns(2)
     source = columns[0].selectbox(
         "Pictures", list(DATA), format_func=DATA.get, key="pictures",
@@ -35,7 +35,7 @@ def show_form() -> None:
 
 
 def show_samples(run: Run, rows: list[dict]) -> None:
-    """The pictures that the model generates now."""
+    """The last epoch's samples."""
     pictures = np.array([list(bytes.fromhex(p)) for p in rows[-1]["pictures"]]) / 255
     caption = f"Samples after epoch {rows[-1]['epoch']}"
     st.image(png(tile(pictures, len(pictures)), 2), caption=caption, alt=caption)

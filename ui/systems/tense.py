@@ -6,7 +6,7 @@ import streamlit as st
 import ui
 from cvae_core import session
 from cvae_core.errors import UserError
-from cvae_core.runs import Run
+from cvae_core.run import Run
 from cvae_core.systems import family
 from cvae_core.tense import data
 from cvae_core.tense.data import TENSES, VerbFile
@@ -19,80 +19,80 @@ SCORES = {
     "accuracy_old": "accuracy on the old verbs",
     "accuracy": "accuracy on unseen verbs",
     "bleu4": "BLEU-4, the course's ten pairs",
-    "gaussian": "Gaussian score, 100 draws",
-    "distinct": "distinct rows among the draws",
+    "gaussian": "Gaussian score, 100 samples",
+    "distinct": "distinct rows among the samples",
 }
-LEXICON, OWN = "The built-in dictionary", "My own verbs"
+LEXICON, USER = "The built-in dictionary", "My own verbs"
 FROM_WEIGHTS = ("fine-tune", "best-rest", "best-all")  # presets that need weights to start from
 MAX_VERBS = 20_000
 
 
 def show_form() -> None:
-    """First weights, verbs, preset and fields."""
+    """The form: initial weights, verbs, preset and fields."""
     columns = st.columns(2)
     init = pick_init(
         columns[0], [*ui.model_names(), SCRATCH], "init",
         "Fine-tuning starts from a model's weights and mixes verbs that it was trained on into every batch "
         "(rehearsal); with random weights training starts from scratch.",
     )  # fmt: skip
-    own = _pick_verbs(OWN if init else LEXICON)
+    user = _pick_verbs(USER if init else LEXICON)
     preset = pick_preset(
-        columns[1], _presets(init is not None, own is not None), f"preset {init is None} {own is None}",
-        "The source presets are those of the three reports.",
+        columns[1], _presets(init is not None, user is not None), f"preset {init is None} {user is None}",
+        "Those named source-… are the configurations of the three reports.",
     )  # fmt: skip
     changed = show_fields("tense", preset, init is not None)
-    verbs = (f"{len(own.verbs)} own verbs", own.verbs) if own else None
+    verbs = (f"{len(user.verbs)} own verbs", user.verbs) if user else None
     show_start(
         lambda device: session.create("tense", preset, changed, verbs, device, init),
-        disabled=bool(own and not own.verbs),
+        disabled=bool(user and not user.verbs),
     )
 
 
-def _presets(from_weights: bool, own: bool) -> list[str]:
-    """The presets that fit, the likeliest first."""
+def _presets(from_weights: bool, user: bool) -> list[str]:
+    """The presets that suit the initial weights and the verbs, the most suitable first."""
     if not from_weights:
         return [name for name in family("tense").PRESETS if name not in FROM_WEIGHTS]
     others = ["best", "best-rest", "best-all"]
-    return ["fine-tune", *others] if own else [*others, "fine-tune"]
+    return ["fine-tune", *others] if user else [*others, "fine-tune"]
 
 
 def _pick_verbs(first: str) -> VerbFile | None:
-    """The user's own verbs, an empty list until some are given; None for the built-in dictionary."""
-    if st.segmented_control("Verbs", [LEXICON, OWN], default=first, required=True, key=f"verbs {first}") == LEXICON:
+    """Upload or type verbs, an empty list until there are some; None for the built-in dictionary."""
+    if st.segmented_control("Verbs", [LEXICON, USER], default=first, required=True, key=f"verbs {first}") == LEXICON:
         return None
     columns = st.columns(2)
-    read = ui.uploaded_text(columns[0], "A text file", "verb_file", data.parse_verbs)
+    verbs = ui.uploaded_text(columns[0], "A text file", "verb_file", data.parse_verbs)
     typed = columns[1].text_area(
         "Or type them here", key="typed", max_chars=200_000, placeholder="googol googols googoling googoled",
         help=f"One verb per line, its four forms ({', '.join(TENSES)}) separated by spaces, commas or tabs; equally "
         "correct spellings separated by a slash: burned/burnt.",
     )  # fmt: skip
-    if read is None and not typed.strip():
+    if verbs is None and not typed.strip():
         st.info("Enter your verbs, one per line with four forms: `walk walks walking walked`.")
         return VerbFile((), 0)
-    name = "your list" if read is None else st.session_state["verb_file"].name
-    read = read or data.parse_verbs(typed, name)
-    if len(read.verbs) > MAX_VERBS:
-        raise UserError(f"{name} has {len(read.verbs):,} verbs; at most {MAX_VERBS:,} are trained here.")
-    twice = f", {read.duplicates:,} repeated lines left out" if read.duplicates else ""
-    st.markdown(f"**{len(read.verbs):,} verbs** in {name}{twice}.")
-    return read
+    name = "your list" if verbs is None else st.session_state["verb_file"].name
+    verbs = verbs or data.parse_verbs(typed, name)
+    if len(verbs.verbs) > MAX_VERBS:
+        raise UserError(f"{name} has {len(verbs.verbs):,} verbs; at most {MAX_VERBS:,} are trained here.")
+    duplicates = f", {verbs.duplicates:,} repeated lines left out" if verbs.duplicates else ""
+    st.markdown(f"**{len(verbs.verbs):,} verbs** in {name}{duplicates}.")
+    return verbs
 
 
 def show_samples(run: Run, rows: list[dict]) -> None:
-    """Conversions of the course's pairs now, and one random z decoded after each epoch."""
+    """Conversions of the course's pairs after the last epoch, and the same random z decoded after each epoch."""
     left, right = st.columns(2)
     table = pd.DataFrame(rows[-1]["conversions"], columns=["word", "to", "answer", "expected"])
     table["right"] = ["✓" if a == e else "✗" for a, e in zip(table["answer"], table["expected"], strict=True)]
     left.markdown(f"**Conversions after epoch {rows[-1]['epoch']}**")
     left.dataframe(table, hide_index=True, alt="Conversions of the course's pairs")
-    drawn = pd.DataFrame([[s["epoch"], *s["generated"][0]] for s in reversed(rows)], columns=["epoch", *TENSES])
+    decoded = pd.DataFrame([[s["epoch"], *s["generated"][0]] for s in reversed(rows)], columns=["epoch", *TENSES])
     right.markdown("**The same random z, epoch by epoch**")
-    right.dataframe(drawn, hide_index=True, alt="The row generated from one random z after each epoch")
+    right.dataframe(decoded, hide_index=True, alt="One random z decoded in four tenses after each epoch")
 
 
 def links(run: Run) -> list[tuple[str, str, dict]]:
-    """Finished runs can be tried in Convert and looked at in the latent space."""
+    """Finished runs: Convert and Latent space."""
     if run.state != "finished":
         return []
     return [

@@ -4,7 +4,7 @@ import streamlit as st
 
 import ui
 from cvae_core import session
-from cvae_core.runs import Run
+from cvae_core.run import Run
 from cvae_core.systems import family
 from ui.form import SCRATCH, pick_init, pick_preset, show_fields, show_start
 
@@ -18,7 +18,7 @@ SCORES = {
 
 
 def show_form() -> None:
-    """First weights, preset and fields; the clips are simulated."""
+    """The form: initial weights, preset and fields; the clips are simulated."""
     columns = st.columns(2)
     init = pick_init(
         columns[0], [SCRATCH, *ui.model_names("video")], "video init",
@@ -26,14 +26,14 @@ def show_form() -> None:
     )  # fmt: skip
     preset = pick_preset(
         columns[1], list(family("video").PRESETS), "video preset",
-        "The source's full size needs a GPU: on a CPU choose a width of 8 and some hundred clips.",
+        "The full size of report 004 needs a GPU: on a CPU choose a width of 8 and a few hundred clips.",
     )  # fmt: skip
     changed = show_fields("video", preset, init is not None)
     show_start(lambda device: session.create("video", preset, changed, None, device, init))
 
 
 def show_samples(run: Run, rows: list[dict]) -> None:
-    """One validation clip beside its prediction, moving."""
+    """The last epoch's GIF: a validation clip, true and predicted."""
     caption = f"Truth and prediction after epoch {rows[-1]['epoch']}"
     st.image(run.read_sample(rows[-1]["prediction.gif"]), caption=caption, alt=caption)
 

@@ -1,4 +1,4 @@
-"""The interactive parts of the Theory page: each is a fragment, so that a slider runs its part alone."""
+"""The interactive parts of the Theory page, each a fragment: a slider reruns its part alone."""
 
 import math
 
@@ -9,16 +9,16 @@ import ui
 from cvae_core.digits.data import TASKS, small_digits
 from cvae_core.digits.inference import estimates
 from cvae_core.errors import UserError
-from cvae_core.figures import theory
 from cvae_core.latent import reparameterize
 from cvae_core.tense.presets import PRESETS, preset
+from ui.figures import theory
 
-DRAWS, SERIES = 500, 3
+SAMPLES, SERIES = 500, 3
 
 
 @st.fragment
 def show_kl() -> None:
-    """Two Gaussians, their KLs in both directions and the integrand."""
+    """Two Gaussians, their KL in both directions and the integrand."""
     columns = st.columns(2)
     mu_q = columns[0].slider("Mean μ of q", -4.0, 4.0, 1.0, 0.1, key="mu_q", bind="query-params")
     sigma_q = columns[1].slider("Standard deviation σ of q", 0.1, 3.0, 0.5, 0.05, key="sigma_q", bind="query-params")
@@ -40,10 +40,10 @@ def show_kl() -> None:
         "that of the standard deviations. KL(q‖p) is large where q has mass and p has little; KL(p‖q) is large where p "
         "has mass and q has little. As σ of q shrinks, the first grows like −log σ, the second like 1/σ²."
     )
-    shown = st.radio("Plot the integrand of", ["KL(q‖p)", "KL(p‖q)"], horizontal=True, key="terms")
+    plotted = st.radio("Plot the integrand of", ["KL(q‖p)", "KL(p‖q)"], horizontal=True, key="terms")
     st.plotly_chart(
-        theory.kl_figure(mu_q, sigma_q, mu_p, sigma_p, forward=shown == "KL(p‖q)"), key="kl figure", config=ui.PLAIN,
-        alt=f"Densities of q = N({mu_q}, {sigma_q}²) and p = N({mu_p}, {sigma_p}²), and the integrand of {shown}",
+        theory.kl_figure(mu_q, sigma_q, mu_p, sigma_p, forward=plotted == "KL(p‖q)"), key="kl figure", config=ui.PLAIN,
+        alt=f"Densities of q = N({mu_q}, {sigma_q}²) and p = N({mu_p}, {sigma_p}²), and the integrand of {plotted}",
     )  # fmt: skip
     st.markdown("The green area minus the pink one is the KL. The integrand may be negative; the integral never is.")
 
@@ -57,17 +57,17 @@ def show_estimates() -> None:
         "Digit of the test set", 0, len(images.pixels) - 1, 3, key="estimated", bind="query-params"
     )
     quadrants = columns[1].segmented_control("Visible quadrants", list(TASKS), default="1", required=True, key="seen")
-    found = _estimate(index, quadrants)
+    series = _estimate(index, quadrants)
     st.plotly_chart(
-        theory.estimates_figure(found), key="estimates figure", config=ui.PLAIN,
+        theory.estimates_figure(series), key="estimates figure", config=ui.PLAIN,
         alt=f"Estimates of the log-likelihood of digit {index}'s hidden pixels, by the number of samples",
     )  # fmt: skip
-    last = {name: lines[:, -1] for name, lines in found.items()}
-    apart = "; ".join(f"{name} {float(v.min()):.1f} to {float(v.max()):.1f}" for name, v in last.items())
+    last = {name: lines[:, -1] for name, lines in series.items()}
+    ranges = "; ".join(f"{name} {float(v.min()):.1f} to {float(v.max()):.1f}" for name, v in last.items())
     st.markdown(
-        f"Each line is one series of samples of the shipped model; after {DRAWS:,} they are at: {apart}. The lines "
-        "rise: the logarithm of a mean of few samples is biased downwards, and a single sample that fits well makes it "
-        "jump."
+        f"Each line is one series of samples of the shipped model. After {SAMPLES:,} samples the estimates are: "
+        f"{ranges}. The lines rise: the logarithm of a mean of few samples is biased downwards, and a single sample "
+        "that fits well makes it jump."
     )
 
 
@@ -75,26 +75,26 @@ def show_estimates() -> None:
 def _estimate(index: int, quadrants: str) -> dict[str, torch.Tensor]:
     model, pixels = ui.load_model("digits", "digits"), small_digits().test.pixels[index].float() / 255
     return {
-        name: estimates(model, pixels, TASKS[quadrants], DRAWS, seed=0, times=SERIES, importance=importance)
+        name: estimates(model, pixels, TASKS[quadrants], SAMPLES, seed=0, times=SERIES, importance=importance)
         for name, importance in (("importance sampling", True), ("Monte Carlo", False))
     }
 
 
 @st.fragment
 def show_noise() -> None:
-    """Noise and the z that it becomes."""
+    """Noise ε and the z = μ + σε that it is mapped to."""
     columns = st.columns(4)
     mu = columns[0].slider("Mean μ", -4.0, 4.0, 2.0, 0.1, key="mu", bind="query-params")
     sigma = columns[1].slider("Standard deviation σ", 0.05, 2.0, 0.5, 0.05, key="sigma", bind="query-params")
-    count = columns[2].slider("Draws", 1, 60, 20, key="draws", bind="query-params")
+    count = columns[2].slider("Samples", 1, 60, 20, key="draws", bind="query-params")
     seed = columns[3].number_input("Seed of the noise", 0, 9999, 0, key="seed", bind="query-params")
     zeros = torch.zeros(count)
-    # The noise itself is a draw with mu = 0 and sigma = 1; the same seed gives it to both.
+    # eps is a sample with mu = 0 and sigma = 1; both use the same seed.
     eps = reparameterize(zeros, zeros, torch.Generator().manual_seed(seed))
     z = reparameterize(zeros + mu, zeros + 2 * math.log(sigma), torch.Generator().manual_seed(seed))
     st.plotly_chart(
         theory.noise_figure(eps, z, mu, sigma), key="noise figure", config=ui.PLAIN,
-        alt=f"{count} draws of standard noise and the points mu + sigma * eps that they become",
+        alt=f"{count} samples of standard normal noise eps and the points mu + sigma * eps",
     )  # fmt: skip
     st.markdown(
         "The noise stays fixed while you move μ and σ; only z moves: by 1 for each unit of μ, and by its own ε for "
@@ -104,12 +104,12 @@ def show_noise() -> None:
 
 @st.fragment
 def show_schedules() -> None:
-    """KL weight, teacher forcing and learning rate of the presets."""
+    """KL weight, teacher-forcing ratio and learning rate of the presets."""
     chosen = st.pills(
         "Presets", list(PRESETS), selection_mode="multi", default=list(PRESETS), key="presets", bind="query-params"
     )
     columns = st.columns(2)
-    axis = columns[0].radio("Along", ["share of training", "epochs"], horizontal=True, key="along", bind="query-params")
+    x = columns[0].radio("x axis", ["share of training", "epochs"], horizontal=True, key="along", bind="query-params")
     as_printed = columns[1].toggle("Teacher forcing as printed in 000 and 002", key="printed", bind="query-params")
     if not chosen:
         st.info("Choose at least one preset.")
@@ -120,7 +120,7 @@ def show_schedules() -> None:
     }
     st.plotly_chart(
         theory.schedule_figure(
-            {name: preset(name) for name in chosen}, axis == "share of training", printed if as_printed else None
+            {name: preset(name) for name in chosen}, x == "share of training", printed if as_printed else None
         ),
         key="schedule figure", config=ui.PLAIN,
         alt=f"KL weight, teacher-forcing ratio and learning rate of {', '.join(chosen)} in every epoch",
@@ -140,7 +140,7 @@ def show_collapse() -> None:
         if rows:
             metrics[run.id] = rows
     if not metrics:
-        st.info("There is no run to show in assets/runs/.")
+        st.info("There is no run in assets/runs/.")
         return
     names = sorted(metrics, key=lambda name: metrics[name][-1]["kl"])
     rows = metrics[st.selectbox("Run (smallest final KL first)", names, key="run", bind="query-params")]

@@ -10,6 +10,8 @@ FOLDER = Path(__file__).resolve().parent.parent.parent / "assets" / "theory"
 
 
 class Section(NamedTuple):
+    """A file of assets/theory/, parsed."""
+
     title: str
     intro: str
     parts: list[tuple[str, str]]  # (title, text)
@@ -17,7 +19,7 @@ class Section(NamedTuple):
 
 @lru_cache
 def read_section(name: str) -> Section:
-    """A section by its file's name without the ending; read once, the files do not change while the app runs."""
+    """A section by its file's name without the ending, cached while the app runs."""
     head, *parts = (FOLDER / f"{name}.md").read_text(encoding="utf-8").split("\n## ")
     title, _, intro = head.removeprefix("# ").partition("\n")
     split = [part.partition("\n") for part in parts]
@@ -25,8 +27,10 @@ def read_section(name: str) -> Section:
 
 
 def show_section(name: str, numbered: bool = True) -> None:
-    """A header with the file's name as its anchor, the introduction, and the parts folded: steps with numbers, the
-    first of them open, or a list of notes."""
+    """A header, with the file's name as its anchor, the introduction, and the parts in expanders.
+
+    Numbered parts are steps, of which the first is expanded.
+    """
     section = read_section(name)
     st.header(section.title, anchor=name)
     _show_text(section.intro)
@@ -37,9 +41,9 @@ def show_section(name: str, numbered: bool = True) -> None:
 
 def _show_text(text: str) -> None:
     """Markdown, in which `$$` encloses displayed equations."""
-    for place, part in enumerate(text.split("$$")):
-        if place % 2:
-            # KaTeX's tables are 2 pixels wider than their box and would get a scroll bar: a thin space prevents it.
+    for i, part in enumerate(text.split("$$")):
+        if i % 2:
+            # KaTeX's tables are 2 pixels wider than their box; the thin space prevents a scroll bar.
             st.latex(part.strip() + r"\,")
         elif part.strip():
             st.markdown(part.strip())

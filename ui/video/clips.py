@@ -1,4 +1,4 @@
-"""The model, the sequence that is looked at, and predictions for it."""
+"""The choice of model and sequence, cached predictions, and the player."""
 
 import random
 import re
@@ -11,19 +11,19 @@ import torch
 
 import ui
 from cvae_core.errors import UserError
-from cvae_core.figures import video as figures
 from cvae_core.video import inference, metrics
 from cvae_core.video.data import FILES, Clip, read_clip
 from cvae_core.video.family import TEST
 from cvae_core.video.model import VideoCVAE
 from cvae_core.video.simulator import simulate
+from ui.figures import video as figures
 
 MAX_FILES = 200  # of an uploaded sequence
 SIMULATOR, FOLDER = "Simulator", "My own folder"
 
 
 def pick_model() -> tuple[str, VideoCVAE]:
-    """A list of the video models."""
+    """Choose a video model: its name and the loaded model."""
     names = ui.model_names("video")
     if not names:
         st.error("There is no video model yet: `python -m cvae_core train video --out video` makes one.")
@@ -37,7 +37,10 @@ def pick_model() -> tuple[str, VideoCVAE]:
 
 
 def pick_clip(past: int) -> Clip:
-    """A simulated sequence by its seed, or the user's own."""
+    """Choose a simulated sequence by its seed, or upload one; at most `past` + 10 frames.
+
+    Raises UserError for an upload that is no sequence or has no frame to predict.
+    """
     source = st.segmented_control(
         "Sequence", [SIMULATOR, FOLDER], default=SIMULATOR, required=True, key="source", bind="query-params"
     )
@@ -74,7 +77,7 @@ def simulated(seed: int, length: int, actions: np.ndarray | None = None) -> Clip
 
 
 def _uploaded(files: list) -> Clip:
-    """The sequence in uploaded files. Only files named as a sequence's are written, into a temporary folder."""
+    """The sequence in uploaded files; those with a sequence's file names are written to a temporary folder."""
     named = [(Path(file.name).name, file) for file in files]
     kept = [(name, file) for name, file in named if name in FILES or re.fullmatch(r"\d{1,4}\.png", name)]
     if len(kept) > MAX_FILES or len(dict(kept)) < len(kept):
@@ -99,14 +102,14 @@ def _predict(
 
 
 def predict(name: str, model: VideoCVAE, clip: Clip, conditions: list[torch.Tensor], seed: int = 0) -> torch.Tensor:
-    """The frames after a clip's first ones, under each of n conditions: (n, H, 3, 64, 64)."""
+    """The frames after a clip's given ones under each of n conditions (T - 1, 7): (n, H, 3, 64, 64)."""
     past = model.config.past
     given = clip.frames[None, :past].expand(len(conditions), -1, -1, -1, -1).numpy()
     return torch.from_numpy(_predict(ui.stamp(name), model, given, torch.stack(conditions).numpy(), seed))
 
 
 def show_player(clips: dict[str, torch.Tensor], at: int, key: str) -> None:
-    """Clips (T, 3, 64, 64) side by side, from frame `at` on."""
+    """Clips (T, 3, 64, 64) side by side with a button and a slider, starting at frame `at`."""
     pictures = {name: clip.permute(0, 2, 3, 1).numpy() for name, clip in clips.items()}
     st.plotly_chart(
         figures.player(pictures, at), key=key, config=ui.PLAIN,

@@ -1,20 +1,20 @@
-"""A prediction beside the truth, and several predictions from the same frames."""
+"""A prediction with the truth and its error, and several predictions from the same frames."""
 
 import streamlit as st
 import torch
 
 import ui
-from cvae_core.figures import video as figures
 from cvae_core.video import metrics
 from cvae_core.video.data import Clip
 from cvae_core.video.family import TEST
 from cvae_core.video.model import VideoCVAE
 from cvae_core.video.pictures import gif, strip
+from ui.figures import video as figures
 from ui.video.clips import SIMULATOR, predict, show_player, simulated
 
 
 def show_predict(name: str, model: VideoCVAE, clip: Clip) -> None:
-    """The view: truth, prediction and error, and PSNR beside copying and beside other actions."""
+    """The view: truth, prediction and error; PSNR of the prediction, of copying, and with exchanged actions."""
     past = model.config.past
     actions = clip.condition[:-1]
     if st.session_state["source"] == SIMULATOR:
@@ -56,23 +56,23 @@ def show_predict(name: str, model: VideoCVAE, clip: Clip) -> None:
         "Download as GIF", lambda: gif(torch.cat([frames, torch.cat([given, predicted])], 3)), "prediction.gif",
         "image/gif", on_click="ignore",
     )  # fmt: skip
-    _show_draws(name, model, clip)
+    _show_samples(name, model, clip)
 
 
-def _show_draws(name: str, model: VideoCVAE, clip: Clip) -> None:
-    """Predictions with several z for the same given frames."""
+def _show_samples(name: str, model: VideoCVAE, clip: Clip) -> None:
+    """Predictions from the same given frames with several samples of z."""
     st.subheader("Several predictions from the same frames")
     columns = st.columns([1, 1, 2], vertical_alignment="bottom")
-    draws = columns[0].slider("Draws of z", 2, 8, 4, key="draws", bind="query-params")
+    samples = columns[0].slider("Samples of z", 2, 8, 4, key="draws", bind="query-params")
     seed = columns[1].number_input("Seed of z", 0, ui.MAX_SEED, step=1, key="z_seed", bind="query-params")
-    predicted = predict(name, model, clip, [clip.condition[:-1]] * draws, seed)
+    predicted = predict(name, model, clip, [clip.condition[:-1]] * samples, seed)
     true = clip.frames[model.config.past :].float() / 255
     spread = predicted.std(0).mean(1, keepdim=True)
     rows = [true, *predicted, (10 * spread).clamp(max=1).expand(-1, 3, -1, -1)]
-    caption = f"Truth, {draws} draws, and their standard deviation, 10 times as bright"
+    caption = f"Truth, {samples} samples, and their standard deviation, 10 times as bright"
     st.image(strip(torch.cat(rows, 2), 2), caption=caption, width="stretch", alt=caption)
-    apart = spread.square().mean().sqrt().item()
+    deviation = spread.square().mean().sqrt().item()
     st.markdown(
-        f"The draws differ by {255 * apart:.1f} of 255 grey levels (root mean square). Where the actions determine "
-        "the frames, z has no effect; it models what they leave open, such as how far a pushed object slides."
+        f"The samples differ by {255 * deviation:.1f} of 255 grey levels (root mean square). Where the actions "
+        "determine the frames, z has no effect; it models what they leave open, such as how far a pushed object slides."
     )

@@ -1,4 +1,4 @@
-"""Actions of the user's: arrows and a table, and the prediction that follows from them."""
+"""The user's actions, by arrows or in a table, and the prediction under them."""
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,12 @@ from cvae_core.video.model import VideoCVAE
 from cvae_core.video.pictures import gif
 from ui.video.clips import SIMULATOR, predict, show_player, simulated
 
-# What an arrow sets (dx, dy, dz) to, for each metre of the step's length, in the directions of the picture.
+# Direction (dx, dy, dz) of each arrow as the picture shows it, scaled by the length of the step.
 ARROWS = {
     "↑": (-1, 0, 0), "↓": (1, 0, 0), "←": (0, -1, 0), "→": (0, 1, 0), "Raise": (0, 0, 1), "Lower": (0, 0, -1),
 }  # fmt: skip
 COLUMNS = ["down the picture, cm", "to the right, cm", "up from the table, cm", "gripper (1 open)"]
-UNITS = np.array([100, 100, 100, 1])  # of the table's columns for one of an action's
+UNITS = np.array([100, 100, 100, 1])  # table units per unit of an action: cm per metre
 
 
 def _reset_actions(clip: Clip) -> None:
@@ -83,7 +83,7 @@ def show_steer(name: str, model: VideoCVAE, clip: Clip) -> None:
         truth = simulated(st.session_state["seed"], len(clip.frames), np.concatenate([actions, actions[-1:]]))
         condition = truth.condition[:-1]
     else:
-        condition = _moved(clip, actions, past)
+        condition = _with_actions(clip, actions, past)
     (predicted,) = predict(name, model, clip, [condition])
     shown = {"prediction": torch.cat([clip.frames[:past].float() / 255, predicted])}
     if truth is not None:
@@ -100,8 +100,8 @@ def show_steer(name: str, model: VideoCVAE, clip: Clip) -> None:
             st.markdown(f"The simulator moves the arm in the same way: the prediction scores **{psnr:.2f} dB**.")
 
 
-def _moved(clip: Clip, actions: np.ndarray, past: int) -> torch.Tensor:
-    """A recorded clip's condition (T - 1, 7) with other actions: the positions are sums of the steps."""
+def _with_actions(clip: Clip, actions: np.ndarray, past: int) -> torch.Tensor:
+    """A recorded clip's condition (T - 1, 7) with other actions (T - 1, 4): the positions are sums of the steps."""
     condition = clip.condition[:-1].clone()
     condition[:, :ACTION] = torch.from_numpy(actions).float()
     steps = condition[past - 1 : -1, :3].cumsum(0)

@@ -1,4 +1,4 @@
-"""Figures of the theory: Gaussians, their KL, noise turned into latents, schedules, and what a run's KL came to."""
+"""Plotly figures of the Theory page: KL of Gaussians, reparameterization, estimates, schedules, the KL of a run."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from cvae_core.config import TrainConfig
 from cvae_core.latent import kl_to_standard
 from cvae_core.step import beta_at, learning_rate_at, teacher_forcing_at
 
-COLLAPSED = 0.1  # nats: with less than this, z tells next to nothing about its input
+COLLAPSED = 0.1  # nats: with a lower KL, z carries next to no information about the input
 
 COLOURS = ["#2563eb", "#d97706", "#059669", "#db2777", "#7c3aed", "#0891b2", "#65a30d"]
 GREY, RED = "#808080", "#dc2626"
@@ -23,7 +23,7 @@ GREY, RED = "#808080", "#dc2626"
 def gaussian_kl(mu_q: float, sigma_q: float, mu_p: float = 0.0, sigma_p: float = 1.0) -> float:
     """KL(N(mu_q, sigma_q^2) || N(mu_p, sigma_p^2)) in nats.
 
-    KL does not change when both are moved and stretched alike, so p is made standard first.
+    KL is invariant under an affine map of z, so p is standardized first.
     """
     mu = torch.tensor((mu_q - mu_p) / sigma_p, dtype=torch.double)
     logvar = torch.tensor(2 * math.log(sigma_q / sigma_p), dtype=torch.double)
@@ -36,9 +36,9 @@ def log_density(x: np.ndarray, mu: float, sigma: float) -> np.ndarray:
 
 
 def kl_figure(mu_q: float, sigma_q: float, mu_p: float, sigma_p: float, forward: bool = False) -> go.Figure:
-    """The two densities above, the integrand of KL(q || p) below; its filled area, signed, is the KL.
+    """The densities of q and p, and below them the integrand of KL(q || p), or of KL(p || q) if `forward`.
 
-    `forward` shows the integrand of KL(p || q).
+    The signed area under the integrand is the KL.
     """
     x = np.linspace(min(mu_q - 5 * sigma_q, mu_p - 5 * sigma_p), max(mu_q + 5 * sigma_q, mu_p + 5 * sigma_p), 801)
     log_q, log_p = log_density(x, mu_q, sigma_q), log_density(x, mu_p, sigma_p)
@@ -59,7 +59,7 @@ def kl_figure(mu_q: float, sigma_q: float, mu_p: float, sigma_p: float, forward:
 
 
 def noise_figure(eps: Tensor, z: Tensor, mu: float, sigma: float) -> go.Figure:
-    """Points of eps (n,) above, what they become as z (n,) below, a line for each pair, and both densities."""
+    """Points of eps (n,) above, z = mu + sigma * eps (n,) below, a line per pair, and both densities."""
     e, y = eps.tolist(), z.tolist()
     reach = max(8.0, max(map(abs, [*e, *y])) + 0.5)
     x = np.linspace(-reach, reach, 601)
@@ -70,10 +70,10 @@ def noise_figure(eps: Tensor, z: Tensor, mu: float, sigma: float) -> go.Figure:
     figure.add_scatter(x=x, y=low, mode="lines", line_color=COLOURS[0], showlegend=False, hoverinfo="skip")
     links = [v for a, b in zip(e, y, strict=True) for v in (a, b, None)]
     figure.add_scatter(
-        x=links, y=[1, 0, None] * len(e), mode="lines", name="the same draw", hoverinfo="skip",
+        x=links, y=[1, 0, None] * len(e), mode="lines", name="the same sample", hoverinfo="skip",
         line={"color": GREY, "width": 1},
     )  # fmt: skip
-    for name, values, height, colour in (("ε, drawn once", e, 1, GREY), ("z = μ + σε", y, 0, COLOURS[0])):
+    for name, values, height, colour in (("ε, sampled once", e, 1, GREY), ("z = μ + σε", y, 0, COLOURS[0])):
         figure.add_scatter(
             x=values, y=[height] * len(values), mode="markers", name=name, marker={"color": colour, "size": 9},
             hovertemplate="%{x:.2f}<extra></extra>",
@@ -83,26 +83,22 @@ def noise_figure(eps: Tensor, z: Tensor, mu: float, sigma: float) -> go.Figure:
     return _finish(figure, 360)
 
 
-def schedule_values(config: TrainConfig) -> tuple[list[float], list[float], list[float]]:
-    """KL weight, teacher-forcing ratio and learning rate of every epoch, as `fit` takes them at the epoch's start."""
-    epochs = range(config.epochs)
-    return (
-        [beta_at(config, e) for e in epochs],
-        [teacher_forcing_at(config, e) for e in epochs],
-        [learning_rate_at(config, e) for e in epochs],
-    )
+def schedule_values(config: TrainConfig) -> tuple[list[float], ...]:
+    """KL weight, teacher-forcing ratio and learning rate at the start of every epoch, as `fit` computes them."""
+    at = (beta_at, teacher_forcing_at, learning_rate_at)
+    return tuple([schedule(config, epoch) for epoch in range(config.epochs)] for schedule in at)
 
 
-def estimates_figure(found: dict[str, Tensor]) -> go.Figure:
-    """Estimates of a log-likelihood by the number of draws, for each way of drawing several lines: (times, draws)."""
+def estimates_figure(estimates: dict[str, Tensor]) -> go.Figure:
+    """Estimates of a log-likelihood against the number of samples: per estimator several series (series, samples)."""
     figure = go.Figure()
-    for colour, (name, lines) in zip(COLOURS, found.items(), strict=False):
+    for colour, (name, lines) in zip(COLOURS, estimates.items(), strict=False):
         x = np.unique(np.geomspace(1, lines.shape[1], 80).astype(int))
         for i, line in enumerate(lines.cpu().numpy()):
             figure.add_scatter(
                 x=x, y=line[x - 1], name=name, legendgroup=name, showlegend=i == 0, line={"color": colour, "width": 1.5}
             )
-    figure.update_xaxes(title="draws", type="log")
+    figure.update_xaxes(title="samples", type="log")
     figure.update_yaxes(title="log p(y|x), nats")
     return _finish(figure, 380)
 
@@ -110,65 +106,67 @@ def estimates_figure(found: dict[str, Tensor]) -> go.Figure:
 def schedule_figure(
     configs: dict[str, TrainConfig], by_share: bool = False, printed: dict[str, list[float]] | None = None
 ) -> go.Figure:
-    """One panel a schedule, one line a config, over epochs or over the share of training done.
+    """A panel per schedule and a line per config, against the epoch or the share of training.
 
-    `printed` adds teacher-forcing ratios, an epoch each, as red lines.
+    `printed` adds lists of teacher-forcing ratios, one per epoch, as red lines.
     """
     panels = ["KL weight β", "teacher-forcing ratio", "learning rate (log scale)"]
     figure = make_subplots(3, 1, shared_xaxes=True, vertical_spacing=0.07, subplot_titles=panels)
-    for place, (name, config) in enumerate(configs.items()):
-        # Lines over one another get thinner, so that all of them show.
-        width = 1.5 + 5 * (len(configs) - 1 - place) / len(configs)
-        line = {"color": COLOURS[place % len(COLOURS)], "width": width, "shape": "hv"}
+    for i, (name, config) in enumerate(configs.items()):
+        # Later lines are thinner, so that the ones below them stay visible.
+        width = 1.5 + 5 * (len(configs) - 1 - i) / len(configs)
+        line = {"color": COLOURS[i % len(COLOURS)], "width": width, "shape": "hv"}
         for row, values in enumerate(schedule_values(config), start=1):
             figure.add_scatter(
-                x=_places(len(values), by_share), y=values, name=name, legendgroup=name, showlegend=row == 1,
+                x=_epoch_axis(len(values), by_share), y=values, name=name, legendgroup=name, showlegend=row == 1,
                 mode="lines", line=line, row=row, col=1,
             )  # fmt: skip
-    for place, (name, values) in enumerate((printed or {}).items()):
-        line = {"color": RED, "dash": ("dash", "dot")[place % 2]}
-        figure.add_scatter(x=_places(len(values), by_share), y=values, name=name, mode="lines", line=line, row=2, col=1)
+    for i, (name, values) in enumerate((printed or {}).items()):
+        line = {"color": RED, "dash": ("dash", "dot")[i % 2]}
+        x = _epoch_axis(len(values), by_share)
+        figure.add_scatter(x=x, y=values, name=name, mode="lines", line=line, row=2, col=1)
     figure.update_yaxes(type="log", dtick=1, tickformat="~g", row=3, col=1)
     figure.update_xaxes(title="share of training" if by_share else "epoch", row=3, col=1)
     return _finish(figure, 640)
 
 
-def _places(epochs: int, by_share: bool) -> list[float]:
+def _epoch_axis(epochs: int, by_share: bool) -> list[float]:
+    """x values of the epochs: from 1, or as the share of training before each."""
     return [e / epochs if by_share else e + 1 for e in range(epochs)]
 
 
 def printed_teacher_forcing_000(epoch: int, epochs: int) -> float:
-    """Source 000's listing: falls from 1 to 0 in one step at half of training, then below 0."""
+    """Report 000's code as printed: the ratio drops from 1 to 0 at half of training, then goes below 0."""
     return 1.0 if epoch < epochs / 2 else 1 - epoch / (epochs / 2)
 
 
 def printed_teacher_forcing_002(epoch: int, epochs: int, final: float) -> float:
-    """Source 002's listing: the line that begins with `+` is a statement of its own, so the slope is lost."""
+    """Report 002's code as printed: the line that begins with `+` is a separate statement, so the slope is lost."""
     return 1.0 if epoch < int(0.2 * epochs) else final
 
 
 def collapsed(rows: Sequence[dict[str, Any]]) -> bool:
-    """Whether a run (its metrics, an epoch each, with `kl`) ended with a latent that carries nothing."""
+    """Whether the posterior collapsed: the KL of the last epoch is below `COLLAPSED`. A row per epoch, with `kl`."""
     return rows[-1]["kl"] < COLLAPSED
 
 
 def describe_end(rows: Sequence[dict[str, Any]]) -> str:
-    """The state a run ended in, from its metrics, in sentences of Markdown."""
+    """Whether a run collapsed and how its losses ended, as Markdown; from its metrics, a row per epoch."""
     kl, epochs = rows[-1]["kl"], rows[-1]["epoch"]
     if collapsed(rows):
-        above = max((i for i, row in enumerate(rows) if row["kl"] >= COLLAPSED), default=-1)
-        since = rows[above + 1]["epoch"]
+        last_above = max((i for i, row in enumerate(rows) if row["kl"] >= COLLAPSED), default=-1)
+        since = rows[last_above + 1]["epoch"]
         state = (
             f"This run has **collapsed**. It ended after {epochs} epochs with a KL of {kl:.2g} nats, and it has been "
-            f"below {COLLAPSED} since epoch {since}: q is nearly the prior for every input, so z carries nothing, and "
-            "the decoder has only the condition and what it wrote before to go by."
+            f"below {COLLAPSED} since epoch {since}: q is nearly the prior for every input, so z carries no "
+            "information, and the decoder has only the condition and its previous outputs."
         )
     else:
         top = max(rows, key=lambda row: row["kl"])
         state = (
             f"This run has **not collapsed**. It ended after {epochs} epochs with a KL of {kl:.2f} nats: on average "
-            f"z can tell the decoder at most that much about its input, which is {kl / math.log(2):.1f} yes-or-no "
-            f"answers. The KL was highest, {top['kl']:.1f} nats, in epoch {top['epoch']}."
+            f"z carries at most that much information about the input, the answers to {kl / math.log(2):.1f} yes-or-no "
+            f"questions. The KL was highest, {top['kl']:.1f} nats, in epoch {top['epoch']}."
         )
     if "recon" in rows[-1] and "beta" in rows[-1]:
         state += (
@@ -179,23 +177,23 @@ def describe_end(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def run_figure(rows: Sequence[dict[str, Any]]) -> go.Figure:
-    """KL, reconstruction loss, KL weight and scores of a run over its epochs, one panel each, those that it has."""
-    wanted = {
+    """KL, reconstruction loss, KL weight and scores of a run by epoch, a panel for each that the run has."""
+    metrics = {
         "KL in nats (log scale)": ["kl"],
         "reconstruction loss in nats": ["recon"],
         "KL weight β": ["beta"],
         "scores": ["bleu4", "gaussian"],
     }
-    panels = {title: names for title, names in wanted.items() if any(n in row for row in rows for n in names)}
+    panels = {title: names for title, names in metrics.items() if any(n in row for row in rows for n in names)}
     figure = make_subplots(
         len(panels), 1, shared_xaxes=True, vertical_spacing=0.2 / len(panels), subplot_titles=list(panels)
     )
     epochs = [row["epoch"] for row in rows]
-    for place, names in enumerate(panels.values(), start=1):
+    for panel, names in enumerate(panels.values(), start=1):
         for name in names:
             figure.add_scatter(
                 x=epochs, y=[row.get(name) for row in rows], name=NAMES[name], mode="lines+markers", marker_size=4,
-                line_color=COLOURS[len(figure.data) % len(COLOURS)], showlegend=len(names) > 1, row=place, col=1,
+                line_color=COLOURS[len(figure.data) % len(COLOURS)], showlegend=len(names) > 1, row=panel, col=1,
             )  # fmt: skip
     figure.add_hline(COLLAPSED, line_dash="dash", line_color=RED, row=1, col=1)
     figure.update_yaxes(type="log", dtick=1, tickformat="~g", row=1, col=1)

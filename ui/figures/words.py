@@ -1,4 +1,4 @@
-"""Figures of words: plotly, data in, figure out."""
+"""Plotly figures of the Convert page."""
 
 import math
 
@@ -9,9 +9,9 @@ from cvae_core.tense.data import LETTERS
 
 
 def letter_heatmap(letters: list[str], probabilities: np.ndarray) -> go.Figure:
-    """Per-letter distributions (T, 27) as a heat map: answer across, alphabet down, percentages of 1 and more as text.
+    """Per-letter distributions (T, 27) as a heat map: positions of the answer (x) against letters (y), in percent.
 
-    Only letters that reach 1 % somewhere get a line.
+    Letters below 1 % at every position are left out.
     """
     names = [*LETTERS, "⏎"]
     rows = [i for i in range(len(names)) if probabilities[:, i].max() >= 0.01][::-1]
@@ -20,7 +20,7 @@ def letter_heatmap(letters: list[str], probabilities: np.ndarray) -> go.Figure:
     heatmap = go.Heatmap(
         z=percent, x=list(range(len(letters))), y=[names[i] for i in rows], text=text, texttemplate="%{text}",
         zmin=0, zmax=100, colorscale="Blues", showscale=False, xgap=1, ygap=1,
-        hovertemplate="place %{x}, letter %{y}: %{z:.2f} %<extra></extra>",
+        hovertemplate="position %{x}, letter %{y}: %{z:.2f} %<extra></extra>",
     )  # fmt: skip
     layout = go.Layout(
         xaxis={"tickvals": list(range(len(letters))), "ticktext": letters, "side": "top", "fixedrange": True},
@@ -31,9 +31,9 @@ def letter_heatmap(letters: list[str], probabilities: np.ndarray) -> go.Figure:
 
 
 def reliability_figure(bins: list[dict]) -> go.Figure:
-    """Accuracy against confidence, as `metrics.calibration` gives them: a point a bin, larger with more answers.
+    """Reliability diagram: accuracy against mean probability of each bin of `metrics.calibration`.
 
-    On the diagonal the shown probability can be taken at its word.
+    A bin with more answers is a larger point. On the dotted diagonal the probabilities are calibrated.
     """
     figure = go.Figure()
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dot", "width": 1}, hoverinfo="skip")
@@ -41,11 +41,11 @@ def reliability_figure(bins: list[dict]) -> go.Figure:
         x=[b["confidence"] for b in bins], y=[b["accuracy"] for b in bins], customdata=[b["count"] for b in bins],
         mode="markers+lines", line={"width": 1.2},
         marker={"size": [6 + 3 * math.log10(b["count"]) for b in bins], "sizemode": "diameter"},
-        hovertemplate="%{customdata:,} answers: %{x:.0%} sure, %{y:.0%} right<extra></extra>",
+        hovertemplate="%{customdata:,} answers: mean probability %{x:.0%}, accuracy %{y:.0%}<extra></extra>",
     )  # fmt: skip
     percent = {"range": [0, 1.03], "tickformat": ".0%", "fixedrange": True}
     figure.update_layout(
-        xaxis=percent | {"title": "probability that the model shows"}, yaxis=percent | {"title": "share that is right"},
+        xaxis=percent | {"title": "probability of the answer"}, yaxis=percent | {"title": "accuracy"},
         height=360, margin={"l": 10, "r": 10, "t": 10, "b": 10}, showlegend=False,
     )  # fmt: skip
     return figure

@@ -1,6 +1,8 @@
-"""Figures of runs' histories, as `cvae_core.curves.load` gives them: plotly, data in, figure out."""
+"""Plotly figures of runs' histories, the data frames of `cvae_core.curves.load`."""
 
+from collections.abc import Iterable
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,21 +12,22 @@ from cvae_core import curves
 
 # Far apart with any colour vision (ΔE of 28 and more); each at least 3:1 against white and Streamlit's dark page.
 COLOURS = ("#0099E5", "#E57300", "#AA00FF", "#8C5B2A", "#B21298", "#8C8C8C")
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash")  # one after the other, when the colours run out
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")  # the next one when all colours are used
 
-CURVE_POINTS = 1500  # of one curve
+CURVE_POINTS = 1500  # per curve
 POINTS = 30_000  # of all curves together
 MARKERS = 3000  # of all paths in the plane of two scores
 MANY_CURVES = 40  # above it only lines and, in the first panel, stars: each trace costs the browser milliseconds
-PANEL, LOW_PANEL, GAP = 190, 80, 34  # heights and the space for a panel's title, in pixels
-LEGEND = {  # under the x axis, in a box that scrolls when there are many runs
+PANEL, LOW_PANEL, GAP = 190, 80, 34  # heights of panels, and of the space for a panel's title, in pixels
+LEGEND_HEIGHT = 90  # pixels at most
+LEGEND = {  # below the x axis, in a box that scrolls when there are many runs
     "orientation": "h", "x": 0, "xanchor": "left", "yref": "container", "y": 0, "yanchor": "bottom",
-    "maxheight": 90, "itemsizing": "constant",
+    "maxheight": LEGEND_HEIGHT, "itemsizing": "constant",
 }  # fmt: skip
 
 
 def is_crowded(frames: dict[str, pd.DataFrame], panels: int) -> bool:
-    """Whether there are too many curves for faint unsmoothed lines, a star in each and one hover box for all."""
+    """Whether the curves are too many for faint unsmoothed lines, stars in every panel and a shared hover box."""
     return len(frames) * panels > MANY_CURVES
 
 
@@ -38,27 +41,27 @@ def metric_figure(
     clip: bool = False,
     best: dict[str, int] | None = None,
 ) -> go.Figure:
-    """A panel for each metric and, lower ones, for each schedule, one above the other on one x axis.
+    """A panel per metric and a lower one per schedule, stacked on one x axis: `epoch`, `step` or `time`.
 
-    x is `epoch`, `step` or `time`; `smoothing` in [0, 1) leaves the line as logged behind it, faint. `log_y` drops
-    values that are not positive, `clip` shows the middle of the values (see `curves.clip_range`); both leave
-    schedules alone. `best` names each run's best epoch, which gets a star.
-    """  # fmt: skip
+    `smoothing` in [0, 1) draws the curve as logged behind the smoothed one, faintly. `log_y` drops values that are not
+    positive, `clip` limits the y axis to `curves.clip_range`; neither applies to schedules. `best` maps runs to the
+    epoch that gets a star.
+    """
     panels = [*metrics, *schedules]
     crowded = is_crowded(frames, len(panels))
     budget = min(CURVE_POINTS, max(4, POINTS // max(1, len(frames) * len(panels))))
-    across, x_title = _x_values(frames, x)
+    xs, x_title = _x_values(frames, x)
     styles = run_styles(frames)
-    traces, axes = [], _stacked_axes(metrics, schedules, _space_below(len(frames)))
-    for place, metric in enumerate(panels):
-        is_metric, shown = place < len(metrics), []
+    traces, layout = [], _stacked_axes(metrics, schedules, _bottom_margin(len(frames)))
+    for row, metric in enumerate(panels):
+        is_metric, values = row < len(metrics), []
         for run, frame in frames.items():
-            raw = _curve(frame, across[run], metric, log_y and is_metric)
+            raw = _curve(frame, xs[run], metric, log_y and is_metric)
             if raw.empty:
                 continue
             line = curves.smooth(raw, smoothing) if is_metric else raw
-            shown.append(line.to_numpy())
-            common = {"name": run, "legendgroup": run, "xaxis": "x", "yaxis": _axis("y", place)}
+            values.append(line.to_numpy())
+            common = {"name": run, "legendgroup": run, "xaxis": "x", "yaxis": _axis("y", row)}
             if is_metric and smoothing and not crowded:
                 traces.append(
                     _line(raw, budget, styles[run], opacity=0.3, hoverinfo="skip", showlegend=False, **common)
@@ -66,12 +69,12 @@ def metric_figure(
             hover = f"{metric} %{{y:.4g}}<extra>{run}</extra>"
             traces.append(_line(line, budget, styles[run], hovertemplate=hover, showlegend=False, **common))
             star = frame["epoch"] == (best or {}).get(run)
-            if is_metric and star.any() and (place == 0 or not crowded):
-                traces += _star(line, across[run][star], styles[run], common)
+            if is_metric and star.any() and (row == 0 or not crowded):
+                traces += _star(line, xs[run][star], styles[run], common)
         if is_metric:
-            axes[_axis("yaxis", place)] |= _y_range(shown, log_y, clip)
+            layout[_axis("yaxis", row)] |= _y_range(values, log_y, clip)
     traces += [_legend_entry(run, style) for run, style in styles.items()]
-    figure = go.Figure({"data": traces, "layout": axes})
+    figure = go.Figure({"data": traces, "layout": layout})
     figure.update_layout(
         xaxis={
             "title": x_title, "anchor": _axis("y", len(panels) - 1), "domain": [0, 1],
@@ -82,19 +85,19 @@ def metric_figure(
     return figure
 
 
-def _space_below(runs: int) -> int:
-    """Pixels for the x axis's title and the legend, which on a phone takes a line for each run."""
-    return 60 + min(22 * runs, LEGEND["maxheight"])
+def _bottom_margin(runs: int) -> int:
+    """Pixels for the x axis's title and the legend, which has a line per run on a phone."""
+    return 60 + min(22 * runs, LEGEND_HEIGHT)
 
 
-def run_styles(runs) -> dict[str, dict]:
-    """A colour for each run, and a dash once the colours are used up."""
+def run_styles(runs: Iterable[str]) -> dict[str, dict]:
+    """Plotly's line style of each run: a colour, and another dash once all colours are used."""
     looks = cycle((colour, dash) for dash in DASHES for colour in COLOURS)
     return {run: {"color": colour, "dash": dash} for run, (colour, dash) in zip(runs, looks, strict=False)}
 
 
 def _x_values(frames: dict[str, pd.DataFrame], x: str) -> tuple[dict[str, pd.Series], str]:
-    """Where each row of each history stands across, and the axis's title."""
+    """The x values of each history's rows, and the x axis's title."""
     if x != "time":
         return {run: frame.get(x, pd.Series(np.nan, frame.index)) for run, frame in frames.items()}, x
     hours = {run: frame["hours"] for run, frame in frames.items()}
@@ -103,11 +106,11 @@ def _x_values(frames: dict[str, pd.DataFrame], x: str) -> tuple[dict[str, pd.Ser
     return {run: 60 * values for run, values in hours.items()}, "training time in minutes"
 
 
-def _curve(frame: pd.DataFrame, across: pd.Series, metric: str, positive: bool) -> pd.Series:
-    """The metric by its place across, without missing values."""
+def _curve(frame: pd.DataFrame, x: pd.Series, metric: str, positive: bool) -> pd.Series:
+    """The metric indexed by x, without missing values; only its positive values if `positive`."""
     if metric not in frame:
         return pd.Series(dtype=float)
-    curve = pd.Series(frame[metric].to_numpy(), index=across.to_numpy()).dropna()
+    curve = pd.Series(frame[metric].to_numpy(), index=x.to_numpy()).dropna()
     curve = curve[curve.index.notna()]
     return curve[curve > 0] if positive else curve
 
@@ -120,46 +123,46 @@ def _line(curve: pd.Series, budget: int, style: dict, **options) -> dict:
     }  # fmt: skip
 
 
-def _star(curve: pd.Series, places: pd.Series, style: dict, common: dict) -> list[dict]:
-    """A marker on the curve at the best epoch, where the curve has a value there."""
-    at = curve[curve.index.isin(places)].iloc[-1:]
+def _star(curve: pd.Series, x: pd.Series, style: dict, common: dict) -> list[dict]:
+    """A star on the curve at the best epoch's x; none where the curve has no value there."""
+    at = curve[curve.index.isin(x)].iloc[-1:]
     marker = {"symbol": "star", "size": 12, "color": style["color"], "line": {"width": 1, "color": "white"}}
     star = {"type": "scatter", "mode": "markers", "x": at.index.to_numpy(), "y": at.to_numpy(), "marker": marker}
     return [star | {"hoverinfo": "skip", "showlegend": False} | common] if len(at) else []
 
 
 def _legend_entry(run: str, style: dict) -> dict:
-    """A trace without points: it stands in the legend for all of its run's curves."""
+    """A trace without points: the legend entry of all of a run's curves."""
     return {
         "type": "scatter", "mode": "lines", "x": [None], "y": [None], "line": style | {"width": 3}, "name": run,
         "legendgroup": run, "hoverinfo": "skip", "showlegend": True,
     }  # fmt: skip
 
 
-def _y_range(shown: list[np.ndarray], log_y: bool, clip: bool) -> dict:
+def _y_range(curves_of_panel: list[np.ndarray], log_y: bool, clip: bool) -> dict:
     """Scale of a panel's y axis; plotly takes the range of a logarithmic one as exponents of 10."""
     scale = {"type": "log", "nticks": 3} if log_y else {}  # with more, the digits between decades run together
-    values = np.concatenate(shown) if shown else np.array([])
+    values = np.concatenate(curves_of_panel) if curves_of_panel else np.array([])
     limits = curves.clip_range(np.log10(values) if log_y else values) if clip else None
     return scale | ({"range": limits} if limits else {})
 
 
-def _axis(letter: str, place: int) -> str:
-    return f"{letter}{place + 1}" if place else letter
+def _axis(name: str, row: int) -> str:
+    """Plotly's name of a panel's axis: y, y2, y3 and so on."""
+    return f"{name}{row + 1}" if row else name
 
 
-def _stacked_axes(metrics: list[str], schedules: list[str], below: int) -> dict:
-    """Layout with a y axis for each panel, from the top down, and the panels' titles."""
+def _stacked_axes(metrics: list[str], schedules: list[str], bottom: int) -> dict[str, Any]:
+    """Layout with a y axis and a title per panel, from the top down, above a margin of `bottom` pixels."""
     heights = [PANEL] * len(metrics) + [LOW_PANEL] * len(schedules)
     inside = sum(heights) + GAP * (len(heights) - 1)
-    margin = {"l": 10, "r": 10, "t": GAP, "b": below}
-    layout = {"height": inside + margin["t"] + margin["b"], "margin": margin, "annotations": []}
+    margin = {"l": 10, "r": 10, "t": GAP, "b": bottom}
+    layout: dict[str, Any] = {"height": inside + margin["t"] + margin["b"], "margin": margin, "annotations": []}
     top = inside
-    for place, (name, height) in enumerate(zip([*metrics, *schedules], heights, strict=True)):
+    for row, (name, height) in enumerate(zip([*metrics, *schedules], heights, strict=True)):
         domain = [max(0.0, (top - height) / inside), top / inside]
-        layout[_axis("yaxis", place)] = {"domain": domain, "automargin": True, "nticks": 5 if height == PANEL else 3}
-        if place >= len(metrics):
-            layout[_axis("yaxis", place)]["rangemode"] = "tozero"
+        axis = {"domain": domain, "automargin": True, "nticks": 5 if height == PANEL else 3}
+        layout[_axis("yaxis", row)] = axis | ({"rangemode": "tozero"} if row >= len(metrics) else {})
         layout["annotations"].append({
             "text": f"<b>{name}</b>", "x": 0, "y": domain[1], "xref": "paper", "yref": "paper",
             "xanchor": "left", "yanchor": "bottom", "showarrow": False,
@@ -169,7 +172,7 @@ def _stacked_axes(metrics: list[str], schedules: list[str], below: int) -> dict:
 
 
 def score_figure(frames: dict[str, pd.DataFrame], x: str, y: str) -> go.Figure:
-    """One number against another: a path for each run through its epochs, from an open circle to a filled square."""
+    """Score y against score x: a path per run through its epochs, from an open circle to a filled square."""
     traces, budget = [], max(8, MARKERS // max(1, len(frames)))
     for run, style in run_styles(frames).items():
         frame = frames[run]
@@ -192,13 +195,16 @@ def score_figure(frames: dict[str, pd.DataFrame], x: str, y: str) -> go.Figure:
     figure = go.Figure(traces)
     figure.update_layout(
         xaxis_title=x, yaxis_title=y, height=620, hovermode="closest", legend=LEGEND,
-        margin={"l": 10, "r": 10, "t": 20, "b": _space_below(len(frames))},
+        margin={"l": 10, "r": 10, "t": 20, "b": _bottom_margin(len(frames))},
     )  # fmt: skip
     return figure
 
 
 def claims_figure(rows: list[dict]) -> go.Figure:
-    """BLEU-4 across, Gaussian score up: an arrow for each row of a report, from what it claims to what was measured."""
+    """BLEU-4 (x) and Gaussian score (y): a line per row of the reports, from the claimed scores to the measured ones.
+
+    `rows` are those of assets/reports.json.
+    """
     figure = go.Figure()
     for row, (name, style) in zip(rows, run_styles([row["report"] for row in rows]).items(), strict=True):
         claimed = row["claimed_bleu4"] is not None

@@ -1,39 +1,40 @@
-"""Figures of latent space: plotly, data in, figure out."""
+"""Plotly figures of the latent space."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")  # Okabe and Ito 2008
+from ui.figures import COLOURS
+
 PATH_COLOUR = "#a855f7"
 LINE_COLOURS = ("#2b8cc9", "#D55E00")
 SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "x")
-PALE_BLUES = ((0, "#f7fbff"), (1, "#5fa8d3"))  # pale enough for dark letters on all of them
-EMPTY = -1  # customdata of an empty place
+PALE_BLUES = ((0, "#f7fbff"), (1, "#5fa8d3"))  # dark text is readable on all of them
+EMPTY = -1  # customdata of a marker between the words
 
 
 def walk_figure(norms: Mapping[str, Sequence[float]], method: str, captions: Sequence[str]) -> go.Figure:
-    """Norm of z along each kind of path, with a marker that walks along `method`; the browser plays it by itself.
+    """Norm of z along each kind of path, with a marker that moves along `method`.
 
-    `captions` holds the words of each step; a slider and two buttons move the marker.
+    `captions` has the words of each step. A slider and two buttons move the marker, without the server.
     """
     steps = list(range(1, len(captions) + 1))
-    along = norms[method]
+    chosen = norms[method]
     figure = go.Figure()
     for (name, values), colour in zip(norms.items(), LINE_COLOURS, strict=False):
         line = {"dash": "solid" if name == method else "dot", "color": colour}
         figure.add_scatter(x=steps, y=list(values), name=name, mode="lines", line=line)
     figure.add_scatter(
-        x=steps[:1], y=[along[0]], mode="markers", showlegend=False, hoverinfo="skip",
+        x=steps[:1], y=[chosen[0]], mode="markers", showlegend=False, hoverinfo="skip",
         marker={"size": 14, "symbol": "diamond", "color": PATH_COLOUR},
     )  # fmt: skip
     titles = [
-        {"text": f"<b>Step {i}, norm {along[i - 1]:.2f}<br>{words}</b>"}
+        {"text": f"<b>Step {i}, norm {chosen[i - 1]:.2f}<br>{words}</b>"}
         for i, words in zip(steps, captions, strict=True)
     ]
     figure.frames = [
-        go.Frame(data=[go.Scatter(x=[i], y=[along[i - 1]])], traces=[len(norms)], name=str(i), layout={"title": title})
+        go.Frame(data=[go.Scatter(x=[i], y=[chosen[i - 1]])], traces=[len(norms)], name=str(i), layout={"title": title})
         for i, title in zip(steps, titles, strict=True)
     ]
     jump = {"mode": "immediate", "frame": {"duration": 0}, "transition": {"duration": 0}}
@@ -62,16 +63,16 @@ def walk_figure(norms: Mapping[str, Sequence[float]], method: str, captions: Seq
 
 
 def map_figure(
-    places: np.ndarray, names: Sequence[str], labels: Sequence, path: np.ndarray, path_names: Sequence[str]
+    points: np.ndarray, names: Sequence[str], labels: Sequence, path: np.ndarray, path_names: Sequence[str]
 ) -> go.Figure:
-    """Points (n, 2) coloured by their label, a path (m, 2), and a grid of unseen markers to click between them.
+    """Points (n, 2) with labels (n,), a path (m, 2), and a grid of invisible markers: plotly selects markers only.
 
-    A marker's customdata is its index, the path's counted on from n, or `EMPTY`: plotly selects markers only.
-    Numbers as labels get a colour scale, names a colour and a symbol each.
+    customdata: the index of a point, n + the index on the path, or `EMPTY` for the grid. Numeric labels get a colour
+    scale, other labels a colour and a symbol each.
     """
-    figure = go.Figure(_grid(places))
+    figure = go.Figure(_grid(points))
     hover = {"hovertemplate": "%{text}<extra></extra>", "unselected": {"marker": {"opacity": 0.6}}}
-    numbers, labels = np.arange(len(places)), np.asarray(labels)
+    numbers, labels = np.arange(len(points)), np.asarray(labels)
     is_number = np.issubdtype(labels.dtype, np.number)
     groups = [("", numbers)] if is_number else [(g, numbers[labels == g]) for g in dict.fromkeys(labels.tolist())]
     for (group, rows), symbol, colour in zip(groups, SYMBOLS, COLOURS, strict=False):
@@ -83,12 +84,12 @@ def map_figure(
                 "colorbar": {"title": "letters", "thickness": 12, "len": 0.9, "y": 0, "yanchor": "bottom"},
             }
         figure.add_scatter(
-            x=places[rows, 0], y=places[rows, 1], text=[names[i] for i in rows], customdata=rows, name=group,
+            x=points[rows, 0], y=points[rows, 1], text=[names[i] for i in rows], customdata=rows, name=group,
             mode="markers", marker=marker, showlegend=not is_number, **hover,
         )  # fmt: skip
     if len(path):
         figure.add_scatter(
-            x=path[:, 0], y=path[:, 1], text=list(path_names), customdata=len(places) + np.arange(len(path)),
+            x=path[:, 0], y=path[:, 1], text=list(path_names), customdata=len(points) + np.arange(len(path)),
             name="path", mode="lines+markers", line={"color": PATH_COLOUR, "width": 2},
             marker={"size": 9, "symbol": "star", "color": PATH_COLOUR}, **hover,
         )  # fmt: skip
@@ -96,21 +97,21 @@ def map_figure(
         height=560, margin={"l": 10, "r": 10, "t": 30, "b": 10}, clickmode="event+select", hovermode="closest",
         dragmode="pan", legend={"orientation": "h", "y": -0.02, "yanchor": "top"},
     )  # fmt: skip
-    low, high = _frame(places)
+    low, high = _bounds(points)
     for axis, start, end in zip((figure.layout.xaxis, figure.layout.yaxis), low, high, strict=True):
         axis.update(range=[float(start), float(end)], showticklabels=False, showgrid=False, zeroline=False)
     return figure
 
 
-def _frame(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Corners of the map, a little outside its points: (2,), (2,)."""
-    low, high = places.min(0), places.max(0)
+def _bounds(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper bounds of the axes, with a margin around the points: (2,), (2,)."""
+    low, high = points.min(0), points.max(0)
     edge = 0.05 * (high - low) + 1e-6
     return low - edge, high + edge
 
 
-def _grid(places: np.ndarray, side: int = 28) -> go.Scatter:
-    x, y = np.meshgrid(*np.linspace(*_frame(places), side).T)
+def _grid(points: np.ndarray, side: int = 28) -> go.Scatter:
+    x, y = np.meshgrid(*np.linspace(*_bounds(points), side).T)
     return go.Scatter(
         x=x.ravel().round(4), y=y.ravel().round(4), customdata=np.full(x.size, EMPTY), mode="markers", hoverinfo="none",
         showlegend=False, marker={"size": 12, "opacity": 0, "color": PATH_COLOUR, "symbol": "circle"},
@@ -119,7 +120,7 @@ def _grid(places: np.ndarray, side: int = 28) -> go.Scatter:
 
 
 def kl_bars(kl: np.ndarray, active: np.ndarray) -> go.Figure:
-    """Mean KL of each dimension in nats, largest first, active dimensions apart: (Z,), (Z,)."""
+    """Mean KL (Z,) of each dimension in nats, largest first; `active` (Z,) sets the pattern of the bars."""
     order = np.argsort(-kl)
     figure = go.Figure()
     for name, chosen in (("active", active[order]), ("not active", ~active[order])):
@@ -142,7 +143,7 @@ def kl_bars(kl: np.ndarray, active: np.ndarray) -> go.Figure:
 
 
 def trait_heatmap(shares: Mapping[str, np.ndarray], dimensions: Sequence[int]) -> go.Figure:
-    """Eta squared in percent, dimensions down (the first on top) and traits across; `shares` holds (Z,) for each."""
+    """Eta squared in percent: traits (x) against dimensions (y, the first at the top); `shares` has (Z,) per trait."""
     rows = list(dimensions)[::-1]
     percent = 100 * np.array([[share[d] for share in shares.values()] for d in rows])
     figure = go.Figure(

@@ -1,13 +1,13 @@
-"""Figures of video: a player of clips side by side, and scores by frame."""
+"""Plotly figures of video: a player of clips side by side, and scores by frame."""
 
 import base64
-import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from PIL import Image
 from plotly.subplots import make_subplots
+
+from ui.figures.digits import png
 
 FRAME_SECONDS = 0.2
 STYLES = ({"color": "#0072B2"}, {"color": "#7f7f7f", "dash": "dash"}, {"color": "#D55E00", "dash": "dot"})
@@ -16,7 +16,7 @@ STYLES = ({"color": "#0072B2"}, {"color": "#7f7f7f", "dash": "dash"}, {"color": 
 def player(rows: Mapping[str, np.ndarray], at: int, height: int = 330) -> go.Figure:
     """Clips (T, h, w, 3) in [0, 1] side by side under their names, with buttons to play them and a slider over frames.
 
-    Playing and scrubbing happen in the browser, from frame `at` on.
+    It starts at frame `at`; the browser plays it without the server.
     """
     figure = make_subplots(1, len(rows), subplot_titles=list(rows), horizontal_spacing=0.02)
     length = len(next(iter(rows.values())))
@@ -51,7 +51,7 @@ def player(rows: Mapping[str, np.ndarray], at: int, height: int = 330) -> go.Fig
 
 
 def by_frame(scores: Mapping[str, Sequence[float]], first: int, unit: str = "PSNR, dB") -> go.Figure:
-    """A line for each name over the frames from number `first` on."""
+    """A line per name: one score per frame, the first of them at frame `first`."""
     figure = go.Figure()
     for (name, values), line in zip(scores.items(), STYLES, strict=False):
         x = list(range(first, first + len(values)))
@@ -64,7 +64,5 @@ def by_frame(scores: Mapping[str, Sequence[float]], first: int, unit: str = "PSN
 
 
 def _source(picture: np.ndarray) -> str:
-    """A picture (h, w, 3) in [0, 1] as an address that holds it."""
-    file = io.BytesIO()
-    Image.fromarray((np.clip(picture, 0, 1) * 255).round().astype(np.uint8)).save(file, "PNG")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    """A picture (h, w, 3) in [0, 1] as a data URL."""
+    return "data:image/png;base64," + base64.b64encode(png(picture, scale=1)).decode()

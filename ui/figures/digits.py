@@ -1,4 +1,4 @@
-"""Figures of digits: pictures as PNG files, and plotly charts that answer clicks."""
+"""Pictures of digits as PNG, and plotly figures of them, some of which can be clicked."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -7,24 +7,22 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
-SIDE = 28
-COLOURS = (
-    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#8c6d31", "#7f7f7f", "#9467bd", "#17becf",
-)  # fmt: skip
+from ui.figures import COLOURS
+
+SIDE = 28  # pixels
 
 
 def png(picture: np.ndarray, scale: int = 4) -> bytes:
-    """Grey values in [0, 1], (h, w), as a PNG file with each pixel a square."""
-    grey = (np.clip(picture, 0, 1) * 255).round().astype(np.uint8)
+    """A picture in [0, 1], grey (h, w) or RGB (h, w, 3), as a PNG file with `scale` times its height and width."""
+    pixels = (np.clip(picture, 0, 1) * 255).round().astype(np.uint8)
+    size = (pixels.shape[1] * scale, pixels.shape[0] * scale)
     file = io.BytesIO()
-    Image.fromarray(grey).resize((grey.shape[1] * scale, grey.shape[0] * scale), Image.Resampling.NEAREST).save(
-        file, "PNG"
-    )
+    Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST).save(file, "PNG")
     return file.getvalue()
 
 
 def tile(pictures: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
-    """Pictures (n, 784) in rows of `columns`, with a grey gap between them: (h, w)."""
+    """Pictures (n, 784) as one sheet (h, w) with `columns` of them in a row and grey gaps between them."""
     pictures = np.asarray(pictures, np.float32).reshape(-1, SIDE, SIDE)
     rows = -(-len(pictures) // columns)
     canvas = np.full((rows * (SIDE + gap) - gap, columns * (SIDE + gap) - gap), 0.4, np.float32)
@@ -34,19 +32,19 @@ def tile(pictures: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
     return canvas
 
 
-def quadrant_figure(picture: np.ndarray, seen: Sequence[bool], height: int = 250) -> go.Figure:
-    """A picture (784,) whose hidden quadrants are covered; a click selects a quadrant, by its number in customdata."""
+def quadrant_figure(picture: np.ndarray, visible: Sequence[bool], height: int = 250) -> go.Figure:
+    """A picture (784,) with its hidden quadrants covered; a click selects a quadrant, its index is the customdata."""
     figure = go.Figure()
     _draw(figure, np.asarray(picture).reshape(SIDE, SIDE))
     half = SIDE / 2
-    for quadrant, shown in enumerate(seen):
+    for quadrant, is_visible in enumerate(visible):
         top, left = divmod(quadrant, 2)
         x, y = left * half - 0.5, top * half - 0.5
         figure.add_shape(
             type="rect", x0=x, x1=x + half, y0=y, y1=y + half, line={"color": "#888888", "width": 1},
-            fillcolor="rgba(0,0,0,0)" if shown else "#5b7fb5",
+            fillcolor="rgba(0,0,0,0)" if is_visible else "#5b7fb5",
         )  # fmt: skip
-        if not shown:
+        if not is_visible:
             middle = {"x": x + half / 2, "y": y + half / 2}
             figure.add_annotation(**middle, text="?", showarrow=False, font={"size": 28, "color": "white"})
     figure.add_scatter(
@@ -59,7 +57,7 @@ def quadrant_figure(picture: np.ndarray, seen: Sequence[bool], height: int = 250
 
 
 def variance_figure(variance: np.ndarray, height: int = 250) -> go.Figure:
-    """Where the draws differ: variance of each pixel (784,)."""
+    """The variance of each pixel over samples: (784,)."""
     figure = go.Figure()
     figure.add_heatmap(
         z=np.asarray(variance).reshape(SIDE, SIDE), colorscale="Viridis", zmin=0, zmax=0.25, showscale=False,
@@ -69,7 +67,7 @@ def variance_figure(variance: np.ndarray, height: int = 250) -> go.Figure:
 
 
 def manifold_figure(pictures: np.ndarray, chosen: tuple[int, int], height: int = 560) -> go.Figure:
-    """A grid of pictures (rows, columns, 784); a click selects a cell, as (row, column) in customdata."""
+    """A grid of pictures (rows, columns, 784); a click selects a cell, its (row, column) is the customdata."""
     rows, columns, _ = pictures.shape
     figure = go.Figure()
     sheet = pictures.reshape(rows, columns, SIDE, SIDE).transpose(0, 2, 1, 3).reshape(rows * SIDE, columns * SIDE)
@@ -89,14 +87,14 @@ def manifold_figure(pictures: np.ndarray, chosen: tuple[int, int], height: int =
     return _bare(figure, height)
 
 
-def scatter_figure(places: Sequence[Sequence[float]], labels: Sequence[int], height: int = 560) -> go.Figure:
-    """Where pictures lie in a two-dimensional latent, coloured by label."""
-    places, labels = np.asarray(places), np.asarray(labels)
+def scatter_figure(latents: Sequence[Sequence[float]], labels: Sequence[int], height: int = 560) -> go.Figure:
+    """Latents (n, 2) of pictures, coloured by label (n,)."""
+    latents, labels = np.asarray(latents), np.asarray(labels)
     figure = go.Figure()
     for label in sorted(set(labels.tolist())):
-        here = places[labels == label]
+        points = latents[labels == label]
         figure.add_scatter(
-            x=here[:, 0], y=here[:, 1], mode="markers", name=str(label),
+            x=points[:, 0], y=points[:, 1], mode="markers", name=str(label),
             marker={"size": 7, "color": COLOURS[label % len(COLOURS)]},
         )  # fmt: skip
     figure.update_layout(height=height, margin={"l": 40, "r": 10, "t": 10, "b": 40}, legend_title="label")
@@ -106,7 +104,7 @@ def scatter_figure(places: Sequence[Sequence[float]], labels: Sequence[int], hei
 
 
 def likelihood_figure(nll: Mapping[str, float], height: int = 220) -> go.Figure:
-    """Negative log-likelihood of the truth under each model: shorter is better."""
+    """A bar per model: negative log-likelihood of the hidden pixels in nats, lower is better."""
     names = list(nll)
     figure = go.Figure(
         go.Bar(
@@ -125,7 +123,7 @@ def _draw(figure: go.Figure, grey: np.ndarray) -> None:
 
 
 def _bare(figure: go.Figure, height: int) -> go.Figure:
-    """Without axes, square, first row on top."""
+    """Hide the axes, make pixels square, and put the first row at the top."""
     figure.update_layout(height=height, margin={"l": 0, "r": 0, "t": 0, "b": 0}, plot_bgcolor="rgba(0,0,0,0)")
     rows, columns = np.shape(figure.data[0].z)
     figure.update_xaxes(visible=False, fixedrange=True, range=[-0.5, columns - 0.5], constrain="domain")

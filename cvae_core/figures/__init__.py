@@ -1,1 +1,0 @@
-"""Data in, figure out: one module for each page's figures."""
