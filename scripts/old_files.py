@@ -29,6 +29,9 @@ RUNS = {
         "tense", "best", SMALL | LETTERS | {"train_on": "all", "state_width": 8, "prior_from": 0.0},
         ("3 verbs", VERBS), "cpu",
     ),
+    "tense-course": lambda: prepare(
+        "tense", "course", SMALL | LETTERS | {"state_width": 8, "prior_from": 0.0}, ("3 verbs", VERBS), "cpu"
+    ),
     "tense-report": lambda: prepare(
         "tense", "source-002", SMALL | LETTERS | {"evaluate_every": 0, "keep": "last"}, ("3 verbs", VERBS), "cpu"
     ),
@@ -41,7 +44,7 @@ RUNS = {
         "video", "best", SMALL | PICTURES | {"clips": 12, "keypoints": 2, "future": 2, "keep": "last"}, None, "cpu"
     ),
 }  # fmt: skip
-KEPT = ("config.json", "metrics.jsonl", "status.json", "last.safetensors", "best.safetensors")
+KEPT = ("config.json", "metrics.jsonl", "status.json", "last.safetensors", "weights.safetensors")
 LOSSES = ("loss", "recon", "kl")
 
 

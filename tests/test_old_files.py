@@ -39,7 +39,7 @@ def test_an_old_run_is_resumed_with_the_losses_that_it_would_have_had(folder, co
 
 @old_run
 def test_an_old_checkpoint_opens(folder, copy):
-    assert family(copy.system).load(str(folder / "best.safetensors"))
+    assert family(copy.system).load(str(Run(folder).weights))
 
 
 @pytest.mark.parametrize("change", [{"tf_schedule": "geometric"}, {"kl_cycles": "x"}, {"kl_cycles": 0}, {"epochs": []}])

@@ -38,7 +38,7 @@ def mlp(inputs: int, outputs: int, config: DigitsConfig) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(width, outputs))
 
 
-class Gaussian(nn.Sequential):
+class GaussianMLP(nn.Sequential):
     """An MLP whose output is a diagonal Gaussian over z."""
 
     def __init__(self, inputs: int, config: DigitsConfig):
@@ -84,8 +84,8 @@ class Branch(nn.Module):
     def __init__(self, config: DigitsConfig, has_posterior: bool):
         super().__init__()
         inputs = PIXELS + QUADRANTS
-        self.recognition = Gaussian(inputs, config) if has_posterior else None
-        self.prior = Gaussian(inputs, config)
+        self.recognition = GaussianMLP(inputs, config) if has_posterior else None
+        self.prior = GaussianMLP(inputs, config)
         self.generation = mlp(config.latent_size + inputs, PIXELS, config)
 
     def posterior(self, pixels: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
@@ -182,7 +182,7 @@ class LabelCVAE(nn.Module):
         super().__init__()
         self.config = config
         condition_width = LABELS if config.conditional else 0
-        self.encoder = Gaussian(PIXELS + condition_width, config)
+        self.encoder = GaussianMLP(PIXELS + condition_width, config)
         self.decoder = mlp(config.latent_size + condition_width, PIXELS, config)
 
     def posterior(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

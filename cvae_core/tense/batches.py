@@ -15,6 +15,8 @@ from cvae_core.tense.spelling import follows_rules
 
 
 class Batch(NamedTuple):
+    """B words to convert, and samples of the prior beside them."""
+
     source: Tensor  # (B, T) letters
     source_tense: Tensor  # (B,)
     target: Tensor  # (B, T) letters

@@ -104,6 +104,7 @@ class Verb:
 
     @property
     def lemma(self) -> str:
+        """The commonest spelling of the present."""
         return self.forms[PRESENT][0]
 
     @property
@@ -112,6 +113,7 @@ class Verb:
         return tuple(spellings[0] for spellings in self.forms)
 
     def accepts(self, row: Sequence[str]) -> bool:
+        """Whether four forms are accepted spellings of this verb's."""
         return all(word in spellings for word, spellings in zip(row, self.forms, strict=True))
 
 
@@ -142,6 +144,8 @@ def select_split(verbs: Sequence[Verb], split: str) -> list[Verb]:
 
 @dataclass(frozen=True)
 class VerbFile:
+    """The verbs of a file, and how many duplicate rows were dropped."""
+
     verbs: tuple[Verb, ...]
     duplicates: int
 

@@ -26,6 +26,8 @@ CHUNK = 512  # words decoded at once
 
 @dataclass(frozen=True)
 class Candidate:
+    """A decoded form."""
+
     form: str
     probability: float  # product of its letters' probabilities, the end included
 
@@ -38,6 +40,7 @@ class Reading(NamedTuple):
     source: Tensor | None  # (n, T, E)
 
     def of(self, rows: list[int]) -> "Reading":
+        """The rows named by index, which may repeat."""
         return Reading(*(None if part is None else part[rows] for part in self))
 
 
@@ -66,6 +69,7 @@ class Inflector:
 
     @property
     def device(self) -> torch.device:
+        """Of the weights."""
         return self.model.out.weight.device
 
     def _letters(self, words: Sequence[str]) -> Tensor:
@@ -213,6 +217,7 @@ class Inflector:
         return list(zip(*forms, strict=True))
 
     def row_probabilities(self, z: Tensor) -> list[tuple[float, ...]]:
+        """The probabilities of what `decode_rows` gives."""
         columns = [[c.probability for c in self.decode(z, tense)] for tense in range(len(TENSES))]
         return list(zip(*columns, strict=True))
 

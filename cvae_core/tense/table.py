@@ -92,6 +92,7 @@ def parse_table(text: str, name: str = "the table") -> list[dict]:
 
 
 def read_table(path: str | Path) -> list[dict]:
+    """`parse_table` of a UTF-8 file. Raises UserError if it cannot be read."""
     try:
         return parse_table(Path(path).read_bytes().decode("utf-8"), str(path))
     except OSError as error:
@@ -125,6 +126,7 @@ def safe(cell):
 
 
 def write_table(path: str | Path, rows: list[dict]) -> None:
+    """Write `format_table`, with tabs to a .tsv file. Raises UserError if it cannot be written."""
     delimiter = "\t" if str(path).endswith(".tsv") else ","
     if not Path(path).name:
         raise UserError(f"Cannot write {str(path)!r}: expected the name of a file.")

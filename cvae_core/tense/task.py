@@ -83,6 +83,7 @@ class TenseTask:
             prior.update_memory_bank(self.model, some, of, encoded.mu, encoded.logvar)
 
     def steps_per_epoch(self) -> int:
+        """Batches of one epoch."""
         return len(self._batches)
 
     def _encoder_epochs(self) -> int:
@@ -93,6 +94,10 @@ class TenseTask:
         return step.epoch < self._encoder_epochs()
 
     def batches(self, step: Step) -> Iterator[Batch]:
+        """The batches of an epoch, with samples of the prior once matching has begun.
+
+        When the encoder is frozen, the memory bank is filled and the biases are fitted first.
+        """
         if self.config.prior_share and step.epoch == self._encoder_epochs():
             self.fill_bank()
             prior.fit_biases(self.model, step.generator)
@@ -101,6 +106,7 @@ class TenseTask:
         return self._batches.epoch(step.generator, samples)
 
     def count(self, batch: Batch) -> int:
+        """Words in a batch."""
         return len(batch.source)
 
     def loss(self, batch: Batch, step: Step) -> dict[str, Tensor]:
@@ -196,6 +202,7 @@ class TenseTask:
         }
 
     def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Weights and metadata: the config, the verbs trained on, temperature and familiarity floor."""
         verbs = [*self.verbs, *self.old]
         rows = None if self.data_name == "lexicon" else [[list(f) for f in v.forms] for v in verbs]
         metadata = {
