@@ -39,7 +39,7 @@ class Job(NamedTuple):
 class Jobs:
     """The queue and its worker thread; every method may be called from any thread."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.max_hours = limit("CVAE_MAX_HOURS", MAX_HOURS)
         self._lock = threading.Lock()
         self._queue: list[Job] = []  # the first is in training
@@ -155,8 +155,8 @@ def jobs() -> Jobs:
     """
     name = "_cvae_job_registry"
     if name not in sys.modules:
-        module = types.ModuleType(name)
-        module.jobs = Jobs()
+        module, queue = types.ModuleType(name), Jobs()
+        vars(module)["jobs"] = queue
         if sys.modules.setdefault(name, module) is module:
-            atexit.register(module.jobs.close)
-    return sys.modules[name].jobs
+            atexit.register(queue.close)
+    return vars(sys.modules[name])["jobs"]

@@ -139,6 +139,7 @@ def project(mu: np.ndarray, method: str = "PCA", kl: np.ndarray | None = None, s
         axes = np.linalg.svd(mu - center, full_matrices=False)[2][:2]  # principal directions
     else:
         center = np.zeros(mu.shape[1], mu.dtype)
+        assert kl is not None
         axes = np.eye(mu.shape[1], dtype=mu.dtype)[np.argsort(-kl)[:2]]
     if len(axes) < 2:  # a model of one dimension, or one point: the map is a line
         axes = np.pad(axes, ((0, 2 - len(axes)), (0, 0)))

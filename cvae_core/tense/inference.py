@@ -100,7 +100,7 @@ class Inflector:
         self, words: Sequence[str], sources: Sequence[int], targets: Sequence[int], see_source: bool = True
     ) -> list[Candidate]:
         """The greedy answer for each word; `see_source=False` leaves everything to z."""
-        answers: list[Candidate | None] = [None] * len(words)
+        answers: dict[int, Candidate] = {}
         for part in _by_length(words):  # a word that is asked for in several tenses is read once
             read: dict[tuple[str, int], int] = {}
             rows = [read.setdefault((words[i], sources[i]), len(read)) for i in part]
@@ -110,7 +110,7 @@ class Inflector:
             reading = reading if len(read) == 1 else reading.of(rows)
             for i, candidate in zip(part, self.answer(reading, [targets[i] for i in part]), strict=True):
                 answers[i] = candidate
-        return answers
+        return [answers[i] for i in range(len(words))]
 
     @torch.inference_mode()
     def alternatives(self, reading: Reading, target: int, greedy: Candidate, width: int = 5) -> list[Candidate]:

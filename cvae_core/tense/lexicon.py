@@ -89,8 +89,10 @@ class Entry(NamedTuple):
 
 def read_entries() -> Iterator[Entry]:
     """The verbs of lemminflect's dictionary, unchecked."""
-    package = importlib.util.find_spec("lemminflect").submodule_search_locations[0]
-    with gzip.open(Path(package) / "resources" / "infl_lu.csv.gz", "rt", encoding="utf-8") as lines:
+    spec = importlib.util.find_spec("lemminflect")  # importing it would load its models
+    assert spec is not None and spec.submodule_search_locations is not None
+    package = Path(spec.submodule_search_locations[0])
+    with gzip.open(package / "resources" / "infl_lu.csv.gz", "rt", encoding="utf-8") as lines:
         for line in lines:
             lemma, category, *columns = line.rstrip("\n").split(",")
             if category != "verb" or not re.fullmatch(r"[a-z]{1,32}", lemma) or len(columns) < 4:
@@ -202,7 +204,7 @@ def remark(word: str) -> Remark | None:
             return Remark(text, "", False)
         return Remark(f"{text} The forms here are those of the full verb {word}.", word, True)
     lemma = load_lexicon().participles.get(word)
-    return lemma and Remark(f"{word} is the past participle of {lemma}.", lemma, False)
+    return Remark(f"{word} is the past participle of {lemma}.", lemma, False) if lemma else None
 
 
 def convertible_remark(word: str) -> str:

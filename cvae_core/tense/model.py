@@ -4,7 +4,7 @@ The models of the three course reports are in tense/reports.py, with the same me
 Shapes: B words, T letters, H hidden, Z latent, V vocabulary.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -30,6 +30,14 @@ class TenseCVAE(nn.Module):
 
     With `source` aligned the decoder also gets the encoder's output at its own position.
     """
+
+    # Modules that some configs do not have: None there.
+    to_cell: Any
+    output_hidden: Any
+    gate: Any
+    source_proj: Any
+    classify_letter: Any
+    classify_word: Any
 
     def __init__(self, config: TenseConfig):
         super().__init__()
@@ -90,7 +98,7 @@ class TenseCVAE(nn.Module):
         with torch.no_grad():
             unconditioned = letters.new_zeros(1, len(letters), self.config.hidden_size, dtype=self.out.weight.dtype)
             outputs, _ = self._read(letters, unconditioned, True)
-        features = F.relu(self.classify_letter(outputs)) * (outputs != 0).any(-1, keepdim=True)
+        features = F.relu(self.classify_letter(outputs)) * torch.any(outputs != 0, -1, keepdim=True)
         return self.classify_word(features.amax(1))
 
     def _read(self, letters: Tensor, state: Tensor, each: bool) -> tuple[Tensor | None, Tensor]:

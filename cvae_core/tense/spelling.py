@@ -1,6 +1,7 @@
 """English spelling of regular verb forms, as textbooks teach it; which verbs do not follow it."""
 
 import re
+from collections.abc import Callable
 
 from cvae_core.tense.data import PAST, Verb
 
@@ -31,7 +32,7 @@ def spell_past(verb: str) -> str:
 
 
 # One rule for each of `data.TENSES`.
-SPELLING_RULES = (str, spell_third, spell_progressive, spell_past)
+SPELLING_RULES: tuple[Callable[[str], str], ...] = (str, spell_third, spell_progressive, spell_past)
 
 
 def _double(verb: str) -> str:
