@@ -72,9 +72,10 @@ class Jobs:
             if run_id == self.running():
                 self._queue[0].stop.set()
                 return "stopping"
-            if run_id not in self.waiting():
+            job = next((job for job in self._queue[1:] if job.run.id == run_id), None)
+            if job is None:
                 return "unknown"
-            job = self._queue.pop(1 + self.waiting().index(run_id))
+            self._queue.remove(job)
             job.run.write_status(state="stopped")
             return "removed"
 

@@ -41,7 +41,8 @@ def step_at(config: TrainConfig, epoch: int, batch: int = -1, device: torch.devi
 def generator_at(seed: int, epoch: int, batch: int, device: torch.device | str = "cpu") -> torch.Generator:
     """The generator of all random numbers of a batch, or, with batch -1, of the order of the epoch's data.
 
-    In several processes all generators are equal; each process uses the numbers of its own rows (`parallel.draw`).
+    With several processes, all generators have the same state, and each process takes the numbers of its own rows
+    (`parallel.draw`).
     """
     # A CPU generator takes a seed of 32 bits; prime strides keep the positions of one run distinct.
     mixed = ((seed * 1_000_003 + epoch) * 1_000_003 + batch + 1) % 2**32

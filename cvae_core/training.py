@@ -67,10 +67,10 @@ def fit(
         run.log(ended)
         run.write_status(state=ended, eta=0.0 if ended == "finished" else None)
     except BaseException as error:
-        reason = str(error) or type(error).__name__
-        if is_out_of_memory(error):
+        reason, out_of_memory = str(error) or type(error).__name__, is_out_of_memory(error)
+        if out_of_memory:
             reason = f"There is too little memory for batches of {task.config.batch_size}: try a smaller batch_size."
-        expected = isinstance(error, UserError) or is_out_of_memory(error)
+        expected = isinstance(error, UserError) or out_of_memory
         with contextlib.suppress(UserError):  # on a full disk, where neither can be written
             run.log(f"failed: {reason if expected else traceback.format_exc()}")
         with contextlib.suppress(UserError):

@@ -1,4 +1,4 @@
-"""A training in a subprocess, so that it does not compete with the pages for the interpreter.
+"""A training in a subprocess, so that it does not hold the GIL of the process that serves the pages.
 
 The server starts it (`train_in_subprocess`) as `python -m cvae_core.worker RUN LOCK PARENT`: with the descriptor of the
 run's lock and with the server's process id; if the server ends, the training saves its state and ends, too.

@@ -60,7 +60,7 @@ def with_spread(scores: dict, name: str) -> str:
 
 
 def wrapped(text: str) -> str:
-    """A paragraph, wrapped at 120 letters."""
+    """A paragraph, wrapped at 120 characters."""
     return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 

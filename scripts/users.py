@@ -1,4 +1,4 @@
-"""Simulated users, who speak to a real server of the app through the browser's websocket.
+"""Simulated users of the app: clients of a real server by the websocket protocol of the browser.
 
 They open pages, fill in inputs, press buttons, and check the answers of Convert: for `python -m benchmarks.load` and
 its test. Linux only (it reads /proc).

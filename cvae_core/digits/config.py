@@ -37,7 +37,7 @@ class DigitsConfig(TrainConfig):
     conditional: bool = option(True, "label: both networks get the label; without it, a plain VAE")
     # Quadrants
     objective: str = option("all", "cvae, gsnn or hybrid, or all three side by side", choices=("all", *OBJECTIVES))
-    alpha: float = option(0.5, "hybrid: weight of the CVAE's objective; the GSNN's gets the rest")
+    alpha: float = option(0.5, "hybrid: weight of the CVAE's loss; the GSNN's has weight 1 - alpha")
     seen: str = option(
         "any", "visible quadrants in training: the paper's 1, 2 or 3, a random one of these, or half of the time any",
         choices=("1", "2", "3", "paper", "any"),

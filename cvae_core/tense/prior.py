@@ -24,7 +24,7 @@ ROUNDS, SAMPLES, STEP_DECAY = 600, 2048, 0.99  # of fitting the biases
 def add_bank(model: nn.Module, verbs: int, dimensions: int) -> None:
     """Give the model the posteriors of all training forms, as last seen (Wu et al. 2018), and the verbs' biases.
 
-    They are buffers, so that a resumed training goes on with them; checkpoints leave them out.
+    They are buffers, so that the resumable state contains them; checkpoints leave them out.
     """
     model.register_buffer("bank_mu", torch.zeros(verbs, 4, dimensions))
     model.register_buffer("bank_logvar", torch.zeros(verbs, 4, dimensions))
