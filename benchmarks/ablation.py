@@ -30,6 +30,7 @@ from cvae_core.tense.lexicon import load_lexicon
 from cvae_core.tense.presets import preset
 from cvae_core.tense.spelling import is_irregular
 from cvae_core.tense.task import TenseTask
+from cvae_core.tense.verb_file import read_verbs
 from cvae_core.training import fit
 
 SEEDS = range(100, 105)
@@ -104,7 +105,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
-    course = data.read_verbs(args.data).verbs[: args.verbs] if args.data else ()
+    course = read_verbs(args.data, as_is=True).verbs[: args.verbs] if args.data else ()
     short = replace(preset("course"), **SHORT)
     jobs = [(name, short, part, course) for name, part in COURSE_ROWS.items() if args.data]
     small = replace(preset("best"), **SMALL)

@@ -23,6 +23,7 @@ from cvae_core.session import prepare, reopen
 from cvae_core.tense import data, metrics
 from cvae_core.tense.inference import load
 from cvae_core.tense.lexicon import load_lexicon
+from cvae_core.tense.verb_file import VerbFile, read_verbs
 from cvae_core.training import fit
 from scripts.reports import RESULTS, ROWS, SEEDS, Row, findings, ship
 from scripts.results import reports_table
@@ -39,7 +40,7 @@ def find_run(row: Row) -> Run | None:
     return None
 
 
-def train_row(row: Row, verbs: data.VerbFile, name: str) -> Run:
+def train_row(row: Row, verbs: VerbFile, name: str) -> Run:
     """The row's finished run: trained now, resumed, or found."""
     run = find_run(row)
     if run is not None and run.state == "finished":
@@ -69,14 +70,14 @@ def measure(row: Row, run: Run, unseen: list) -> dict:
     }  # fmt: skip
 
 
-def unseen_by(verbs: data.VerbFile) -> list[data.Verb]:
+def unseen_by(verbs: VerbFile) -> list[data.Verb]:
     """Test verbs of the dictionary of which no form is in the course's list."""
     known = {form for verb in verbs.verbs for spellings in verb.forms for form in spellings}
     test_verbs = data.select_split(load_lexicon().verbs, "test")
     return [verb for verb in test_verbs if not known & {form for forms in verb.forms for form in forms}]
 
 
-def measure_rows(verbs: data.VerbFile, only: list[str] | None, before: list[dict]) -> dict:
+def measure_rows(verbs: VerbFile, only: list[str] | None, before: list[dict]) -> dict:
     """Train, measure and ship the rows named, or all; what is written to assets/reports.json."""
     unseen, measured = unseen_by(verbs), {row["name"]: row for row in before}
     for row in ROWS:
@@ -101,7 +102,7 @@ def main(argv: list[str] | None = None) -> list[dict]:
         if not args.data:
             parser.error("--data is needed: the course's train.txt")
         torch.set_num_threads(1)
-        results = measure_rows(data.read_verbs(args.data), args.only, results["rows"])
+        results = measure_rows(read_verbs(args.data, as_is=True), args.only, results["rows"])
         RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     print(reports_table(results))
     for finding in results.get("findings", []):

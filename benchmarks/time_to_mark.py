@@ -17,10 +17,11 @@ import torch
 from benchmarks import machine
 from cvae_core import runs
 from cvae_core.device import pick_device
-from cvae_core.tense import data, metrics
+from cvae_core.tense import metrics
 from cvae_core.tense.inference import Inflector
 from cvae_core.tense.presets import preset
 from cvae_core.tense.task import TenseTask
+from cvae_core.tense.verb_file import read_verbs
 from cvae_core.training import fit
 
 BLEU4, GAUSSIAN = 0.93, 0.39
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     torch.set_num_threads(args.threads)
     began = time.perf_counter()
     config = replace(preset("fast-course"), seed=args.seed, **({"epochs": args.epochs} if args.epochs else {}))
-    task = TenseTask(config, data.read_verbs(args.data).verbs, pick_device(args.device), "file train.txt")
+    task = TenseTask(config, read_verbs(args.data, as_is=True).verbs, pick_device(args.device), "file train.txt")
     found: dict[str, float] = {}
 
     def passed() -> bool:

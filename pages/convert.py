@@ -7,15 +7,16 @@ import ui
 ui.frame("convert")
 
 import math
+from functools import partial
 
 import pandas as pd
 
 from cvae_core.errors import UserError
 from cvae_core.latent import kl_to_standard
-from cvae_core.tense.data import TENSES, parse_word
+from cvae_core.tense.data import PAST, TENSES, parse_word
 from cvae_core.tense.familiarity import warning
 from cvae_core.tense.inference import Inflector, Reading
-from cvae_core.tense.lexicon import lookup
+from cvae_core.tense.lexicon import listed_forms, lookup, note_on
 from cvae_core.tense.table import convert_table, format_table, parse_table, safe
 from ui.figures.words import letter_heatmap, reliability_figure
 
@@ -32,8 +33,7 @@ def show_conversion(model: Inflector, word: str, source: int, target: int, colum
         f"{word} → {TENSES[target]} (model {model.name})", answer.form, f"{answer.probability:.1%} probability",
         delta_color="off", delta_arrow="off",
     )  # fmt: skip
-    verbs = [verb for verb, t in lookup(word) if t == source]
-    listed = [sorted({w for v in verbs for w in v.forms[t]}) for t in range(len(TENSES))]
+    listed = [listed_forms(word, source, t) for t in range(len(TENSES))]
     st.dataframe(
         pd.DataFrame({
             "tense": TENSES,
@@ -45,6 +45,8 @@ def show_conversion(model: Inflector, word: str, source: int, target: int, colum
         hide_index=True,
         alt="The verb in four tenses with the dictionary's forms",
     )  # fmt: skip
+    if note := note_on(answer.form, listed[target]):
+        st.caption(note)
     familiarity = model.familiarity([word], [source])[0]
     if model.reaches_floor(familiarity) is False:
         st.warning(warning(model, word))
@@ -62,7 +64,28 @@ def show_conversion(model: Inflector, word: str, source: int, target: int, colum
         hide_index=True,
         alt="The five best forms of beam search with their probabilities",
     )
+    show_score(model, word, source, target, answer.form)
     return answer.form
+
+
+def show_score(model: Inflector, word: str, source: int, target: int, answer: str) -> None:
+    """Score a form that the user enters beside the model's own."""
+    typed = st.text_input(
+        f"A form of your own for the {TENSES[target]}", key=f"own {model.name}", max_chars=200, placeholder=answer,
+        help="The model's log-probability of that form, in nats, beside that of its own answer.",
+    )  # fmt: skip
+    if not typed.strip():
+        return
+    try:
+        forms = [parse_word(typed), answer]
+    except UserError as error:
+        st.error(str(error))
+        return
+    scores = model.score([word] * 2, [source] * 2, [target] * 2, forms)
+    columns = ["log-probability", f"at temperature {model.temperature:g}"]
+    table = pd.DataFrame([map("{:.2f}".format, score) for score in scores], columns=columns)
+    table.insert(0, "form", forms)
+    st.dataframe(table, hide_index=True, alt="Log-probabilities, in nats, of your form and of the model's")
 
 
 def _mark(form: str, listed: list[str]) -> str:
@@ -155,9 +178,13 @@ def show_reliability() -> None:
 
 def show_batch() -> None:
     """Convert an uploaded table of verbs."""
-    st.markdown("A CSV file with the columns `word,source,target`; an empty source is inferred.")
+    st.markdown(
+        "A CSV or TSV file with the columns `word,source,target`, or a plain list of words. A tense that the file does "
+        "not name is inferred for the word, and chosen here for the answer."
+    )
+    target = st.selectbox("To, where the file does not say", TENSES, index=PAST, key="file_target")
     try:
-        rows = ui.uploaded_text(st, "CSV or TSV file", "verb_table", parse_table)
+        rows = ui.uploaded_text(st, "CSV or TSV file", "verb_table", partial(parse_table, target=target))
         if rows is None:
             return
         if len(rows) > MAX_ROWS:

@@ -6,6 +6,8 @@ import ui
 
 ui.frame("train")
 
+from functools import partial
+
 import pandas as pd
 
 from cvae_core import runs
@@ -13,6 +15,7 @@ from cvae_core.errors import UserError
 from cvae_core.jobs import training_allowed
 from cvae_core.tense import data
 from cvae_core.tense.evaluate import MARKS, scorecard
+from cvae_core.tense.verb_file import parse_verbs
 from ui.run_view import show_runs
 from ui.systems import titles, view
 
@@ -42,7 +45,10 @@ def show_scorecard() -> None:
     model = ui.pick_model("Model", "model")
     columns = st.columns(2)
     verb_file = ui.uploaded_text(
-        columns[0], "Your train.txt (otherwise the verbs that the model was trained on)", "rows", data.parse_verbs
+        columns[0],
+        "Your train.txt (otherwise the verbs that the model was trained on)",
+        "rows",
+        partial(parse_verbs, as_is=True),
     )
     pairs = ui.uploaded_text(columns[1], "Your test.txt (otherwise the course's ten pairs)", "pairs", data.parse_pairs)
     verbs = verb_file.verbs if verb_file else model.verbs

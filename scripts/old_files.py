@@ -16,7 +16,7 @@ import torch
 
 from cvae_core import checkpoint, runs
 from cvae_core.session import prepare
-from cvae_core.tense.data import parse_verbs
+from cvae_core.tense.verb_file import parse_verbs
 from cvae_core.training import fit
 
 FOLDER = checkpoint.ROOT / "tests" / "old"

@@ -9,6 +9,7 @@ from cvae_core.step import generator_at
 from cvae_core.tense import data
 from cvae_core.tense.invent import PREFIXES, invent, irregular_verbs, prefixed, regular_verbs, syllables
 from cvae_core.tense.lexicon import load_lexicon
+from cvae_core.tense.verb_file import read_verbs
 from tests.helpers import COURSE, needs
 
 words = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=32)
@@ -50,7 +51,7 @@ def test_files(tmp_path):
         "present,third-person,progressive,past\nburn,burns,burning,burned/burnt\n\n"
         "go,goes,going,went\ngo goes going went\n"
     )
-    file = data.read_verbs(path)
+    file = read_verbs(path)
     assert [v.row for v in file.verbs] == [("burn", "burns", "burning", "burned"), ("go", "goes", "going", "went")]
     assert file.verbs[0].forms[data.PAST] == ("burned", "burnt") and file.duplicates == 1
 
@@ -67,20 +68,20 @@ def test_a_bad_line_names_file_and_line(tmp_path, text, says):
     path = tmp_path / "verbs.txt"
     path.write_text(text)
     with pytest.raises(UserError, match=f"verbs.txt.*{says}"):
-        data.read_verbs(path)
+        read_verbs(path)
 
 
 def test_a_missing_or_binary_file_is_a_sentence(tmp_path):
     with pytest.raises(UserError, match="Cannot read"):
-        data.read_verbs(tmp_path / "none.txt")
+        read_verbs(tmp_path / "none.txt")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="UTF-8"):
-        data.read_verbs(tmp_path / "binary")
+        read_verbs(tmp_path / "binary")
 
 
 @needs("tense/train.txt", "tense/test.txt")
 def test_the_course_files():
-    file = data.read_verbs(COURSE / "train.txt")
+    file = read_verbs(COURSE / "train.txt", as_is=True)
     assert (len(file.verbs), file.duplicates) == (1217, 10)
     assert data.read_pairs(COURSE / "test.txt") == list(data.COURSE_PAIRS)
 

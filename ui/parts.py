@@ -8,9 +8,9 @@ from typing import Any
 import streamlit as st
 
 from cvae_core import checkpoint, runs
-from cvae_core.errors import UserError
 from cvae_core.run import Run
 from cvae_core.tense import lexicon
+from cvae_core.tense.text import decode_text
 
 MAX_SEED = 2**31 - 1
 PLAIN = {"displayModeBar": False}  # a chart without buttons
@@ -39,15 +39,12 @@ def new_seeds(*keys: str) -> None:
 def uploaded_text(place, label: str, key: str, parse: Callable[[str, str], Any]) -> Any:
     """Upload a text file: the result of `parse(text, file name)`, None without a file.
 
-    UserError if the file is not UTF-8, or `parse` raises it.
+    UserError if the file is no text, or `parse` raises it.
     """
     file = place.file_uploader(label, type=["txt", "csv", "tsv"], max_upload_size=5, key=key)
     if file is None:
         return None
-    try:
-        return parse(file.getvalue().decode("utf-8-sig"), file.name)
-    except UnicodeDecodeError:
-        raise UserError(f"{file.name} is not UTF-8 text: save it in UTF-8.") from None
+    return parse(decode_text(file.getvalue(), file.name), file.name)
 
 
 def shipped_runs() -> list[Run]:

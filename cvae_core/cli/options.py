@@ -95,11 +95,14 @@ def overrides(given: dict[str, Any], system: str) -> dict[str, Any]:
     return {f.name: given[f.name] for f in fields(family(system).Config) if f.name in given}
 
 
-def data_entries(system: str, source: str | None) -> dict[str, Any]:
-    """The entries of config.json about the data; duplicate rows of a file are reported on stderr."""
-    entries = family(system).data_entries(source)
-    if duplicates := entries.pop("duplicates", 0):
-        print(f"{source}: {duplicates} duplicate rows were dropped.", file=sys.stderr)
+def data_entries(system: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The entries of config.json about the data; how a file was read is reported on stderr."""
+    source, as_is = given.get("data"), given.get("as_is", False)
+    if as_is and (system != "tense" or source is None):
+        raise UserError("--as-is goes with a file of verbs: give --data FILE.")
+    entries = family(system).data_entries(source, **({"as_is": True} if as_is else {}))
+    for note in entries.pop("notes", ()):
+        print(f"{source}: {note}", file=sys.stderr)
     return entries
 
 

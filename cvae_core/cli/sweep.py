@@ -70,7 +70,7 @@ def _open_study(given: dict, storage: str):
     space = dict(parse(text, family(system).Config) for text in grid or search)
     setup = {
         "system": system, "study": given["study"], "preset": given.get("preset"), "overrides": overrides,
-        "data": options.data_entries(system, given.get("data")), "device": given.get("device", "auto"),
+        "data": options.data_entries(system, given), "device": given.get("device", "auto"),
         "metric": given.get("metric", "score"),
     }  # fmt: skip
     return sweep.create(given["study"], database, setup, space, given.get("trials") if search else None)

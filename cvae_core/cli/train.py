@@ -15,6 +15,7 @@ def add_command(commands) -> argparse.ArgumentParser:
     train.add_argument("system", choices=SYSTEMS)
     train.add_argument("--preset", type=options.name, help="named configuration, whose fields the flags below change")
     train.add_argument("--data", help="; ".join(f"{system}: {cli(system).DATA}" for system in SYSTEMS))
+    train.add_argument("--as-is", action="store_true", help="tense: do not repair rows of --data that cannot be right")
     train.add_argument("--device", choices=("auto", "cpu", "cuda"))
     train.add_argument("--threads", type=int, help="CPU threads (default 1)")
     train.add_argument("--out", help="name of the checkpoint in checkpoints/ for the kept weights")
@@ -52,7 +53,7 @@ def _train(given: dict[str, Any], overrides: dict[str, Any], out: str | None) ->
     if "resume" in given:
         task, run = session.reopen(given["resume"], device, system)
     else:
-        entries = options.data_entries(system, given.get("data"))
+        entries = options.data_entries(system, given)
         task, run = session.prepare(
             system, given.get("preset"), overrides, entries, device or "auto", given.get("init")
         )

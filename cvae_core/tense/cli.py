@@ -1,4 +1,4 @@
-"""Commands of the tense system: convert, generate, interpolate, evaluate tense."""
+"""Commands of the tense system: convert, score, generate, interpolate, evaluate tense."""
 
 import argparse
 import sys
@@ -17,9 +17,13 @@ def add_commands(commands, evaluate, predict) -> None:
     convert.add_argument("words", nargs="*", metavar="WORD")
     convert.add_argument("--from", dest="source", metavar="TENSE", help="tense of the words; inferred when not given")
     convert.add_argument("--to", dest="target", metavar="TENSE", help="target tense, or all")
-    convert.add_argument("--file", help="CSV or TSV with the columns word,source,target")
+    convert.add_argument("--file", help="CSV or TSV with columns word, source, target; or one word a line; or -")
     convert.add_argument("--out", help="where --file's answers go; standard output when not given")
     options.model_options(convert, run_convert, CHECKPOINT)
+
+    score = commands.add_parser("score", help="log-probability of forms that a file names")
+    score.add_argument("--file", required=True, help="TSV or CSV with the columns word, source, target, form; or -")
+    options.model_options(score, run_score, CHECKPOINT)
 
     generate = commands.add_parser("generate", help="decode random z in the four tenses")
     generate.add_argument("-n", type=int, default=10, help="how many samples")
@@ -61,7 +65,7 @@ def run_convert(args: argparse.Namespace) -> None:
     """Print the forms of words, or a converted table."""
     from cvae_core.tense.data import TENSES, parse_tense, parse_word
     from cvae_core.tense.familiarity import warning
-    from cvae_core.tense.lexicon import convertible_remark
+    from cvae_core.tense.lexicon import convertible_remark, listed_forms, note_on
 
     if args.file is not None:
         return _convert_file(args)
@@ -86,25 +90,41 @@ def run_convert(args: argparse.Namespace) -> None:
         for start in range(0, len(jobs), len(targets)):
             print(" ".join(m.form for m in made[start : start + len(targets)]))
         return None
+    listed = [listed_forms(*job) for job in jobs]
     return options.print_json([
         {
             "word": word, "source": TENSES[s], "target": TENSES[t],
             "prediction": m.form, "probability": m.probability,
             "familiarity": familiarity[i // len(targets)], "familiar": familiar[i // len(targets)],
+            "known": bool(listed[i]), "dictionary": listed[i], "note": note_on(m.form, listed[i]) or None,
             "alternatives": [vars(c) for c in model.alternatives(model.read([word], [s]), t, m)],
         }
         for i, ((word, s, t), m) in enumerate(zip(jobs, made, strict=True))
     ])  # fmt: skip
 
 
+def run_score(args: argparse.Namespace) -> None:
+    """Print the log-probability, in nats, of forms that a file names."""
+    from cvae_core.tense.table import format_table, read_scored
+
+    rows, jobs = read_scored(args.file)
+    scores = _load(args).score(*jobs)
+    done = [row | score._asdict() for row, score in zip(rows, scores, strict=True)]
+    options.print_json(done) if args.json else sys.stdout.write(format_table(done, "\t"))
+
+
 def _convert_file(args) -> None:
+    from cvae_core.tense.data import TENSES, parse_tense
     from cvae_core.tense.table import convert_table, format_table, read_table, write_table
 
-    if args.words or args.source or args.target:
-        raise UserError("--file names words and tenses itself: leave out WORD, --from and --to.")
+    if args.words:
+        raise UserError("--file names the words itself: leave out WORD.")
+    if args.target == "all":
+        raise UserError("Each row of --file has one target tense: --to all goes with words.")
+    source, target = ("" if given is None else TENSES[parse_tense(given)] for given in (args.source, args.target))
     if args.out is not None and args.json:
         raise UserError("--out writes a table: leave out --json.")
-    rows = read_table(args.file)
+    rows = read_table(args.file, source, target)
     model = _load(args)
     with options.progress(len(rows), "words") as bar:
 
@@ -182,9 +202,10 @@ def run_evaluate(args: argparse.Namespace) -> None:
     """Print every score of a checkpoint."""
     from cvae_core.tense import data
     from cvae_core.tense.evaluate import as_table, evaluate
+    from cvae_core.tense.verb_file import read_verbs
 
     # An empty name is one that could not be filled in, not one that was left out.
-    lexicon = None if args.data is None else data.read_verbs(args.data).verbs
+    lexicon = None if args.data is None else read_verbs(args.data, as_is=True).verbs
     pairs = data.COURSE_PAIRS if args.pairs is None else data.read_pairs(args.pairs)
     model = _load(args)
     options.set_threads(args.threads)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from cvae_core.errors import UserError, shown
+from cvae_core.tense.text import cells_of_lines, read_text
 
 PAD, SOS, EOS = 0, 1, 2
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -23,17 +24,20 @@ MAX_SPELLINGS = 16  # of one form; `generate` counts every combination of a verb
 
 TENSES = ("present", "third-person", "progressive", "past")
 PRESENT, THIRD, PROGRESSIVE, PAST = range(4)
-# The course's own names, and what people type.
+# The course's own names, what people type, and the tags of the Penn Treebank and of UniMorph's readers.
 TENSE_ALIASES = {
-    "sp": "present",
-    "tp": "third-person",
-    "pg": "progressive",
-    "p": "past",
-    "simple-present": "present",
-    "third": "third-person",
-    "present-progressive": "progressive",
-    "simple-past": "past",
+    alias: tense
+    for tense, aliases in {
+        "present": "sp simple-present present-simple present-tense base base-form infinitive lemma vb vbp",
+        "third-person": "tp third 3rd 3sg 3rd-person third-person-singular 3rd-person-singular "
+        "third-person-singular-present 3rd-person-singular-present third-person-present vbz",
+        "progressive": "pg present-progressive present-continuous continuous gerund present-participle "
+        "ing -ing ing-form -ing-form vbg",
+        "past": "p past-tense simple-past past-simple preterite vbd",
+    }.items()
+    for alias in aliases.split()
 }
+PARTICIPLES = ("past-participle", "vbn", "pp")
 # The 12 conversions between different tenses, as (source, target).
 DIRECTIONS = tuple((s, t) for s in range(4) for t in range(4) if s != t)
 
@@ -56,20 +60,28 @@ def parse_tense(name: str) -> int:
     """Index into `TENSES` of a tense's name or alias."""
     key = name.strip().lower().replace("_", "-").replace(" ", "-")
     key = TENSE_ALIASES.get(key, key)
+    if key in PARTICIPLES:
+        raise UserError(f"The past participle is none of the four tenses: use one of {', '.join(TENSES)}.")
     if key not in TENSES:
         raise UserError(f"{shown(name)} is not a tense: use one of {', '.join(TENSES)} (or sp, tp, pg, p).")
     return TENSES.index(key)
 
 
-def _is_word(text: str) -> bool:
+def is_word(text: str) -> bool:
+    """Whether a text is 1 to 32 letters a to z."""
     return re.fullmatch(r"[a-z]{1,32}", text) is not None
 
 
 def parse_word(text: str) -> str:
-    """The word in lower case without surrounding blanks; anything but 1 to 32 letters a-z is refused."""
+    """The word in lower case without surrounding blanks; anything but 1 to 32 letters a-z is refused.
+
+    A hyphen is no letter: re-enter is to be given as reenter.
+    """
     word = text.strip().lower()
     if not word:
         raise UserError("No word given: type one English verb form, such as abandon.")
+    if re.fullmatch(r"[a-z]+(-[a-z]+)+", word):
+        raise UserError(f"{shown(text)} has a hyphen: write {shown(word.replace('-', ''))}, in one.")
     if not re.fullmatch(r"[a-z]+", word):
         raise UserError(f"{shown(text)} is not one word of the letters a to z: no blanks, digits, accents or hyphens.")
     if len(word) > MAX_LENGTH:
@@ -121,7 +133,7 @@ def verbs_from_rows(rows: Sequence, name: str = "the list") -> list[Verb]:
     """Verbs from plain JSON: for each its four forms, each a list of spellings; `name` is what errors call it."""
     try:
         verbs = [Verb(tuple(tuple(spellings) for spellings in row)) for row in rows]
-        if all(len(v.forms) == 4 and all(v.forms) and all(map(_is_word, itertools.chain(*v.forms))) for v in verbs):
+        if all(len(v.forms) == 4 and all(v.forms) and all(map(is_word, itertools.chain(*v.forms))) for v in verbs):
             return verbs
     except TypeError:
         pass
@@ -142,58 +154,18 @@ def select_split(verbs: Sequence[Verb], split: str) -> list[Verb]:
 # --- files ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class VerbFile:
-    """The verbs of a file, and how many duplicate rows were dropped."""
-
-    verbs: tuple[Verb, ...]
-    duplicates: int
-
-
-def read_verbs(path: str | Path) -> VerbFile:
-    """The course's `train.txt`, or a user's text or CSV file: four forms a line, in the order of `TENSES`.
-
-    Blanks, tabs, commas and semicolons separate; `burned/burnt` gives two spellings; a first line of tense names
-    is a header. A row that stands twice is counted and kept once.
-    """
-    return parse_verbs(_read_text(path), str(path))
-
-
-def parse_verbs(text: str, name: str = "the list") -> VerbFile:
-    """`read_verbs` on text at hand; `name` is what errors call it."""
-    seen: dict[tuple, Verb] = {}
-    count = 0
-    for number, cells in _cells(text):
-        if number == 1 and [c.lower() for c in cells] in (list(TENSES), ["sp", "tp", "pg", "p"]):
-            continue
-        if len(cells) != 4:
-            raise UserError(f"{name}, line {number}: expected four forms ({', '.join(TENSES)}), found {len(cells)}.")
-        forms = [tuple(dict.fromkeys(cell.lower().split("/"))) for cell in cells]
-        if max(map(len, forms)) > MAX_SPELLINGS:
-            raise UserError(f"{name}, line {number}: a form has more than {MAX_SPELLINGS} spellings.")
-        for word in (w for spellings in forms for w in spellings):
-            if not _is_word(word):
-                found = shown(word)
-                raise UserError(f"{name}, line {number}: expected words of 1 to 32 letters a to z, found {found}.")
-        count += 1
-        seen.setdefault(tuple(forms), Verb(tuple(forms)))
-    if not seen:
-        raise UserError(f"{name} holds no verbs: expected four forms a line ({', '.join(TENSES)}).")
-    return VerbFile(tuple(seen.values()), count - len(seen))
-
-
 def read_pairs(path: str | Path) -> list[tuple[str, int, str, int]]:
     """The course's `test.txt`: (word, its tense, target, its tense).
 
     Two words a line take the course's ten tense pairs in order; four columns (word, tense, target, tense) name them.
     """
-    return parse_pairs(_read_text(path), str(path))
+    return parse_pairs(read_text(path), str(path))
 
 
 def parse_pairs(text: str, name: str = "the pairs") -> list[tuple[str, int, str, int]]:
     """`read_pairs` on text at hand; `name` is what errors call it."""
     pairs = []
-    lines = list(_cells(text))
+    lines = list(cells_of_lines(text))
     for index, (number, cells) in enumerate(lines):
         if len(cells) == 4:
             word, source, target, tense = cells
@@ -206,24 +178,9 @@ def parse_pairs(text: str, name: str = "the pairs") -> list[tuple[str, int, str,
                 f"(word, tense, target, tense), found {len(cells)} in line {index + 1} of the pairs."
             )
         for w in (word, target):
-            if not re.fullmatch(r"[a-z]{1,32}", w):
+            if not is_word(w):
                 raise UserError(f"{name}, line {number}: expected words of 1 to 32 letters a to z, found {shown(w)}.")
         pairs.append((word, source, target, tense))
     if not pairs:
         raise UserError(f"{name} holds no pairs: expected two words a line.")
     return pairs
-
-
-def _read_text(path: str | Path) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UserError(f"Cannot read {path}: {error.strerror or error}.") from None
-    except UnicodeDecodeError:
-        raise UserError(f"Cannot read {path}: expected a UTF-8 text file.") from None
-
-
-def _cells(text: str):
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip():
-            yield number, re.split(r"\s*[,;\t]\s*|\s+", line.strip())

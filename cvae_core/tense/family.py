@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from cvae_core.errors import UserError
-from cvae_core.tense import data
+from cvae_core.tense import data, verb_file
 from cvae_core.tense.config import MODEL_FIELDS
 from cvae_core.tense.config import TenseConfig as Config
 from cvae_core.tense.data import Verb
@@ -24,14 +24,18 @@ __all__ = [
 ]  # fmt: skip
 
 
-def data_entries(source: str | tuple[str, Sequence[Verb]] | None) -> dict[str, Any]:
-    """`data` and `verbs` of config.json: None is the built-in dictionary, otherwise a file, or a name and verbs."""
+def data_entries(source: str | tuple[str, Sequence[Verb]] | None, as_is: bool = False) -> dict[str, Any]:
+    """`data` and `verbs` of config.json: None is the built-in dictionary, otherwise a file, or a name and verbs.
+
+    Of a file also `notes`, sentences on how it was read. With `as_is` its rows are not repaired.
+    """
     if source is None:
         return {"data": "lexicon"}
     if isinstance(source, str):
         # Never "lexicon", whatever the file is called.
-        read = data.read_verbs(source)
-        return data_entries((f"file {os.path.basename(source)}", read.verbs)) | {"duplicates": read.duplicates}
+        read = verb_file.read_verbs(source, as_is)
+        dropped = (f"{read.duplicates} duplicate rows were dropped.",) if read.duplicates else ()
+        return data_entries((f"file {os.path.basename(source)}", read.verbs)) | {"notes": read.notes + dropped}
     name, verbs = source
     return {"data": name, "verbs": [verb.forms for verb in verbs]}
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cvae_core import checkpoint
@@ -42,6 +43,13 @@ class Reading(NamedTuple):
     def of(self, rows: list[int]) -> "Reading":
         """The rows named by index, which may repeat."""
         return Reading(*(None if part is None else part[rows] for part in self))
+
+
+class Score(NamedTuple):
+    """The log-probability of a form, in nats."""
+
+    log_probability: float  # at temperature 1
+    log_probability_temperature: float  # at the checkpoint's
 
 
 class Inflector:
@@ -99,7 +107,11 @@ class Inflector:
     def convert(
         self, words: Sequence[str], sources: Sequence[int], targets: Sequence[int], see_source: bool = True
     ) -> list[Candidate]:
-        """The greedy answer for each word; `see_source=False` leaves everything to z."""
+        """The greedy answer for each word; `see_source=False` leaves everything to z.
+
+        Raises UserError for what is no word.
+        """
+        words = _valid(words)
         answers: dict[int, Candidate] = {}
         for part in _by_length(words):  # a word that is asked for in several tenses is read once
             read: dict[tuple[str, int], int] = {}
@@ -125,10 +137,26 @@ class Inflector:
         return ranked[:width]
 
     @torch.inference_mode()
+    def score(
+        self, words: Sequence[str], sources: Sequence[int], targets: Sequence[int], forms: Sequence[str]
+    ) -> list[Score]:
+        """log p(form | word), z = mu. Raises UserError for what is no word."""
+        words, forms = _valid(words), _valid(forms)
+        scores = np.zeros((len(words), 2))
+        for rows in _by_length(forms):
+            letters, tense = self._letters([forms[i] for i in rows]), self._tenses([targets[i] for i in rows])
+            reading = self.read([words[i] for i in rows], [sources[i] for i in rows])
+            logits = self.model(F.pad(letters[:, :-1], (1, 0), value=SOS), reading.mu, tense, reading.source)
+            for column, temperature in enumerate((1.0, self.temperature)):
+                each = log_probabilities(logits, temperature).gather(2, letters[..., None])[..., 0]
+                scores[rows, column] = (each * (letters != PAD)).sum(1).cpu()
+        return [Score(*row) for row in scores.tolist()]
+
+    @torch.inference_mode()
     def letter_probabilities(self, reading: Reading, target: int, form: str) -> tuple[list[str], np.ndarray]:
         """Letters of a form of one word, `⏎` for its end, and the distribution at each: (T, 27), a to z, then end."""
         letters = self._letters([form])
-        inputs = torch.nn.functional.pad(letters[:, :-1], (1, 0), value=SOS)
+        inputs = F.pad(letters[:, :-1], (1, 0), value=SOS)
         logits = self.model(inputs, reading.mu, self._tenses([target]), reading.source)
         probs = log_probabilities(logits, self.temperature)[0].exp().cpu().numpy()
         return [*form, "⏎"], np.concatenate([probs[:, FIRST_LETTER:], probs[:, EOS : EOS + 1]], 1)
@@ -168,7 +196,7 @@ class Inflector:
         for rows in _by_length(words):
             letters, tense = self._letters([words[i] for i in rows]), self._tenses([tenses[i] for i in rows])
             encoded = self.model.encode(letters, tense)
-            inputs = torch.nn.functional.pad(letters[:, :-1], (1, 0), value=SOS)
+            inputs = F.pad(letters[:, :-1], (1, 0), value=SOS)
             logprobs = log_probabilities(self.model(inputs, encoded.mu, tense))
             recon = (logprobs.gather(2, letters[..., None])[..., 0] * (letters != PAD)).sum(1)
             elbo[rows] = recon - kl_to_standard(encoded.mu, encoded.logvar).sum(1)
@@ -198,7 +226,7 @@ class Inflector:
 
     def infer_tenses(self, words: Sequence[str]) -> list[int]:
         """The tense that the model takes each word for: the largest of its `tense_scores`."""
-        return self.tense_scores(words).argmax(1).tolist() if words else []
+        return self.tense_scores(_valid(words)).argmax(1).tolist() if words else []
 
     # --- latent space -------------------------------------------------------------------------------------------
 
@@ -238,6 +266,11 @@ class Inflector:
         if method not in PATHS:
             raise UserError(f"{method!r} is not a way between two points: expected {' or '.join(PATHS)}.")
         return PATHS[method](a, b, torch.linspace(0, 1, steps, device=a.device))
+
+
+def _valid(words: Sequence[str]) -> list[str]:
+    """The words as the models read them, in lower case; UserError for what is none."""
+    return [data.parse_word(word) for word in words]
 
 
 def _by_length(words: Sequence[str]) -> Iterator[list[int]]:

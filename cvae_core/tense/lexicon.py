@@ -187,6 +187,16 @@ def lookup(word: str) -> list[tuple[Verb, int]]:
     return list(_forms().get(word, []))
 
 
+def listed_forms(word: str, source: int, target: int) -> list[str]:
+    """What the dictionary has for a conversion, sorted; empty where it lacks the word in that tense."""
+    return sorted({form for verb, tense in lookup(word) if tense == source for form in verb.forms[target]})
+
+
+def note_on(form: str, listed: list[str]) -> str:
+    """A sentence where the dictionary has other forms than the model's, else empty."""
+    return f"The dictionary has {' or '.join(listed)}." if listed and form not in listed else ""
+
+
 class Remark(NamedTuple):
     """A note on a form that none of the four tenses covers."""
 

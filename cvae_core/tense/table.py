@@ -1,4 +1,4 @@
-"""Tables of conversions: rows of `word,source,target` in, the same with `prediction,probability,familiar` out."""
+"""Tables of conversions: rows of word, source, target in; the same with the answers of model and dictionary out."""
 
 import csv
 import io
@@ -9,10 +9,15 @@ from pathlib import Path
 from cvae_core.checkpoint import write_atomic
 from cvae_core.errors import UserError
 from cvae_core.tense.data import parse_tense, parse_word
-from cvae_core.tense.lexicon import convertible_remark
+from cvae_core.tense.lexicon import convertible_remark, listed_forms, note_on
+from cvae_core.tense.text import csv_rows, read_text
 
 COLUMNS = ("word", "source", "target")
-FAMILIAR = {True: "yes", False: "no", None: ""}  # what the column says
+HEADERS = dict(zip(COLUMNS, COLUMNS, strict=True)) | {
+    "verb": "word", "words": "word", "verbs": "word", "from": "source", "to": "target",
+}  # fmt: skip
+SAYS = {True: "yes", False: "no", None: ""}  # what the columns known and familiar say
+MADE = ("prediction", "probability", "familiar", "known", "dictionary", "note")  # columns that conversion adds
 GROUP = 1024  # rows between two reports of progress
 MAX_COLUMNS = 100  # every row has every column, so that a wide header over many short rows would fill the memory
 # Where a formula could begin: in a cell, or in what a spreadsheet that splits at semicolons, as in much of Europe,
@@ -23,7 +28,8 @@ FORMULA = re.compile(r"(^|[;\t\n])(?=[^\S\n]*[=+\-@\t\n＝＋－＠])")
 def convert_table(model, rows: list[dict], on_progress: Callable[[int, int], None] | None = None) -> list[dict]:
     """Each row with its prediction and probability, or with an `error`; an empty source is inferred.
 
-    `familiar` says yes or no, where the checkpoint has a familiarity floor.
+    `familiar` says yes or no, where the checkpoint has a familiarity floor; `known` whether the dictionary has the word
+    in its tense, `dictionary` its forms; `note` is a sentence where it has another form than the model.
     """
     done = [dict(row) for row in rows]
     good, unknown = [], []
@@ -37,7 +43,7 @@ def convert_table(model, rows: list[dict], on_progress: Callable[[int, int], Non
             if extra:
                 raise UserError("The row has more cells than the header.")
         except UserError as error:
-            row |= {"prediction": "", "probability": "", "familiar": "", "error": str(error)}
+            row |= dict.fromkeys(MADE, "") | {"error": str(error)}
         else:
             job = [row, word, source, target]
             good.append(job)
@@ -49,14 +55,12 @@ def convert_table(model, rows: list[dict], on_progress: Callable[[int, int], Non
     converted = 0
     for group in _groups(good):
         jobs, words, sources, targets = zip(*group, strict=True)
-        known = [FAMILIAR[answer] for answer in model.are_familiar(words, sources)]
-        for row, made, familiar in zip(jobs, model.convert(words, sources, targets), known, strict=True):
-            row |= {
-                "prediction": made.form,
-                "probability": round(made.probability, 6),
-                "familiar": familiar,
-                "error": "",
-            }
+        familiar = model.are_familiar(words, sources)
+        listed = [listed_forms(*key) for key in zip(words, sources, targets, strict=True)]
+        answers = zip(model.convert(words, sources, targets), familiar, listed, strict=True)
+        for row, (made, is_familiar, forms) in zip(jobs, answers, strict=True):
+            cells = made.form, round(made.probability, 6), SAYS[is_familiar], SAYS[bool(forms)], "/".join(forms)
+            row |= dict(zip(MADE, (*cells, note_on(made.form, forms)), strict=True)) | {"error": ""}
         converted += len(group)
         if on_progress:
             on_progress(converted, len(good))
@@ -69,36 +73,71 @@ def _groups(jobs: list) -> Iterator[list]:
     return (jobs[start : start + GROUP] for start in range(0, len(jobs), GROUP))
 
 
-def parse_table(text: str, name: str = "the table") -> list[dict]:
-    """CSV, or TSV when the header has tabs, with at least the columns word, source and target."""
-    text = text.lstrip("\ufeff")
-    tabs = "\t" in text.partition("\n")[0]
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if tabs else ",", restval="")
-    try:
-        header = [c.strip() for c in reader.fieldnames or []]
-        header = [c.lower() if c.lower() in COLUMNS else c for c in header]
-        if len(header) > MAX_COLUMNS:
-            raise UserError(f"{name}, line 1: the header has {len(header):,} columns; at most {MAX_COLUMNS} are taken.")
-        missing = [c for c in COLUMNS if c not in header]
-        if missing:
-            raise UserError(f"{name}, line 1: expected a header with {', '.join(COLUMNS)}; {missing[0]} is missing.")
-        twice = [c for c in COLUMNS if header.count(c) > 1]
-        if twice:
-            raise UserError(f"{name}, line 1: the header has {twice[0]} more than once.")
-        reader.fieldnames = header
-        return list(reader)
-    except csv.Error as error:
-        raise UserError(f"{name}, line {reader.line_num}: {error}.") from None
+def parse_table(text: str, name: str = "the table", source: str = "", target: str = "") -> list[dict]:
+    """CSV or TSV with a column word, and source and target where rows have their own, or a plain list of words.
+
+    `source` and `target` name the tenses of rows that name none. A source that is empty all the same is inferred.
+    """
+    lines = csv_rows(text, name)
+    header = [cell.strip() for cell in lines[0][1]] if lines else []
+    header = [HEADERS.get(c.lower(), c) for c in header]
+    if len(header) > MAX_COLUMNS:
+        raise UserError(f"{name}, line 1: the header has {len(header):,} columns; at most {MAX_COLUMNS} are taken.")
+    twice = [c for c in COLUMNS if header.count(c) > 1]
+    if twice:
+        raise UserError(f"{name}, line 1: the header has {twice[0]} more than once.")
+    if "word" not in header:
+        if not lines or any(len(_without_blank_end(cells)) > 1 for _, cells in lines):
+            raise UserError(
+                f"{name}, line 1: word is missing: expected a header with {', '.join(COLUMNS)}, or one word a line."
+            )
+        header = ["word"]
+    else:
+        lines = lines[1:]
+    if "target" not in header and not target:
+        raise UserError(f"{name}, line 1: no column target: add one, or name the tense to convert to (--to).")
+    return [_row(header, cells, source, target) for _, cells in lines]
 
 
-def read_table(path: str | Path) -> list[dict]:
-    """`parse_table` of a UTF-8 file. Raises UserError if it cannot be read."""
-    try:
-        return parse_table(Path(path).read_bytes().decode("utf-8"), str(path))
-    except OSError as error:
-        raise UserError(f"Cannot read {path}: {error.strerror or error}.") from None
-    except UnicodeDecodeError:
-        raise UserError(f"Cannot read {path}: expected a UTF-8 text file.") from None
+def _row(header: list[str], cells: list[str], source: str, target: str) -> dict:
+    """A row with every column; cells beyond the header are under None."""
+    row: dict = dict(zip(header, cells + [""] * (len(header) - len(cells)), strict=False))
+    if extra := _without_blank_end(cells[len(header) :]):
+        row[None] = extra
+    row |= {"source": row.get("source") or source, "target": row.get("target") or target}
+    return row
+
+
+def _without_blank_end(cells: list[str]) -> list[str]:
+    """The cells up to the last that is not blank."""
+    filled = [i for i, cell in enumerate(cells) if cell.strip()]
+    return cells[: filled[-1] + 1] if filled else []
+
+
+def read_table(path: str | Path, source: str = "", target: str = "") -> list[dict]:
+    """`parse_table` of a file, or of standard input for `-`. Raises UserError if it cannot be read."""
+    return parse_table(read_text(path), str(path), source, target)
+
+
+def read_scored(path: str | Path) -> tuple[list[dict], tuple[list[str], list[int], list[int], list[str]]]:
+    """A file of forms to score: its rows, and words, sources, targets and forms as `Inflector.score` takes them.
+
+    Raises UserError, with the row, for an empty or wrong cell.
+    """
+    rows = read_table(path)
+    jobs = []
+    for number, row in enumerate(rows, 1):
+        try:
+            if "form" not in row:
+                raise UserError("the column form is missing.")
+            tenses = parse_tense(row["source"]), parse_tense(row["target"])
+            jobs.append((parse_word(row["word"]), *tenses, parse_word(row["form"])))
+        except UserError as error:
+            raise UserError(f"{path}, row {number}: {error}") from None
+    if not jobs:
+        raise UserError(f"{path} has no rows: expected word, source, target and form.")
+    words, sources, targets, forms = map(list, zip(*jobs, strict=True))
+    return rows, (words, sources, targets, forms)
 
 
 def format_table(rows: list[dict], delimiter: str = ",") -> str:

@@ -16,6 +16,7 @@ from cvae_core.errors import UserError
 from cvae_core.tense import data, table
 from cvae_core.tense.config import TenseConfig
 from cvae_core.tense.inference import Candidate
+from cvae_core.tense.verb_file import parse_verbs
 from cvae_core.video.config import VideoConfig
 from tests.hostile.common import TEXT, answer, few, limited_time, many
 
@@ -47,7 +48,7 @@ def check_word(text: str) -> None:
 
 
 def check_verbs(text: str) -> None:
-    parsed = answer(data.parse_verbs, text)
+    parsed = answer(parse_verbs, text)
     for verb in parsed.verbs if parsed else ():
         assert len(verb.forms) == 4
         assert all(re.fullmatch("[a-z]{1,32}", word) for spellings in verb.forms for word in spellings)
@@ -109,7 +110,7 @@ def test_configs_answer_or_refuse(config):
 @pytest.mark.parametrize("piece", ["a", " ", ",", "a/", "é", "\r"])
 def test_ten_megabytes_in_one_line(piece):
     text = piece * (10_000_000 // len(piece))
-    for parse in (data.parse_word, data.parse_tense, data.parse_verbs, data.parse_pairs, table.parse_table):
+    for parse in (data.parse_word, data.parse_tense, parse_verbs, data.parse_pairs, table.parse_table):
         assert answer(parse, text) is None
     answer(table.parse_table, "word,source,target\n" + text)
 
@@ -125,7 +126,7 @@ def test_a_form_has_few_spellings():
     """Every combination of a verb's spellings is a row that `generate` knows: with 1,000 each there would be 10^12."""
     spellings = "/".join("a" * n for n in range(1, 18))
     with pytest.raises(UserError, match="more than 16 spellings"):
-        data.parse_verbs(" ".join([spellings] * 4))
+        parse_verbs(" ".join([spellings] * 4))
 
 
 @few

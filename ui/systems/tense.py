@@ -1,5 +1,7 @@
 """Verbs on the Train page."""
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -8,8 +10,8 @@ from cvae_core import session
 from cvae_core.errors import UserError
 from cvae_core.run import Run
 from cvae_core.systems import family
-from cvae_core.tense import data
-from cvae_core.tense.data import TENSES, VerbFile
+from cvae_core.tense.data import TENSES
+from cvae_core.tense.verb_file import VerbFile, parse_verbs
 from ui.form import SCRATCH, pick_init, pick_preset, show_fields, show_start
 
 TITLE = "Verbs"
@@ -61,7 +63,9 @@ def _pick_verbs(first: str) -> VerbFile | None:
     if st.segmented_control("Verbs", [LEXICON, USER], default=first, required=True, key=f"verbs {first}") == LEXICON:
         return None
     columns = st.columns(2)
-    verbs = ui.uploaded_text(columns[0], "A text file", "verb_file", data.parse_verbs)
+    as_is = st.toggle("Keep rows that cannot be right", key="as_is", help="Otherwise they are repaired, and shown.")
+    parse = partial(parse_verbs, as_is=as_is)
+    verbs = ui.uploaded_text(columns[0], "A text file", "verb_file", parse)
     typed = columns[1].text_area(
         "Or type them here", key="typed", max_chars=200_000, placeholder="googol googols googoling googoled",
         help=f"One verb per line, its four forms ({', '.join(TENSES)}) separated by spaces, commas or tabs; equally "
@@ -69,13 +73,15 @@ def _pick_verbs(first: str) -> VerbFile | None:
     )  # fmt: skip
     if verbs is None and not typed.strip():
         st.info("Enter your verbs, one per line with four forms: `walk walks walking walked`.")
-        return VerbFile((), 0)
+        return VerbFile(())
     name = "your list" if verbs is None else st.session_state["verb_file"].name
-    verbs = verbs or data.parse_verbs(typed, name)
+    verbs = verbs or parse(typed, name)
     if len(verbs.verbs) > MAX_VERBS:
         raise UserError(f"{name} has {len(verbs.verbs):,} verbs; at most {MAX_VERBS:,} are trained here.")
     duplicates = f", {verbs.duplicates:,} repeated lines left out" if verbs.duplicates else ""
     st.markdown(f"**{len(verbs.verbs):,} verbs** in {name}{duplicates}.")
+    for note in verbs.notes:
+        st.info(note)
     return verbs
 
 
