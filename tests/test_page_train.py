@@ -60,6 +60,16 @@ def test_a_bad_list_gets_a_sentence(typed, message):
     assert message in at.error[0].value
 
 
+def test_how_a_list_was_read_is_shown():
+    at = open_page()
+    at.text_area(key="typed").set_value("go,went,gone,going").run()
+    assert "columns were read as present, past" in at.info[0].value and not at.exception
+    at.text_area(key="typed").set_value("curse curses curst cursed\nwalk walks walking walked\nbe is being was").run()
+    assert "curse curses cursing cursed" in at.info[0].value
+    at.toggle(key="as_is").set_value(True).run()
+    assert not [info for info in at.info if "cursing" in info.value]
+
+
 def test_a_list_is_counted():
     at = open_page()
     at.text_area(key="typed").set_value("walk walks walking walked\n" * 2 + "zig zigs zigging zigged").run()

@@ -82,6 +82,27 @@ def test_batch_upload_without_header_gets_a_sentence():
     assert "word is missing" in at.error[0].value
 
 
+def test_batch_upload_takes_a_list_of_words_as_excel_saves_it():
+    at = open_page("convert")
+    at.selectbox(key="file_target").set_value("third-person").run()
+    at.file_uploader[0].upload("words.txt", "walk\r\nabandon\r\n".encode("utf-16"), "text/plain").run()
+    assert not at.exception and at.dataframe[-1].value["prediction"].tolist() == ["walks", "abandons"]
+    at.file_uploader[0].upload("words.csv", "wörd\n".encode("cp1252"), "text/csv").run()
+    assert "save it as UTF-8" in at.error[0].value
+
+
+def test_a_form_of_one_s_own_is_scored_beside_the_model_s():
+    at = open_page("convert")
+    at.text_input(key="verb").set_value("walk").run()
+    at.text_input(key="own tense").set_value("wolk").run()
+    table = at.dataframe[-1].value
+    assert table["form"].tolist() == ["wolk", "walked"]
+    own, answer = map(float, table["log-probability"])
+    assert own < answer <= 0
+    at.text_input(key="own tense").set_value("w0lk").run()
+    assert not at.exception and "letters a to z" in at.error[0].value
+
+
 def test_home_shows_what_the_shipped_models_score():
     """assets/*.json has the output of `evaluate tense --compare --json`; scores that take seconds are computed again.
 
