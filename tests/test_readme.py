@@ -46,7 +46,7 @@ def test_fast_commands_run(arguments, run, tmp_path):
         )
     elif "--out" in arguments:
         header, *rows = (tmp_path / arguments[arguments.index("--out") + 1]).read_text().splitlines()
-        assert header == "word,source,target,prediction,probability,familiar" and len(rows) == 2
+        assert header == "word,source,target,prediction,probability,familiar,known,dictionary,note" and len(rows) == 2
     else:
         assert printed.strip()
 
