@@ -9,14 +9,14 @@ from cvae_core.errors import UserError
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; what the user got wrong is one sentence on stderr and exit status 2."""
+    """Run one command, and return its exit status; what the user got wrong is one sentence on stderr and status 2."""
     argv = sys.argv[1:] if argv is None else argv
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file's name or a ✓ that a terminal cannot show is no error
             stream.reconfigure(errors="backslashreplace")
     try:
         args = build_parser(argv).parse_args(argv)
-        args.run(args)
+        status = args.run(args)
         sys.stdout.flush()
     except UserError as error:
         print(error, file=sys.stderr)
@@ -31,6 +31,8 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    else:
+        return status or 0
     return 0
 
 

@@ -15,15 +15,12 @@ import types
 from collections.abc import Callable
 from typing import NamedTuple
 
-from cvae_core import runs
+from cvae_core import runs, settings
 from cvae_core.errors import UserError
 from cvae_core.run import ACTIVE, Run
 
 MAX_WAITING = 3
 SECONDS_TO_STOP = 10.0  # how long `close` waits for a job to save its state
-
-MAX_HOURS = 2.0  # per job; the default of CVAE_MAX_HOURS
-MAX_GB = 2.0  # size of all runs above which no new run starts; the default of CVAE_MAX_GB
 
 Work = Callable[[Callable[[], bool]], object]  # its argument is called before every batch: whether to stop
 
@@ -40,7 +37,7 @@ class Jobs:
     """The queue and its worker thread; every method may be called from any thread."""
 
     def __init__(self) -> None:
-        self.max_hours = limit("CVAE_MAX_HOURS", MAX_HOURS)
+        self.max_hours = settings.max_hours()
         self._lock = threading.Lock()
         self._queue: list[Job] = []  # the first is in training
         self._thread: threading.Thread | None = None
@@ -117,26 +114,9 @@ class Jobs:
                     return
 
 
-def training_allowed() -> bool:
-    """Whether visitors may train, stop, resume and delete runs (ALLOW_TRAINING)."""
-    return os.environ.get("ALLOW_TRAINING", "1").strip().lower() not in ("0", "false", "no", "off")
-
-
-def limit(variable: str, default: float) -> float:
-    """The value of an environment variable. Raises UserError if it is not a number above 0."""
-    text = os.environ.get(variable, "")
-    try:
-        value = float(text) if text else default
-    except ValueError:
-        value = 0.0
-    if not value > 0:
-        raise UserError(f"{variable} is {text!r}: expected a number above 0.")
-    return value
-
-
 def check_disk_usage() -> None:
     """Raises UserError if the runs together have reached CVAE_MAX_GB gigabytes."""
-    most, used = limit("CVAE_MAX_GB", MAX_GB), 0
+    most, used = settings.max_gb(), 0
     for folder, _, names in os.walk(runs.RUNS):
         for name in names:
             with contextlib.suppress(OSError):  # deleted meanwhile

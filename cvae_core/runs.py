@@ -2,19 +2,18 @@
 
 import contextlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cvae_core import checkpoint, locks, parallel
+from cvae_core import checkpoint, locks, parallel, settings
 from cvae_core.errors import UserError
 from cvae_core.run import ACTIVE, ReadOnlyRun, Run
 
 # CVAE_RUNS, or `runs` in the checkout; an installed package has no checkout and takes `runs` in the current folder.
-RUNS = Path(os.environ.get("CVAE_RUNS", "runs" if checkpoint.INSTALLED else checkpoint.ROOT / "runs"))
+RUNS = settings.runs_folder(Path("runs") if checkpoint.INSTALLED else checkpoint.ROOT / "runs")
 REQUIRED = {"system", "data", "device"}  # entries of config.json without which a run cannot be resumed
 
 

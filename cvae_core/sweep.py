@@ -5,10 +5,10 @@ after the other, train a run and store its score. When a worker's heartbeat is m
 and the next worker resumes the run from its last save.
 """
 
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from itertools import product
 from typing import Any
@@ -16,9 +16,11 @@ from typing import Any
 import optuna
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
-from cvae_core import runs
+from cvae_core import runs, settings
 from cvae_core.errors import UserError
+from cvae_core.settings import masked
 from cvae_core.training import Stopped
 
 HEARTBEAT = 5  # seconds
@@ -90,7 +92,7 @@ def _suggest(trial: Trial, name: str, values=None, low=None, high=None, log=Fals
 
 def default_storage() -> str:
     """The URL in CVAE_STUDIES, or that of an SQLite database in the folder of the runs."""
-    if url := os.environ.get("CVAE_STUDIES"):
+    if url := settings.studies_url():
         return url
     runs.RUNS.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{runs.RUNS / 'sweeps.db'}"
@@ -99,9 +101,29 @@ def default_storage() -> str:
 def open_storage(url: str) -> RDBStorage:
     """Connect to a database. Raises UserError if that fails."""
     try:
-        return RDBStorage(url, heartbeat_interval=HEARTBEAT, grace_period=GRACE, heartbeat_stale_trial_callback=retry)
+        return RDBStorage(
+            url,
+            engine_kwargs={"pool_pre_ping": True},  # a connection that a restarted server has closed is replaced
+            heartbeat_interval=HEARTBEAT,
+            grace_period=GRACE,
+            heartbeat_stale_trial_callback=retry,
+        )
     except Exception as error:  # of SQLAlchemy, the driver or Optuna
-        raise UserError(f"Cannot open the study database {url!r}: {str(error).splitlines()[0]}") from None
+        raise UserError(f"Cannot open the study database {masked(url)}: {_reason(error)}") from None
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Turns errors of a database that is damaged, deleted or unreachable into UserError."""
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise UserError(f"The study database cannot be used: {_reason(error.__cause__ or error)}") from None
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of an error of SQLAlchemy, the driver or Optuna, without passwords."""
+    return masked(str(error).strip().partition("\n")[0]) or type(error).__name__
 
 
 def create(name: str, storage: RDBStorage, setup: dict[str, Any], space: Space, trials: int | None) -> optuna.Study:
@@ -123,10 +145,13 @@ def create(name: str, storage: RDBStorage, setup: dict[str, Any], space: Space, 
 def load(name: str, storage: RDBStorage) -> optuna.Study:
     """An existing study. Raises UserError if there is none of this name."""
     try:
-        return optuna.load_study(study_name=name, storage=storage)
+        study = optuna.load_study(study_name=name, storage=storage)
     except KeyError:
         known = ", ".join(sorted(optuna.get_all_study_names(storage))) or "none"
         raise UserError(f"There is no study {name!r} (known: {known}): give --grid or --search.") from None
+    if "setup" not in study.user_attrs:
+        raise UserError(f"The study {name!r} is of another program.")
+    return study
 
 
 def study_names(storage: RDBStorage) -> list[str]:

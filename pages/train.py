@@ -12,7 +12,7 @@ import pandas as pd
 
 from cvae_core import runs
 from cvae_core.errors import UserError
-from cvae_core.jobs import training_allowed
+from cvae_core.settings import training_allowed
 from cvae_core.tense import data
 from cvae_core.tense.evaluate import MARKS, scorecard
 from cvae_core.tense.verb_file import parse_verbs
@@ -74,9 +74,9 @@ VIEWS = {"Training": show_training, "Scorecard": show_scorecard}
 st.title("Train")
 if not training_allowed():
     st.info(
-        "Training is switched off on this server (ALLOW_TRAINING=0), so that visitors do not compete for its CPU. On "
-        "your own machine `make app` starts the app with it: any preset from random weights, or fine-tuning on your "
-        "own verbs in under a minute."
+        "Training is switched off on this server (ALLOW_TRAINING is set, and not to yes), so that visitors do not "
+        "compete for its CPU. On your own machine `make app` starts the app with it: any preset from random weights, "
+        "or fine-tuning on your own verbs in under a minute."
     )
     VIEWS = {"Scorecard": show_scorecard}
 try:

@@ -64,7 +64,7 @@ def test_convert_file(tmp_path, cli):
     (folder / "in.csv").write_text("word,source,target,note\nabandon,present,past,=1\nsent,,tp,\nw4lk,present,past,\n")
     assert cli("convert", "--file", folder / "in.csv", "--out", folder / "out.csv") == ""
     lines = (folder / "out.csv").read_text().splitlines()
-    assert lines[0] == "word,source,target,note,prediction,probability,familiar,error"
+    assert lines[0] == "word,source,target,note,prediction,probability,familiar,known,dictionary,error"
     assert lines[1].startswith("abandon,present,past,'=1,abandoned,0.") and lines[1].endswith(",")
     assert lines[2].startswith("sent,,tp,,sends,0.")
     assert lines[3].startswith("w4lk,present,past,,,,") and "letters a to z" in lines[3]

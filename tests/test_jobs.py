@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from cvae_core.errors import UserError
-from cvae_core.jobs import MAX_WAITING, Jobs, check_disk_usage, jobs, limit, training_allowed
+from cvae_core.jobs import MAX_WAITING, Jobs, check_disk_usage, jobs
 from tests.helpers import empty_run, wait_until
 
 
@@ -119,13 +119,6 @@ def test_a_job_that_was_asked_to_stop_logs_no_time_limit(new_run):
     assert run.read_log(1) == ""
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "nan", "two", "1;2"])
-def test_a_limit_that_is_no_number_gets_a_sentence(text, monkeypatch):
-    monkeypatch.setenv("CVAE_MAX_HOURS", text)
-    with pytest.raises(UserError, match="CVAE_MAX_HOURS is .*: expected a number above 0"):
-        limit("CVAE_MAX_HOURS", 2)
-
-
 def test_room_is_what_all_files_of_all_runs_take(new_run, monkeypatch):
     check_disk_usage()
     for _ in range(2):
@@ -135,13 +128,3 @@ def test_room_is_what_all_files_of_all_runs_take(new_run, monkeypatch):
     monkeypatch.setenv("CVAE_MAX_GB", "0.001")
     with pytest.raises(UserError, match="delete some"):
         check_disk_usage()
-
-
-@pytest.mark.parametrize(
-    ("value", "allowed"), [(None, True), ("1", True), ("0", False), (" 0 ", False), ("false", False), ("No", False)]
-)
-def test_who_may_train(value, allowed, monkeypatch):
-    monkeypatch.delenv("ALLOW_TRAINING", raising=False)
-    if value is not None:
-        monkeypatch.setenv("ALLOW_TRAINING", value)
-    assert training_allowed() is allowed

@@ -1,6 +1,6 @@
 """The command line. Building the parser imports no torch, except for `train` and `sweep`, whose flags are fields."""
 
-from cvae_core.cli import runs, sweep, train
+from cvae_core.cli import runs, settings, sweep, train
 from cvae_core.cli.options import Parser, field_options
 from cvae_core.systems import SYSTEMS, cli
 
@@ -23,4 +23,5 @@ def build_parser(argv: list[str]) -> Parser:
     if argv[:1] and argv[0] in fields and len(argv) > 1 and argv[1] in SYSTEMS:
         field_options(fields[argv[0]], argv[1])
     runs.add_command(commands)
+    settings.add_command(commands)
     return parser

@@ -1,6 +1,7 @@
 """`sweep`: train every point of a grid or of a search, in any number of worker processes."""
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -32,20 +33,29 @@ def add_command(commands) -> argparse.ArgumentParser:
     return sweep
 
 
-def run_sweep(args: argparse.Namespace) -> None:
-    """Run the trials of a new or an existing study, and print its table."""
+def run_sweep(args: argparse.Namespace) -> int:
+    """Run the trials of a new or an existing study, and print its table; 1 if the database or a worker was lost."""
     from cvae_core import runs, sweep
 
     given = vars(args)
     workers = options.in_range("workers", given.get("workers", 1), 1, 256)
     storage = given["storage"] if "storage" in given else sweep.default_storage()
-    study = _open_study(given, storage)
-    if "worker" in given:
-        return _work(study)
-    _run_workers(study, storage, workers)
-    rows = sweep.table(study)
+    with sweep.database_errors():
+        study = _open_study(given, storage)
+        if "worker" in given:
+            _work(study)
+            return 0
+    rows, lost = _run_workers(study, storage, workers)
     options.print_json(rows) if given.get("json") else print(sweep.as_text(rows))
-    return print(f"The runs are in {runs.RUNS}; the Curves page draws them and the study.", file=sys.stderr)
+    print(f"The runs are in {runs.RUNS}; the Curves page draws them and the study.", file=sys.stderr)
+    if lost:
+        done = ", ".join(str(row["trial"]) for row in rows if row["state"] == "complete") or "none yet"
+        print(
+            f"{lost} Complete and safe: trials {done}. Those in progress go on from their last save when the study is "
+            f"worked on again: python -m cvae_core sweep {given['system']} --study {given['study']}",
+            file=sys.stderr,
+        )
+    return 1 if lost else 0
 
 
 def _open_study(given: dict, storage: str):
@@ -77,35 +87,51 @@ def _open_study(given: dict, storage: str):
 
 
 def _work(study) -> None:
-    """Run trials until none is left; the first Ctrl+C or SIGTERM stops within a batch."""
+    """Run trials until none is left; the first Ctrl+C or SIGTERM stops within a batch, as does a lost database."""
+    import threading
+
     import torch
 
     from cvae_core import sweep
     from cvae_core.session import train_point
 
     torch.set_num_threads(1)
-    setup = study.user_attrs["setup"]
-    with options.stop_signals() as stopped:
+    setup, lost = study.user_attrs["setup"], threading.Event()
+    threading.excepthook = lambda _: lost.set()  # the thread of the heartbeat: another worker may take the trial now
+    with options.stop_signals() as signalled:
+
+        def stopped() -> bool:
+            return signalled() or lost.is_set()
+
         sweep.work(study, lambda values, run, started: train_point(setup, values, run, started, stopped), stopped)
 
 
-def _run_workers(study, storage: str, workers: int) -> None:
-    """Start worker processes and show the progress of the study, including workers on other machines."""
+def _run_workers(study, storage: str, workers: int) -> tuple[list[dict], str]:
+    """Start worker processes and show the progress of the study, including workers on other machines.
+
+    -> the study's table as last seen, and what was lost: a sentence, empty if nothing was.
+    """
     from cvae_core import sweep
 
     command = [sys.executable, "-m", "cvae_core", "sweep", study.user_attrs["setup"]["system"]]
-    command += ["--study", study.study_name, "--storage", storage, "--worker"]
-    running = [subprocess.Popen(command) for _ in range(workers)]
-
-    def finished() -> int:
-        return sum(trial.state.is_finished() for trial in sweep.points(study))
-
-    total = len(sweep.points(study))
-    with options.stop_signals() as stopped, options.progress(total, "trials", initial=finished()) as bar:
-        while any(process.poll() is None for process in running):
-            bar.update(finished() - bar.n)
+    command += ["--study", study.study_name, "--worker"]
+    environment = os.environ | {"CVAE_STUDIES": storage}  # not an argument: those are in the list of processes
+    running = [subprocess.Popen(command, env=environment) for _ in range(workers)]
+    rows, lost = [], ""
+    with options.stop_signals() as stopped, options.progress(len(sweep.points(study)), "trials") as bar:
+        while True:
+            ended = all(process.poll() is not None for process in running)
+            try:
+                with sweep.database_errors():
+                    rows, lost = sweep.table(study), ""
+                bar.update(sum(row["state"] in ("complete", "fail") for row in rows) - bar.n)
+            except UserError as error:
+                lost = str(error)
+            if ended:
+                break
             if stopped():
                 for process in running:
                     process.terminate()
             time.sleep(0.5)
-        bar.update(finished() - bar.n)
+    failed = sum(process.returncode != 0 for process in running)
+    return rows, lost or (f"{failed} of {workers} workers failed." if failed and not stopped() else "")

@@ -6,7 +6,6 @@ dz, gripper) and `endeffector_positions.csv` (x, y, z), in metres, one row per f
 
 import contextlib
 import hashlib
-import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from cvae_core import settings
 from cvae_core.checkpoint import digest, write_atomic
 from cvae_core.errors import UserError
 
@@ -179,8 +179,8 @@ def _sorted(paths: Iterable[Path]) -> list[Path]:
 
 
 def _cache_file(folder: Path) -> Path:
-    parent = os.environ.get("CVAE_CACHE") or Path.home() / ".cache" / "cvae"
-    return Path(parent) / f"video-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}.safetensors"
+    key = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    return settings.cache_folder() / f"video-{key}.safetensors"
 
 
 def _fingerprint(folder: Path, sequences: list[tuple[str, str, Path]]) -> str:

@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from cvae_core.errors import UserError
 from ui.curves.choose import PNG, link_to_curves
 
 
@@ -17,7 +18,17 @@ def show_sweeps() -> None:
     """The view: a study's trials, and Optuna's plots of them."""
     from cvae_core import sweep
 
-    storage = _open_studies(sweep.default_storage())
+    try:
+        with sweep.database_errors():
+            _show_studies(_open_studies(sweep.default_storage()))
+    except UserError:
+        _open_studies.clear()  # the database may be back at the next visit
+        raise
+
+
+def _show_studies(storage) -> None:
+    from cvae_core import sweep
+
     names = sweep.study_names(storage)
     if not names:
         st.info(
