@@ -11,7 +11,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 APP_READY := $(VENV)/.app-ready
 TESTS_READY := $(VENV)/.tests-ready
 
-.PHONY: app test test-slow fuzz coverage bench tense tense-heldout lint browser
+.PHONY: app test test-slow fuzz coverage bench tense tense-heldout lint browser postgresql
 
 app: $(APP_READY)
 	@echo "The app is at http://localhost:$(PORT) (Ctrl+C stops it)."
@@ -21,7 +21,7 @@ app: $(APP_READY)
 test: lint browser
 	$(VENV)/bin/python -m pytest
 
-test-slow: $(TESTS_READY) browser
+test-slow: $(TESTS_READY) browser postgresql
 	$(VENV)/bin/python -m pytest -m slow -n 0  # one at a time: they measure and kill
 
 fuzz: $(TESTS_READY)
@@ -76,4 +76,14 @@ browser:
 			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; \
 		else \
 			echo "Chromium is missing and only root can install it: run apt-get install chromium for the browser tests."; \
+		fi; }
+
+# The slow tests of sweeps start a server of their own.
+postgresql:
+	@test -d /usr/lib/postgresql || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "Installing PostgreSQL for the slow tests."; \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; \
+		else \
+			echo "PostgreSQL is missing and only root can install it: run apt-get install postgresql for its test."; \
 		fi; }
