@@ -115,17 +115,25 @@ class Jobs:
 
 
 def check_disk_usage() -> None:
-    """Raises UserError if the runs together have reached CVAE_MAX_GB gigabytes."""
-    most, used = settings.max_gb(), 0
-    for folder, _, names in os.walk(runs.RUNS):
-        for name in names:
-            with contextlib.suppress(OSError):  # deleted meanwhile
-                used += os.path.getsize(os.path.join(folder, name))
-    if used >= most * 1e9:
+    """Raises UserError if the runs together have reached CVAE_MAX_GB gigabytes, the trash emptied."""
+    most = settings.max_gb()
+    if _used() >= most * 1e9:
+        runs.empty_trash()
+    if (used := _used()) >= most * 1e9:
         raise UserError(
             f"The runs take {used / 1e9:.1f} GB, and this server keeps {most:g} GB: delete some below before a new "
             "training, or start the app with a larger CVAE_MAX_GB."
         )
+
+
+def _used() -> int:
+    """Bytes of all files of all runs."""
+    used = 0
+    for folder, _, names in os.walk(runs.RUNS):
+        for name in names:
+            with contextlib.suppress(OSError):  # deleted meanwhile
+                used += os.path.getsize(os.path.join(folder, name))
+    return used
 
 
 def jobs() -> Jobs:

@@ -1,8 +1,10 @@
-"""All runs in a folder: create, find, list and delete them."""
+"""All runs in a folder: create, find, list and delete them; deleted ones are in its trash for a week."""
 
 import contextlib
 import json
+import os
 import shutil
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +16,7 @@ from cvae_core.run import ACTIVE, ReadOnlyRun, Run
 
 # CVAE_RUNS, or `runs` in the checkout; an installed package has no checkout and takes `runs` in the current folder.
 RUNS = settings.runs_folder(Path("runs") if checkpoint.INSTALLED else checkpoint.ROOT / "runs")
+TRASH, TRASH_DAYS = ".trash", 7  # a folder among the runs; how long it keeps deleted ones
 REQUIRED = {"system", "data", "device"}  # entries of config.json without which a run cannot be resumed
 
 
@@ -112,14 +115,46 @@ def find_weights(name: str) -> Path:
     return weights if weights is not None and weights.is_file() else checkpoint.find(name)
 
 
+# --- trash ------------------------------------------------------------------------------------------------------
+
+
 def delete(run: Run) -> None:
-    """Remove a run's folder. Raises UserError if the run is active or the folder cannot be removed."""
+    """Move a run's folder to the trash. Raises UserError if the run is active or the folder cannot be moved."""
     if run.state in ACTIVE:
         raise UserError(f"Run {run.id} is {run.state}: stop it first.")
+    if run.path.is_symlink():
+        raise UserError(f"Cannot remove {run.path}: it is a link to another folder.")
     run.acquire()  # so that no other process resumes it meanwhile
     try:
-        shutil.rmtree(run.path)
+        trash = run.path.parent / TRASH
+        trash.mkdir(exist_ok=True)
+        os.utime(run.path)  # deleted now
+        run.path.replace(trash / run.id)
     except OSError as error:
         raise UserError(f"Cannot remove {run.path}: {error.strerror or error}.") from None
     finally:
         run.release()
+    empty_trash(TRASH_DAYS)
+
+
+def restore(run_id: str) -> Run:
+    """Move a run from the trash back. Raises UserError if it is not there, or cannot be moved."""
+    if run_id not in [run.id for run in trashed()]:
+        raise UserError(f"Run {run_id!r} is not in the trash.")
+    try:
+        return Run((RUNS / TRASH / run_id).rename(RUNS / run_id))
+    except OSError as error:
+        raise UserError(f"Cannot restore run {run_id}: {error.strerror or error}.") from None
+
+
+def trashed(system: str | None = None) -> list[Run]:
+    """The runs in the trash, newest first; of one system, or of all if None."""
+    return list_runs(RUNS / TRASH, system)
+
+
+def empty_trash(days: float = 0.0) -> None:
+    """Remove what has been in the trash for so many days."""
+    for run in trashed():
+        with contextlib.suppress(OSError):  # another process was faster
+            if time.time() - run.path.stat().st_mtime >= days * 86_400:
+                shutil.rmtree(run.path)

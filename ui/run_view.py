@@ -19,6 +19,7 @@ def show_runs(system: str) -> None:
     damaged = [run.id for run in runs.list_runs() if run.system not in SYSTEMS]
     if damaged:
         st.warning(f"Left out, without a readable config.json: {', '.join(damaged)}.")
+    _show_trash(system)
     choices = {run.id: run for run in runs.list_runs(system=system)}
     if not choices:
         st.info(f"There is no run yet: start one above, or with `python -m cvae_core train {system}`.")
@@ -33,6 +34,19 @@ def show_runs(system: str) -> None:
     st.fragment(_show_run, run_every=POLL_SECONDS if active else None)(name, system)
     if not active:
         _show_actions(choices[name], system)
+
+
+def _show_trash(system: str) -> None:
+    """The system's deleted runs, each with a button that restores it."""
+    deleted = runs.trashed(system)
+    if not deleted:
+        return
+    with st.popover(f"Trash ({len(deleted)})", icon=":material/delete:"):
+        st.markdown(f"Deleted runs are kept for {runs.TRASH_DAYS} days, or until their space is needed.")
+        for run in deleted:
+            if st.button(f"Restore {run.id}", key=f"restore {run.id}"):
+                st.session_state["run"] = runs.restore(run.id).id
+                st.rerun()
 
 
 def _show_run(run_id: str, system: str) -> None:
@@ -155,7 +169,7 @@ def _show_actions(run: Run, system: str) -> None:
             on_click="ignore",
         )  # fmt: skip
     with row.popover("Delete"):
-        st.markdown(f"Delete run {run.id} with its model? This cannot be undone.")
+        st.markdown(f"Delete run {run.id} with its model? The trash keeps it for {runs.TRASH_DAYS} days.")
         if st.button("Yes, delete it", key="delete"):
             runs.delete(run)
             del st.session_state["run"]
