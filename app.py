@@ -28,3 +28,7 @@ if bounced:
 st.session_state["_framed"] = True
 page.run()
 st.session_state["_framed"] = False
+
+from cvae_core import jobs  # after the page, which need not wait for it
+
+jobs.jobs()  # goes on with what the server before left in its queue

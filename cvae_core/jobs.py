@@ -1,7 +1,9 @@
 """Background training for the app: one job at a time and a short queue, for all sessions of one process.
 
 A job is a run and a function that trains it (`worker.train_in_subprocess`) until it ends or is asked to stop. Progress,
-losses, samples and errors are in the run's folder, so a reload, another tab or a restarted server shows the same.
+losses, samples and errors are in the run's folder, so a reload, another tab or a restarted server shows the same. So is
+the queue: a run in it has the state `queued` on disk, and the next server goes on with it. The run's lock lets one
+server have it.
 Methods answer with strings: after a hot reload, the class of an exception would be another than the one caught.
 """
 
@@ -13,11 +15,13 @@ import threading
 import time
 import types
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from cvae_core import runs, settings
 from cvae_core.errors import UserError
 from cvae_core.run import ACTIVE, Run
+from cvae_core.worker import train_in_subprocess
 
 MAX_WAITING = 3
 SECONDS_TO_STOP = 10.0  # how long `close` waits for a job to save its state
@@ -85,14 +89,27 @@ class Jobs:
         return [job.run.id for job in self._queue[1:]]
 
     def close(self) -> None:
-        """Stop the running job and wait for it; waiting runs can be resumed from their folders."""
+        """Stop the running job and wait for it; all runs of the queue stay queued on disk, for the next server."""
         with self._lock:
+            left = [job for job in self._queue if not job.stop.is_set()]
             del self._queue[1:]
             for job in self._queue:
                 job.stop.set()
             thread = self._thread
         if thread is not None:
             thread.join(SECONDS_TO_STOP)
+        for run in [job.run for job in left]:
+            with contextlib.suppress(UserError):  # its process has not ended yet
+                if run.state in ("stopped", "queued"):
+                    run.write_status(state="queued")
+                run.release()
+
+    def restore(self, work: Callable[[Run], Work]) -> None:
+        """Submit the runs that a server which has ended left in its queue, each with `work(run)`."""
+        for run in reversed(runs.list_runs()):
+            with contextlib.suppress(UserError):  # another server was faster
+                if run.left_in_queue:
+                    self.submit(run, work(run))
 
     def _train_all(self) -> None:
         """Train the first run of the queue until the queue is empty."""
@@ -137,7 +154,7 @@ def _used() -> int:
 
 
 def jobs() -> Jobs:
-    """The one queue of this process.
+    """The one queue of this process, with what the server before left in its own.
 
     It is kept in `sys.modules`: a hot reload replaces the globals of a module, and Streamlit's cache can be cleared;
     either would start a second training beside the running one.
@@ -148,4 +165,6 @@ def jobs() -> Jobs:
         vars(module)["jobs"] = queue
         if sys.modules.setdefault(name, module) is module:
             atexit.register(queue.close)
+            if settings.training_allowed():
+                queue.restore(lambda run: partial(train_in_subprocess, run))
     return vars(sys.modules[name])["jobs"]

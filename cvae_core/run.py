@@ -72,6 +72,14 @@ class Run:
         return {"epoch": 0} | status
 
     @property
+    def left_in_queue(self) -> bool:
+        """Whether a server that has ended left the run in its queue."""
+        try:
+            return self._read_json("status.json").get("state") == "queued" and not self.is_locked()
+        except UserError:
+            return False
+
+    @property
     def state(self) -> str:
         """One of STATES, or `unknown` if status.json cannot be read."""
         try:

@@ -1,7 +1,8 @@
 """A training in a subprocess, so that it does not hold the GIL of the process that serves the pages.
 
 The server starts it (`train_in_subprocess`) as `python -m cvae_core.worker RUN LOCK PARENT`: with the descriptor of the
-run's lock and with the server's process id; if the server ends, the training saves its state and ends, too.
+run's lock and with the server's process id; if the server ends, the training saves its state and ends, too, and is
+queued for the next server.
 """
 
 import os
@@ -21,15 +22,30 @@ from cvae_core.training import fit
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)  # Ctrl+C in the server's terminal sends SIGINT to both processes
 POLL_SECONDS = 0.1
+RETRIES = 3
 NICENESS = 19  # the lowest priority: pages come first
 
 
 def train_in_subprocess(run: Run, stopped: Callable[[], bool]) -> str:
     """Train a run that this process has locked in a subprocess, and return its final state.
 
-    `stopped` is polled. Raises UserError if another process has locked the run, and RuntimeError if the subprocess
-    fails before training begins.
+    `stopped` is polled. A training whose process is killed goes on from its last save, up to RETRIES times. Raises
+    UserError if another process has locked the run, and RuntimeError if the subprocess fails before training begins.
     """
+    for retry in range(1, RETRIES + 2):
+        status = _train_once(run, stopped)
+        killed = status < 0 and run.state == "interrupted"
+        if not killed or stopped() or retry > RETRIES:
+            break
+        run.log(f"killed by {signal.Signals(-status).name}: retry {retry} of {RETRIES}")
+        run.write_status(state="queued")
+    if status > 0 and run.state == "interrupted":  # it released the lock without writing a final state
+        raise RuntimeError(f"The training's process ended with status {status} before it began.")
+    return run.state
+
+
+def _train_once(run: Run, stopped: Callable[[], bool]) -> int:
+    """The exit status of one subprocess; negative if a signal ended it."""
     run.acquire()
     lock = locks.transfer(run.path)
     command = [sys.executable, "-m", "cvae_core.worker", run.id, str(lock), str(os.getpid())]
@@ -46,9 +62,7 @@ def train_in_subprocess(run: Run, stopped: Callable[[], bool]) -> str:
             process.terminate()
             terminated = True
         time.sleep(POLL_SECONDS)
-    if process.returncode > 0 and run.state == "interrupted":  # it released the lock without writing a final state
-        raise RuntimeError(f"The training's process ended with status {process.returncode} before it began.")
-    return run.state
+    return process.returncode
 
 
 def main(run_id: str, lock: int, parent: int) -> None:
@@ -63,7 +77,9 @@ def main(run_id: str, lock: int, parent: int) -> None:
     try:
         task, run = session.reopen(run_id)
         os.nice(NICENESS)
-        fit(task, run, lambda: bool(signals) or os.getppid() != parent)
+        ended = fit(task, run, lambda: bool(signals) or os.getppid() != parent)
+        if ended == "stopped" and os.getppid() != parent:
+            run.write_status(state="queued")  # for the next server
     except UserError as error:
         run.write_status(state="failed", error=str(error))
 

@@ -88,13 +88,25 @@ def test_a_failure_is_recorded_and_the_next_job_runs(new_run):
     assert first.read_status()["state"] == "failed" and first.read_status()["error"] == "no room"
 
 
-def test_close_stops_the_running_job_and_empties_the_queue(new_run):
+def test_the_next_queue_goes_on_with_what_a_closed_one_left_each_run_once(new_run):
     queue = Jobs()
-    first, second = new_run(), new_run()
-    queue.submit(first, until_stopped(first))
-    queue.submit(second, until_stopped(second))
+    runs = [new_run() for _ in range(4)]
+    for run in runs:
+        queue.submit(run, until_stopped(run))
+    wait_until(lambda: runs[0].state == "running")
+    queue.stop(runs[0].id)  # by a visitor: it stays stopped
+    wait_until(lambda: queue.running() == runs[1].id and runs[1].state == "running")
     queue.close()
-    assert first.state == "stopped" and queue.waiting() == []
+    assert [run.state for run in runs] == ["stopped", "interrupted", "interrupted", "interrupted"]
+    assert not any(run.is_locked() for run in runs)
+    trained, next_queues = [], [Jobs(), Jobs()]
+    for each in next_queues:
+        each.restore(lambda run: lambda stopped: trained.append(run.id) or run.write_status(state="finished"))
+    wait_until(lambda: len(trained) == 3 and all(each.running() is None for each in next_queues))
+    assert trained == [run.id for run in runs[1:]]
+    assert [run.state for run in runs[1:]] == ["finished"] * 3
+    next_queues[0].restore(lambda run: lambda stopped: trained.append(run.id))
+    assert len(trained) == 3 and next_queues[0].running() is None
 
 
 def test_the_process_has_one_queue():

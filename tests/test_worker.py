@@ -11,7 +11,7 @@ from cvae_core.errors import UserError
 from cvae_core.jobs import Jobs
 from cvae_core.run import Run
 from cvae_core.training import fit
-from cvae_core.worker import train_in_subprocess
+from cvae_core.worker import RETRIES, train_in_subprocess
 from tests.helpers import never, python, tiny_session, wait_until
 
 pytestmark = pytest.mark.usefixtures("run_root")
@@ -60,14 +60,31 @@ def test_a_training_that_cannot_begin_records_the_error():
     assert "config.json" in run.read_status()["error"]
 
 
-def test_a_killed_training_is_interrupted_and_the_queue_goes_on():
+def kill(run, after: int) -> int:
+    """Kill the process that trains a run, when it is another than `after`; returns its id."""
+    wait_until(lambda: run.state == "running" and run.resumable and run.read_status()["pid"] != after, 60)
+    pid = run.read_status()["pid"]
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+def test_a_killed_training_is_retried_three_times_then_interrupted_and_the_queue_goes_on():
     queue, first, second = Jobs(), queued_run(epochs=10_000), queued_run()
     queue.submit(first, lambda stopped: train_in_subprocess(first, stopped))
     queue.submit(second, lambda stopped: train_in_subprocess(second, stopped))
-    wait_until(lambda: first.resumable, 60)
-    os.kill(first.read_status()["pid"], signal.SIGKILL)
+    pid = os.getpid()
+    for _ in range(RETRIES + 1):
+        pid = kill(first, pid)
     wait_until(lambda: second.state == "finished", 60)
     assert first.state == "interrupted"
+    assert [f"retry {n} of 3" in first.read_log(100) for n in (1, 2, 3, 4)] == [True, True, True, False]
+
+
+def test_a_training_that_fails_for_its_own_reason_is_not_retried():
+    run = queued_run()
+    (run.path / "config.json").write_text('{"system": "tense"}')
+    train_in_subprocess(run, never)
+    assert "retry" not in run.read_log(100)
 
 
 SERVER = """
@@ -87,5 +104,5 @@ def test_a_training_does_not_outlive_its_server():
     wait_until(lambda: bool(run.read_metrics()), 60)
     server.kill()
     server.wait()
-    wait_until(lambda: run.state == "stopped", 30)
+    wait_until(lambda: run.left_in_queue, 30)
     assert run.resumable
