@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from cvae_core import runs
 from cvae_core.digits import data, inference, metrics
 from cvae_core.digits.model import LabelCVAE, QuadrantCVAE, log_likelihood
+from cvae_core.digits.photos import read_digit
 from cvae_core.errors import UserError
 from ui.figures import digits as figures
 
@@ -62,7 +63,11 @@ def pick_digit() -> torch.Tensor:
             picture = Image.open(file, formats=FORMATS)
             if max(picture.size) > MAX_PICTURE:
                 raise UserError(f"The picture has {picture.size} pixels: expected at most {MAX_PICTURE} a side.")
-            return data.centre(np.asarray(picture.convert("L"))).float() / 255
+            threshold = st.slider(
+                "Threshold of the ink", 0.3, 2.5, 1.0, key="threshold", bind="query-params",
+                help="Lower if strokes are missing from the picture below, higher if dirt or a shadow is in it.",
+            )  # fmt: skip
+            return read_digit(picture, threshold).float() / 255
         except UserError as error:
             st.error(str(error))
         except (

@@ -252,7 +252,7 @@ def test_the_command_line_trains_and_evaluates(tmp_path, run_root, capsys):
     options = ["--hidden-size", "8", "--latent-size", "2", "--epochs", "1", "--device", "cpu"]
     assert command_line.main(["train", "digits", "--data", str(tmp_path), *options]) == 0
     [run] = runs.list_runs(run_root)
-    assert run.state == "finished" and run.read_config()["data"] == "MNIST"
+    assert run.state == "finished" and run.read_config()["data"] == tmp_path.name
     capsys.readouterr()
     options = ["--data", str(tmp_path), "--checkpoint", str(run.path), "--json", "--threads", "1"]
     assert command_line.main(["evaluate", "digits", *options]) == 0

@@ -52,6 +52,34 @@ def test_a_damaged_file_is_named_with_what_was_expected(tmp_path, damage, messag
     assert "train-" in str(error.value)
 
 
+@pytest.mark.parametrize("layout", ["MNIST/raw", "raw", "KMNIST/raw", "."])
+def test_a_set_is_found_where_torchvision_keeps_it_and_named_after_its_folder(layout, tmp_path):
+    root = tmp_path / "FashionMNIST"
+    (root / layout).mkdir(parents=True)
+    write_mnist(root / layout)
+    name = layout.split("/")[0] if "/" in layout else "FashionMNIST"
+    assert data.load(str(root)).name == data.name_of(str(root)) == name
+    if layout == "MNIST/raw":
+        (root / "KMNIST" / "raw").mkdir(parents=True)
+        write_mnist(root / "KMNIST" / "raw")
+        with pytest.raises(UserError, match="several data sets"):
+            data.load(str(root))
+
+
+@pytest.mark.parametrize("transposed", [True, False])
+def test_emnist_is_read_by_its_names_and_its_images_are_turned(transposed, tmp_path):
+    small = data.small_digits()
+    for part, images in (("train", small.train), ("test", small.test)):
+        pixels = images.pixels.view(-1, 28, 28).numpy()
+        (tmp_path / f"emnist-digits-{part}-images-idx3-ubyte").write_bytes(
+            idx(pixels.swapaxes(1, 2).copy() if transposed else pixels)
+        )
+        (tmp_path / f"emnist-digits-{part}-labels-idx1-ubyte").write_bytes(idx(images.labels.numpy().astype(np.uint8)))
+    read = data.load(str(tmp_path))
+    assert torch.equal(torch.cat([read.train.pixels, read.validation.pixels]), small.train.pixels)
+    assert torch.equal(read.test.pixels, small.test.pixels)
+
+
 def test_a_missing_file_or_folder_is_named(tmp_path):
     with pytest.raises(UserError, match="train-images-idx3-ubyte"):
         data.load(str(tmp_path))
@@ -75,8 +103,8 @@ def test_a_picture_is_centred_by_its_mass_and_ink_becomes_white():
     page[10:40, 5:15] = 20  # a dark bar in a corner
     picture = data.centre(page).view(28, 28).float()
     rows, columns = torch.meshgrid(torch.arange(28.0), torch.arange(28.0), indexing="ij")
-    assert float((picture * rows).sum() / picture.sum()) == pytest.approx(13.5, abs=0.6)
-    assert float((picture * columns).sum() / picture.sum()) == pytest.approx(13.5, abs=0.6)
+    assert float((picture * rows).sum() / picture.sum()) == pytest.approx(14, abs=0.6)
+    assert float((picture * columns).sum() / picture.sum()) == pytest.approx(14, abs=0.6)
     assert (picture.amax(1) > 0).sum() == data.BOX and picture[0, 0] == 0
 
 

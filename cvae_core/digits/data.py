@@ -31,6 +31,8 @@ TASKS = {
 }
 BOX = 20  # MNIST fits its digits into 20 x 20 before it centres them
 MAX_BYTES = 1 << 30  # of one file, unpacked: EMNIST, the largest of its kind, has 547 MB
+# What the names of a set's files begin with, for training and for testing.
+PARTS = (("train", "t10k"), ("emnist-digits-train", "emnist-digits-test"), ("emnist-mnist-train", "emnist-mnist-test"))
 SMALL, MNIST = "scikit-learn's digits", "MNIST"  # names of the data sets
 HELD_OUT = 10_000  # of MNIST's training images, for validation
 
@@ -65,16 +67,48 @@ def load(source: str | None = None) -> Digits:
 
 
 def read_mnist(folder: str | Path) -> Digits:
-    """MNIST from its four IDX files, gzip or not; the last 10,000 training images (or a sixth) are for validation.
+    """MNIST, or a set of its kind, from four IDX files, gzip or not; it is named after its folder.
 
-    Raises UserError for a missing folder or file, a damaged file, images that are not 28 x 28, and labels that do not
-    match them or are not 0 to 9.
+    They are in the folder itself, in its `raw`, or in `NAME/raw`, as torchvision keeps them; EMNIST's by its own names,
+    and its images, which are transposed, are turned. The last 10,000 training images (or a sixth) are for validation.
+    Raises UserError for a missing folder or file, several sets, a damaged file, images that are not 28 x 28, and labels
+    that do not match them or are not 0 to 9.
     """
-    folder = Path(folder)
+    place, parts = _find_set(Path(folder))
+    (pixels, labels), test = (_read_pair(place, part) for part in parts)
+    if parts[0].startswith("emnist") and _is_transposed(pixels, labels):
+        pixels, test = pixels.swapaxes(1, 2), (test[0].swapaxes(1, 2), test[1])
+    return _split(_name_of(place), np.ascontiguousarray(pixels), labels, np.ascontiguousarray(test[0]), test[1])
+
+
+def name_of(source: str | None) -> str:
+    """What the data set that `load` reads is called. Raises UserError for a folder without one."""
+    if source is None:
+        return SMALL
+    return MNIST if source == "openml" else _name_of(_find_set(Path(source))[0])
+
+
+def _name_of(place: Path) -> str:
+    place = place.resolve()
+    return place.parent.name if place.name == "raw" else place.name
+
+
+def _find_set(folder: Path) -> tuple[Path, tuple[str, str]]:
+    """The folder that has the files, and what their names begin with, for training and for testing."""
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}: expected one with MNIST's four IDX files.")
-    parts = {name: _read_pair(folder, name) for name in ("train", "t10k")}
-    return _split(MNIST, *parts["train"], *parts["t10k"])
+    places = [folder, folder / "raw", *sorted(folder.glob("*/raw"))]
+    found = [(place, parts) for place in places for parts in PARTS if any(place.glob(f"{parts[0]}-images*"))]
+    if len({place for place, _ in found}) > 1:
+        raise UserError(f"{folder} has several data sets: name one of {', '.join(str(p) for p, _ in found)}.")
+    return found[0] if found else (folder, PARTS[0])
+
+
+def _is_transposed(pixels: np.ndarray, labels: np.ndarray) -> bool:
+    """Whether the mean 1 lies on its side: its mass is spread more over columns than over rows."""
+    one = pixels[labels == 1].mean(0) if (labels == 1).any() else np.zeros((SIDE, SIDE))
+    axis = np.arange(SIDE) - (SIDE - 1) / 2
+    return bool(axis**2 @ one.sum(1) < axis**2 @ one.sum(0))
 
 
 def _split(name: str, pixels: np.ndarray, labels: np.ndarray, test_pixels: np.ndarray, test_labels: np.ndarray):
@@ -192,8 +226,7 @@ def centre(picture: np.ndarray) -> Tensor:
     small = F.interpolate(grey[None, None], size=size, mode="bilinear", antialias=True, align_corners=False)[0, 0]
     mass = small.sum()
     corner = [
-        int(torch.round((SIDE - 1) / 2 - (small.sum(1 - axis) * torch.arange(size[axis])).sum() / mass))
-        for axis in (0, 1)
+        int(torch.round(SIDE / 2 - (small.sum(1 - axis) * torch.arange(size[axis])).sum() / mass)) for axis in (0, 1)
     ]
     top, left = (min(max(p, 0), SIDE - n) for p, n in zip(corner, size, strict=True))
     canvas = torch.zeros(SIDE, SIDE)

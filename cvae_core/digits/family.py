@@ -26,7 +26,7 @@ def data_entries(source: str | None) -> dict[str, Any]:
     """`data` and `source` of config.json: None is scikit-learn's digits, `openml` or a folder MNIST."""
     if source not in (None, "openml"):
         source = str(Path(source).resolve())
-    return {"data": data.SMALL if source is None else data.MNIST, "source": source}
+    return {"data": data.name_of(source), "source": source}
 
 
 def check(config: Config, entries: dict[str, Any], start: nn.Module | None) -> None:
