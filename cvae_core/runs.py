@@ -69,20 +69,21 @@ def _make_folder(root: Path, label: str) -> Path:
 def find(run_id: str, root: Path | None = None) -> Run:
     """The run with an id in `root` (RUNS if None). Raises UserError if there is none, also for an id with a path."""
     root = root or RUNS
-    if checkpoint.NAME.fullmatch(run_id) and (root / run_id / "config.json").is_file():
+    named = checkpoint.NAME.fullmatch(run_id) or (root.is_dir() and run_id in os.listdir(root))  # a renamed folder
+    if named and (root / run_id / "config.json").is_file():
         return Run(root / run_id)
     raise UserError(f"There is no run {run_id!r}: `python -m cvae_core runs` lists them.")
 
 
-def find_unfinished(run_id: str, system: str | None = None) -> Run:
-    """A run that this process can train: stopped, interrupted, failed, or created or queued by this process.
+def find_unfinished(run_id: str | Path, system: str | None = None) -> Run:
+    """A run, by id or by path, that this process can train: stopped, interrupted, failed, or new and its own.
 
     Raises UserError for any other run, for one of another system than `system` (None: any), and if config.json is
     incomplete. Of several processes that train together, the first checks the run.
     """
     if parallel.rank() > 0:
         return ReadOnlyRun(parallel.from_first(None))
-    run = find(run_id)
+    run = find(run_id.resolve().name, run_id.resolve().parent) if isinstance(run_id, Path) else find(run_id)
     state = run.state
     new = state in ("created", "queued") and locks.is_held(run.path)
     if state in ("finished", *ACTIVE) and not new:

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from cvae_core import runs
@@ -60,7 +61,7 @@ def prepare(*choices, **named) -> tuple[Task, Run]:
         return reopen(run.id)
 
 
-def reopen(run_id: str, device: str | None = None, system: str | None = None) -> tuple[Task, Run]:
+def reopen(run_id: str | Path, device: str | None = None, system: str | None = None) -> tuple[Task, Run]:
     """The task of a run that is new, stopped, interrupted or failed, on the run's device or on another.
 
     Raises UserError as `runs.find_unfinished` does, and if the config, data or initial weights cannot be read.

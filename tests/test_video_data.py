@@ -7,9 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
+from cvae_core.__main__ import main
 from cvae_core.errors import UserError
 from cvae_core.video import data
+from cvae_core.video.config import VideoConfig
 from cvae_core.video.data import read_clip, read_folder, write_clip
+from cvae_core.video.family import held_out_clips
 from cvae_core.video.simulator import simulate, write_dataset
 from tests.helpers import ROBOT, needs
 from tests.tiny_pictures import assert_same_clips
@@ -114,6 +117,35 @@ def test_a_trajectory_can_hold_several_sequences(tmp_path):
     for number in (10, 2):
         write_clip(simulate(number, 3), tmp_path / "set" / "traj_a" / str(number))
     assert [clip.name for clip in read_folder(tmp_path / "set")[1]] == ["traj_a/2", "traj_a/10"]
+
+
+@pytest.mark.parametrize("name", ["validate", "validation", "val"])
+def test_the_splits_have_several_names_and_test_is_for_tests(name, tmp_path):
+    for split, number in (("train", 0), (name, 1), ("test", 2)):
+        write_clip(simulate(1, 4), tmp_path / split / f"traj_{number}" / "0")
+    train, validate = read_folder(tmp_path)
+    assert [clip.name for clip in train + validate] == ["traj_0/0", "traj_1/0"]
+    assert [clip.name for clip in held_out_clips(str(tmp_path), VideoConfig(), 9)[0]] == ["traj_2/0"]
+
+
+def test_a_folder_of_training_clips_alone_cannot_be_evaluated(tmp_path, capsys):
+    write_clip(simulate(1, 4), tmp_path / "train" / "traj_0" / "0")
+    for command in (["evaluate", "video"], ["predict", "video", "--out", str(tmp_path / "out")]):
+        assert main([*command, "--data", str(tmp_path)]) == 2
+        assert "has training clips alone" in capsys.readouterr().err
+
+
+def test_frames_with_leading_zeros_are_read(tmp_path):
+    folder = write_clip(simulate(1, 12), tmp_path / "a")
+    clip = read_clip(folder)
+    for i in range(12):
+        (folder / f"{i}.png").rename(folder / f"{i:02d}.tmp")
+    for i in range(12):
+        (folder / f"{i:02d}.tmp").rename(folder / f"{i:02d}.png")
+    assert_same_clips([read_clip(folder)], [clip])
+    (folder / "7.png").write_bytes((folder / "07.png").read_bytes())
+    with pytest.raises(UserError, match="twice"):
+        read_clip(folder)
 
 
 def test_a_folder_without_sequences_is_an_error(tmp_path):

@@ -1,7 +1,9 @@
 """`train`: train a model of any system, or resume a run."""
 
 import argparse
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from cvae_core.cli import options
@@ -20,7 +22,7 @@ def add_command(commands) -> argparse.ArgumentParser:
     train.add_argument("--threads", type=int, help="CPU threads (default 1)")
     train.add_argument("--out", help="name of the checkpoint in checkpoints/ for the kept weights")
     train.add_argument("--pack", choices=("float16", "int8"), help="compress that checkpoint")
-    train.add_argument("--resume", metavar="RUN", help="resume a stopped or interrupted run")
+    train.add_argument("--resume", metavar="RUN", help="resume a stopped or interrupted run, by id or path")
     train.add_argument("--init", metavar="CHECKPOINT", help="start from its weights")
     train.set_defaults(run=run_train)
     return train
@@ -51,7 +53,8 @@ def _train(given: dict[str, Any], overrides: dict[str, Any], out: str | None) ->
 
     system, device = given["system"], given.get("device")
     if "resume" in given:
-        task, run = session.reopen(given["resume"], device, system)
+        named = given["resume"]
+        task, run = session.reopen(Path(named) if os.sep in named else named, device, system)
     else:
         entries = options.data_entries(system, given)
         task, run = session.prepare(

@@ -27,7 +27,7 @@ ACTION, POSITION = 4, 3
 CONDITION = ACTION + POSITION
 MIN_FRAMES = 3  # two given frames and one to predict
 FILES = {"actions.csv": ACTION, "endeffector_positions.csv": POSITION}
-SPLITS = ("train", "validate")
+SPLITS = {"train": "train", "test": "test"} | dict.fromkeys(("validate", "validation", "valid", "val"), "validate")
 
 
 class Clip(NamedTuple):
@@ -60,15 +60,18 @@ def read_clip(folder: str | Path) -> Clip:
         raise UserError(
             f"There is no sequence {folder}: expected a folder with 0.png, 1.png, … and {' and '.join(FILES)}."
         )
-    numbers = sorted(int(path.stem) for path in folder.glob("*.png") if re.fullmatch(r"0|[1-9]\d{0,8}", path.stem))
-    frames = len(numbers)
+    files = [path for path in folder.glob("*.png") if re.fullmatch(r"[0-9]{1,9}", path.stem)]  # 7.png or 07.png
+    by_number = {int(path.stem): path for path in files}
+    numbers, frames = sorted(by_number), len(files)
+    if len(by_number) < frames:
+        raise UserError(f"Sequence {folder} has a frame twice, such as 7.png and 07.png: expected each once.")
     if frames < MIN_FRAMES:
         raise UserError(f"Sequence {folder} has {frames} frames: expected 0.png, 1.png, …, at least {MIN_FRAMES}.")
     if numbers[-1] != frames - 1:
         missing = next(i for i, number in enumerate(numbers) if i != number)
         raise UserError(f"Sequence {folder} has no {missing}.png: expected every frame from 0 to {numbers[-1]}.")
     tables = [_read_rows(folder / file, width, frames) for file, width in FILES.items()]
-    pixels = torch.from_numpy(np.stack([_read_frame(folder / f"{i}.png") for i in numbers]))  # (T, 64, 64, 3)
+    pixels = torch.from_numpy(np.stack([_read_frame(by_number[i]) for i in numbers]))  # (T, 64, 64, 3)
     condition = torch.from_numpy(np.concatenate(tables, 1))
     return Clip(pixels.permute(0, 3, 1, 2).contiguous(), condition, f"{folder.parent.name}/{folder.name}")
 
@@ -133,11 +136,12 @@ def write_clip(clip: Clip, folder: str | Path) -> Path:
 # --- folders of sequences -------------------------------------------------------------------------------------------
 
 
-def read_folder(folder: str | Path) -> tuple[list[Clip], list[Clip]]:
-    """Training and validation clips from `train/` and `validate/`, of which one may be absent.
+def read_folder(folder: str | Path, test: bool = False) -> tuple[list[Clip], list[Clip]]:
+    """Training and validation clips from `train/` and `validate/` (or `val/`), of which one may be absent.
 
-    A folder that itself holds `traj_*` is a validation set. Sequences are `traj_*/NUMBER/`, ordered by their numbers.
-    Decoded frames are cached in `CVAE_CACHE` (`~/.cache/cvae`) until a file changes. Raises UserError for a folder
+    Instead of the validation clips those in `test/`, if `test` asks for them or there are no others. A folder that
+    itself holds `traj_*` is a validation set. Sequences are `traj_*/NUMBER/`, ordered by their numbers. Decoded frames
+    are cached in `CVAE_CACHE` (`~/.cache/cvae`) until a file changes. Raises UserError for a folder
     without sequences or one that cannot be read, and for what `read_clip` refuses.
     """
     folder = Path(folder)
@@ -152,15 +156,18 @@ def read_folder(folder: str | Path) -> tuple[list[Clip], list[Clip]]:
         with contextlib.suppress(OSError, UserError):  # reading works without a cache
             _write_cache(cache, key, clips)
     splits = [split for split, _, _ in sequences]
-    train, validate = ([clip for clip, of in zip(clips, splits, strict=True) if of == split] for split in SPLITS)
-    return train, validate
+    train, validate, held_out = (
+        [clip for clip, of in zip(clips, splits, strict=True) if of == split] for split in ("train", "validate", "test")
+    )
+    return train, held_out if (test and held_out) or not validate else validate
 
 
 def _sequences(folder: Path) -> list[tuple[str, str, Path]]:
     """Split, name and folder of every sequence."""
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}: expected one with train/ and validate/, or with traj_* folders.")
-    splits = [(name, folder / name) for name in SPLITS if (folder / name).is_dir()] or [("validate", folder)]
+    splits = [(split, folder / name) for name, split in SPLITS.items() if (folder / name).is_dir()]
+    splits = splits or [("validate", folder)]
     sequences = []
     for split, parent in splits:
         for trajectory in _sorted(path for path in parent.glob("traj_*") if path.is_dir()):

@@ -36,9 +36,15 @@ def check(config: Config, entries: dict[str, Any], start: VideoCVAE | None) -> N
 
 
 def held_out_clips(source: str | None, config: Config, clips: int) -> tuple[Sequence[Clip], str]:
-    """Validation clips of a folder, or simulated test clips (`source` None), at most so many; and the data's name."""
+    """Clips of a folder that are not for training, or simulated test clips (`source` None); and the data's name.
+
+    At most so many: those in `test/`, else validation clips. Raises UserError if the folder has none.
+    """
     if source is not None:
-        return read_folder(source)[1][:clips], Path(source).name
+        held_out = read_folder(source, test=True)[1]
+        if not held_out:
+            raise UserError(f"{source} has training clips alone: expected test/ or validate/ beside train/.")
+        return held_out[:clips], Path(source).resolve().name
     from cvae_core.video.simulator import simulate
 
     return [simulate(TEST + i, config.past + FUTURE) for i in range(clips)], "simulator"

@@ -1,4 +1,4 @@
-"""Deleted runs: kept for a week or until space is needed, and restored."""
+"""Folders of runs: deleted ones are kept for a week or until space is needed; renamed and moved ones are resumed."""
 
 import os
 import time
@@ -6,8 +6,10 @@ import time
 import pytest
 
 from cvae_core import runs
+from cvae_core.__main__ import main
 from cvae_core.errors import UserError
 from cvae_core.jobs import check_disk_usage
+from cvae_core.run import Run
 from tests import pages
 from tests.helpers import tiny_session
 from tests.pages import button
@@ -68,3 +70,14 @@ def test_the_page_restores_what_it_deleted(run_root, monkeypatch):
     button(at, f"Restore {run.id}").click().run()
     assert runs.list_runs() == [run] and not at.exception
     assert not [b for b in at.button if b.label.startswith("Restore")]
+
+
+@pytest.mark.parametrize("named", ["my run", "elsewhere/moved"])
+def test_a_renamed_or_moved_run_is_resumed(named, run_root, tmp_path, monkeypatch):
+    run = stopped_run()
+    target = run_root / named if "/" not in named else tmp_path / named
+    target.parent.mkdir(exist_ok=True)
+    run.path.rename(target)
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "tense", "--resume", named]) == 0
+    assert Run(target).state == "finished"
