@@ -203,7 +203,11 @@ def test_a_form_that_is_no_word_names_its_row(tmp_path, capsys):
 @pytest.mark.parametrize(("word", "says"), [("wa_lk", "letters a to z"), ("", "No word"), ("a" * 33, "33 letters")])
 def test_the_library_checks_words_as_the_command_line_does(word, says):
     model = load("tense")
-    for call in (lambda: model.convert([word], [0], [3]), lambda: model.infer_tenses([word])):
+    for call in (
+        lambda: model.convert([word], [0], [3]), lambda: model.infer_tenses([word]), lambda: model.read([word], [0]),
+        lambda: model.posterior([word], [0]), lambda: model.familiarity([word], [0]),
+        lambda: model.score([word], [0], [3], ["walked"]), lambda: model.score(["walk"], [0], [3], [word]),
+    ):  # fmt: skip
         with pytest.raises(UserError, match=says):
             call()
     assert model.convert([" Walk "], [PRESENT], [PAST])[0].form == "walked"

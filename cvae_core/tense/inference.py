@@ -90,8 +90,8 @@ class Inflector:
 
     @torch.inference_mode()
     def read(self, words: Sequence[str], sources: Sequence[int]) -> Reading:
-        """What all answers about words start from."""
-        encoded = self.model.encode(self._letters(words), self._tenses(sources))
+        """What all answers about words start from. Raises UserError for what is no word."""
+        encoded = self.model.encode(self._letters(_valid(words)), self._tenses(sources))
         return Reading(encoded.mu, encoded.logvar, self.model.source_features(encoded.outputs))
 
     @torch.inference_mode()
@@ -163,7 +163,10 @@ class Inflector:
 
     @torch.inference_mode()
     def posterior(self, words: Sequence[str], tenses: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """mu and logvar of q(z | word, tense): (n, Z) each."""
+        """mu and logvar of q(z | word, tense): (n, Z) each. Raises UserError for what is no word."""
+        return self._posterior(_valid(words), tenses)
+
+    def _posterior(self, words: Sequence[str], tenses: Sequence[int]) -> tuple[Tensor, Tensor]:
         mu, logvar = (torch.zeros(len(words), self.model.latent_total, device=self.device) for _ in range(2))
         for rows in _by_length(words):
             encoded = self.model.encode(
@@ -178,6 +181,7 @@ class Inflector:
 
         The classifier's log q(tense | word); of models without one, the ELBO of the word in that tense.
         """
+        words = _valid(words)
         if self.model.config.tense_classifier:
             logits = torch.zeros(len(words), len(TENSES), device=self.device)
             for rows in _by_length(words):
@@ -190,8 +194,9 @@ class Inflector:
     def elbo_at_mean(self, words: Sequence[str], tenses: Sequence[int]) -> np.ndarray:
         """The ELBO of each word in its tense with z = mu in place of a sample, hence no bound, in nats: (n,).
 
-        The decoder gets z alone, at temperature 1.
+        The decoder gets z alone, at temperature 1. Raises UserError for what is no word.
         """
+        words = _valid(words)
         elbo = torch.zeros(len(words), device=self.device)
         for rows in _by_length(words):
             letters, tense = self._letters([words[i] for i in rows]), self._tenses([tenses[i] for i in rows])
@@ -208,6 +213,7 @@ class Inflector:
         Unlike the probability of an answer, which is high for any letters that a decoder can copy, it separates verbs
         from random strings.
         """
+        words = _valid(words)
         return self.elbo_at_mean(words, tenses) / np.array([len(word) + 1 for word in words])
 
     def are_familiar(self, words: Sequence[str], tenses: Sequence[int]) -> list[bool | None]:
@@ -226,7 +232,7 @@ class Inflector:
 
     def infer_tenses(self, words: Sequence[str]) -> list[int]:
         """The tense that the model takes each word for: the largest of its `tense_scores`."""
-        return self.tense_scores(_valid(words)).argmax(1).tolist() if words else []
+        return self.tense_scores(words).argmax(1).tolist() if words else []
 
     # --- latent space -------------------------------------------------------------------------------------------
 
@@ -255,9 +261,10 @@ class Inflector:
             z = self.reread(self.decode_rows(z))
         return z
 
+    @torch.inference_mode()
     def reread(self, rows: Sequence[tuple[str, ...]]) -> Tensor:
         """One round of refinement from n rows of four forms: the mean of the product of their posteriors, (n, Z)."""
-        views = [self.posterior(forms, [t] * len(rows)) for t, forms in enumerate(zip(*rows, strict=True))]
+        views = [self._posterior(forms, [t] * len(rows)) for t, forms in enumerate(zip(*rows, strict=True))]
         mu, logvar = (torch.stack(parts) for parts in zip(*views, strict=True))
         return product_of_experts(mu, logvar, 0)[0]
 
