@@ -64,14 +64,14 @@ def show_conversion(model: Inflector, word: str, source: int, target: int, colum
         hide_index=True,
         alt="The five best forms of beam search with their probabilities",
     )
-    show_score(model, word, source, target, answer.form)
+    show_score(model, word, source, target, answer.form, column)
     return answer.form
 
 
-def show_score(model: Inflector, word: str, source: int, target: int, answer: str) -> None:
+def show_score(model: Inflector, word: str, source: int, target: int, answer: str, column: int) -> None:
     """Score a form that the user enters beside the model's own."""
     typed = st.text_input(
-        f"A form of your own for the {TENSES[target]}", key=f"own {model.name}", max_chars=200, placeholder=answer,
+        f"A form of your own for the {TENSES[target]}", key=f"own {column}", max_chars=200, placeholder=answer,
         help="The model's log-probability of that form, in nats, beside that of its own answer.",
     )  # fmt: skip
     if not typed.strip():

@@ -33,11 +33,11 @@ def row(word, source="present", target="past", **more):
 
 def test_rows_keep_their_order_and_their_columns():
     words = ["a" * (1 + i * 7 % 13) for i in range(3000)]
-    rows = [row(w, remark=str(i)) for i, w in enumerate(words)]
+    rows = [row(w, note=str(i)) for i, w in enumerate(words)]
     tense, seen = Upper(), []
     done = convert_table(tense, rows, lambda n, total: seen.append((n, total)))
     assert [d["prediction"] for d in done] == [f"{w}-0-3" for w in words]
-    assert [d["remark"] for d in done] == [str(i) for i in range(3000)]
+    assert [d["note"] for d in done] == [str(i) for i in range(3000)]
     assert sum(tense.calls) == 3000 and len(tense.calls) < 10  # batched
     assert seen[-1] == (3000, 3000) and seen == sorted(seen)
     assert "prediction" not in rows[0]  # the caller's rows stay as they were

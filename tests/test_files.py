@@ -102,6 +102,7 @@ def test_past_participles_and_hyphens_get_a_sentence():
         ("go goes went gone going\n", "present, third-person, past, past participle (not used), progressive."),
         ("go\twent\tV;PST\ngo\tgoing\tV;V.PTCP;PRS\ngo\tgone\tV;V.PTCP;PST\ngo\tgoes\tV;PRS;3;SG\n", "lemma, form and"),
         ("go\tV;NFIN\tgo\ngo\tV;PST\twent\n", "lemma, form and tag: 1 verbs"),
+        ("go,went,V;PST\ngo,going,V;V.PTCP;PRS\n", "lemma, form and tag"),
         ("go VBD went\ngo VBG going\ngo VBN gone\n", "lemma, form and tag"),
     ],
 )

@@ -94,12 +94,12 @@ def test_batch_upload_takes_a_list_of_words_as_excel_saves_it():
 def test_a_form_of_one_s_own_is_scored_beside_the_model_s():
     at = open_page("convert")
     at.text_input(key="verb").set_value("walk").run()
-    at.text_input(key="own tense").set_value("wolk").run()
+    at.text_input(key="own 0").set_value("wolk").run()
     table = at.dataframe[-1].value
     assert table["form"].tolist() == ["wolk", "walked"]
     own, answer = map(float, table["log-probability"])
     assert own < answer <= 0
-    at.text_input(key="own tense").set_value("w0lk").run()
+    at.text_input(key="own 0").set_value("w0lk").run()
     assert not at.exception and "letters a to z" in at.error[0].value
 
 

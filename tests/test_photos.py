@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks import photographs
 from cvae_core.digits.data import PIXELS, SIDE, read_mnist
 from cvae_core.digits.photos import read_digit
 from cvae_core.errors import UserError
+from scripts import photographs
 from tests.helpers import SHARED, needs
 
 

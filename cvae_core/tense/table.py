@@ -43,7 +43,7 @@ def convert_table(model, rows: list[dict], on_progress: Callable[[int, int], Non
             if extra:
                 raise UserError("The row has more cells than the header.")
         except UserError as error:
-            row |= dict.fromkeys(MADE, "") | {"error": str(error)}
+            row |= dict.fromkeys(MADE, "") | {"note": row.get("note", ""), "error": str(error)}
         else:
             job = [row, word, source, target]
             good.append(job)
@@ -60,7 +60,8 @@ def convert_table(model, rows: list[dict], on_progress: Callable[[int, int], Non
         answers = zip(model.convert(words, sources, targets), familiar, listed, strict=True)
         for row, (made, is_familiar, forms) in zip(jobs, answers, strict=True):
             cells = made.form, round(made.probability, 6), SAYS[is_familiar], SAYS[bool(forms)], "/".join(forms)
-            row |= dict(zip(MADE, (*cells, note_on(made.form, forms)), strict=True)) | {"error": ""}
+            own = {"note": row["note"]} if "note" in row and "prediction" not in row else {}  # a column of the user's
+            row |= dict(zip(MADE, (*cells, note_on(made.form, forms)), strict=True)) | own | {"error": ""}
         converted += len(group)
         if on_progress:
             on_progress(converted, len(good))

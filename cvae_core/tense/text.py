@@ -12,6 +12,8 @@ from pathlib import Path
 from cvae_core.errors import UserError
 
 STDIN = "-"
+MAX_CELLS = 100  # of a line of a verb list; what follows is one cell more
+MAX_QUOTED = 100_000  # letters of a line up to which quotation marks are understood
 SEP = re.compile(r"\s*sep=([,;|\t])[ \t]*(?:\r\n|\r|\n|$)")  # the first line of some exports of spreadsheets
 
 
@@ -59,7 +61,7 @@ def csv_rows(text: str, name: str) -> list[tuple[int, list[str]]]:
 
 
 def cells_of_lines(text: str) -> Iterator[tuple[int, list[str]]]:
-    """The cells of each line, with its number: separated by tabs, semicolons, commas or else blanks, quoted or not.
+    """The cells of each line, with its number: separated by tabs, commas, semicolons or else blanks, quoted or not.
 
     Left out are blank lines, those that begin with #, a first line `sep=;`, and separators at the end of a line.
     """
@@ -67,9 +69,9 @@ def cells_of_lines(text: str) -> Iterator[tuple[int, list[str]]]:
         line = line.strip()
         if not line or line.startswith("#") or (number == 1 and SEP.fullmatch(line)):
             continue
-        separator = next((s for s in "\t;," if s in line), None)  # tabs first: tags of UniMorph have semicolons
-        cells = line.split(separator)
-        if '"' in line:
+        separator = next((s for s in "\t,;" if s in line), None)  # semicolons last: tags of UniMorph have them
+        cells = line.split(separator, MAX_CELLS)
+        if '"' in line and len(line) < MAX_QUOTED:
             with suppress(csv.Error):  # a line with a quotation mark that is none of CSV
                 cells = next(csv.reader([line], delimiter=separator or " ", skipinitialspace=True))
         cells = [cell.strip() for cell in cells]

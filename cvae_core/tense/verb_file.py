@@ -24,6 +24,7 @@ from cvae_core.tense.spelling import SPELLING_RULES, regular_thirds
 from cvae_core.tense.text import cells_of_lines, read_text
 
 SHOWN = 5  # repaired rows that are named
+SAMPLE = 1000  # rows that the columns are recognised by
 PARTICIPLE = len(TENSES)  # a column that no tense needs
 COLUMN_NAMES = (
     {tense: i for i, tense in enumerate(TENSES)}
@@ -108,7 +109,7 @@ def _columns(rows: list[Row], as_is: bool) -> tuple[list[int], list[str]]:
     inflected = any(_is_third(cell, base) or _is_progressive(cell, base) for cell in others)
     if as_is or len(rows) == 1 or alike or inflected or not others:
         header = []
-    sample = [[cell.split("/")[0] for cell in cells] for _, cells in rows[bool(header) :]]
+    sample = [[cell.split("/")[0] for cell in cells] for _, cells in rows[bool(header) : SAMPLE]]
     width = Counter(map(len, sample)).most_common(1)[0][0]
     sample = [cells for cells in sample if len(cells) == width]
 

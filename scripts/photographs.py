@@ -1,6 +1,6 @@
 """How many rendered photographs of MNIST digits are read as the digit that they show.
 
-    python -m benchmarks.photographs --data MNIST_FOLDER [--save FOLDER]
+    python -m scripts.photographs --data MNIST_FOLDER [--save FOLDER]
 
 Twenty test digits are drawn on paper or a board: pens of several colours, uneven light, shadows, perspective, noise, a
 scan's black frame. A photograph counts if the picture that the Digits page makes of it overlaps the original digit with
