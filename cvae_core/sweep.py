@@ -117,8 +117,12 @@ def database_errors() -> Iterator[None]:
     """Turns errors of a database that is damaged, deleted or unreachable into UserError."""
     try:
         yield
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        raise UserError(f"The study database cannot be used: {_reason(error.__cause__ or error)}") from None
+    # Optuna's loop ends with an UnboundLocalError where the database is lost while a trial ends.
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError, UnboundLocalError) as error:
+        cause: BaseException = error
+        while found := cause.__cause__ or cause.__context__:
+            cause = found
+        raise UserError(f"The study database cannot be used: {_reason(cause)}.") from None
 
 
 def _reason(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from tests.helpers import ROOT
 
 SECRET_URLS = [
     "postgresql://u:SECRET@host/x",
-    "postgresql+psycopg2://u:SE@CR:ET/SECRET@host:5432/x",
+    "postgresql+psycopg://u:SE@CR:ET/SECRET@host:5432/x",
     "mysql://:SECRET@host",
     "postgresql://host/x?user=u&password=SECRET&sslmode=require",
 ]
