@@ -68,22 +68,21 @@ $(TESTS_READY): requirements-dev.txt $(APP_READY)
 	@$(PIP) -r requirements-dev.txt
 	@touch $@
 
+# A Debian package, installed where root may: $(call debian,whether it is there,its name,the package,what needs it)
+define debian
+@$(1) || { \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing $(2) for $(4)."; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(3); \
+	else \
+		echo "$(2) is missing and only root can install it: run apt-get install $(3) for $(4)."; \
+	fi; }
+endef
+
 # The browser tests drive Debian's Chromium.
 browser:
-	@command -v chromium >/dev/null || { \
-		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			echo "Installing Chromium for the browser tests."; \
-			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; \
-		else \
-			echo "Chromium is missing and only root can install it: run apt-get install chromium for the browser tests."; \
-		fi; }
+	$(call debian,command -v chromium >/dev/null,Chromium,chromium,the browser tests)
 
 # The slow tests of sweeps start a server of their own.
 postgresql:
-	@test -d /usr/lib/postgresql || { \
-		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			echo "Installing PostgreSQL for the slow tests."; \
-			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; \
-		else \
-			echo "PostgreSQL is missing and only root can install it: run apt-get install postgresql for its test."; \
-		fi; }
+	$(call debian,test -d /usr/lib/postgresql,PostgreSQL,postgresql,the slow tests)

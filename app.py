@@ -31,4 +31,4 @@ st.session_state["_framed"] = False
 
 from cvae_core import jobs  # after the page, which need not wait for it
 
-jobs.jobs()  # goes on with what the server before left in its queue
+jobs.jobs()  # continues the runs that the previous server left queued

@@ -18,6 +18,7 @@ def main(argv: list[str] | None = None) -> int:
         args = build_parser(argv).parse_args(argv)
         status = args.run(args)
         sys.stdout.flush()
+        return status or 0
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
@@ -31,8 +32,6 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    else:
-        return status or 0
     return 0
 
 

@@ -2,8 +2,8 @@
 
 A job is a run and a function that trains it (`worker.train_in_subprocess`) until it ends or is asked to stop. Progress,
 losses, samples and errors are in the run's folder, so a reload, another tab or a restarted server shows the same. So is
-the queue: a run in it has the state `queued` on disk, and the next server goes on with it. The run's lock lets one
-server have it.
+the queue: its runs have the state `queued` on disk, and the next server continues them. A run's lock ensures that only
+one server does.
 Methods answer with strings: after a hot reload, the class of an exception would be another than the one caught.
 """
 
@@ -133,10 +133,11 @@ class Jobs:
 
 def check_disk_usage() -> None:
     """Raises UserError if the runs together have reached CVAE_MAX_GB gigabytes, the trash emptied."""
-    most = settings.max_gb()
-    if _used() >= most * 1e9:
+    most, used = settings.max_gb(), _used()
+    if used >= most * 1e9:
         runs.empty_trash()
-    if (used := _used()) >= most * 1e9:
+        used = _used()
+    if used >= most * 1e9:
         raise UserError(
             f"The runs take {used / 1e9:.1f} GB, and this server keeps {most:g} GB: delete some below before a new "
             "training, or start the app with a larger CVAE_MAX_GB."
@@ -154,7 +155,7 @@ def _used() -> int:
 
 
 def jobs() -> Jobs:
-    """The one queue of this process, with what the server before left in its own.
+    """The one queue of this process, with the runs that the previous server left queued.
 
     It is kept in `sys.modules`: a hot reload replaces the globals of a module, and Streamlit's cache can be cleared;
     either would start a second training beside the running one.

@@ -20,7 +20,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cvae_core import runs, settings
 from cvae_core.errors import UserError
-from cvae_core.settings import masked
 from cvae_core.training import Stopped
 
 HEARTBEAT = 5  # seconds
@@ -109,7 +108,7 @@ def open_storage(url: str) -> RDBStorage:
             heartbeat_stale_trial_callback=retry,
         )
     except Exception as error:  # of SQLAlchemy, the driver or Optuna
-        raise UserError(f"Cannot open the study database {masked(url)}: {_reason(error)}") from None
+        raise UserError(f"Cannot open the study database {settings.masked(url)}: {_reason(error)}") from None
 
 
 @contextmanager
@@ -127,7 +126,7 @@ def database_errors() -> Iterator[None]:
 
 def _reason(error: BaseException) -> str:
     """The first line of an error of SQLAlchemy, the driver or Optuna, without passwords."""
-    return masked(str(error).strip().partition("\n")[0]) or type(error).__name__
+    return settings.masked(str(error).strip().partition("\n")[0]) or type(error).__name__
 
 
 def create(name: str, storage: RDBStorage, setup: dict[str, Any], space: Space, trials: int | None) -> optuna.Study:

@@ -16,7 +16,7 @@ POLL_SECONDS = 1.0
 
 def show_runs(system: str) -> None:
     """Choose a run of a system and show it."""
-    jobs.jobs()  # what the server before left is queued again before it is shown
+    jobs.jobs()  # queues the runs of the previous server before their states are shown
     damaged = [run.id for run in runs.list_runs() if run.system not in SYSTEMS]
     if damaged:
         st.warning(f"Left out, without a readable config.json: {', '.join(damaged)}.")

@@ -80,7 +80,7 @@ def parse_table(text: str, name: str = "the table", source: str = "", target: st
     `source` and `target` name the tenses of rows that name none. A source that is empty all the same is inferred.
     """
     lines = csv_rows(text, name)
-    header = [cell.strip() for cell in lines[0][1]] if lines else []
+    header = [cell.strip() for cell in lines[0]] if lines else []
     header = [HEADERS.get(c.lower(), c) for c in header]
     if len(header) > MAX_COLUMNS:
         raise UserError(f"{name}, line 1: the header has {len(header):,} columns; at most {MAX_COLUMNS} are taken.")
@@ -88,7 +88,7 @@ def parse_table(text: str, name: str = "the table", source: str = "", target: st
     if twice:
         raise UserError(f"{name}, line 1: the header has {twice[0]} more than once.")
     if "word" not in header:
-        if not lines or any(len(_without_blank_end(cells)) > 1 for _, cells in lines):
+        if not lines or any(len(_without_blank_end(cells)) > 1 for cells in lines):
             raise UserError(
                 f"{name}, line 1: word is missing: expected a header with {', '.join(COLUMNS)}, or one word a line."
             )
@@ -97,7 +97,7 @@ def parse_table(text: str, name: str = "the table", source: str = "", target: st
         lines = lines[1:]
     if "target" not in header and not target:
         raise UserError(f"{name}, line 1: no column target: add one, or name the tense to convert to (--to).")
-    return [_row(header, cells, source, target) for _, cells in lines]
+    return [_row(header, cells, source, target) for cells in lines]
 
 
 def _row(header: list[str], cells: list[str], source: str, target: str) -> dict:

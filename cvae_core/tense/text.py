@@ -41,8 +41,8 @@ def decode_text(raw: bytes, name: str) -> str:
     return text
 
 
-def csv_rows(text: str, name: str) -> list[tuple[int, list[str]]]:
-    """The rows of CSV or TSV text that are not blank, each with the number of its last line.
+def csv_rows(text: str, name: str) -> list[list[str]]:
+    """The rows of CSV or TSV text that are not blank.
 
     The separator is that of a first line `sep=;`, else a tab if the first row has one, else `;` or `,`, whichever that
     row has more of. Raises UserError where the text is not CSV.
@@ -55,7 +55,7 @@ def csv_rows(text: str, name: str) -> list[tuple[int, list[str]]]:
     reader = csv.reader(io.StringIO(text[start:], newline=""), delimiter=separator)
     before = text[:start].count("\n")  # lines
     try:
-        return [(before + reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
+        return [cells for cells in reader if any(map(str.strip, cells))]
     except csv.Error as error:
         raise UserError(f"{name}, line {before + reader.line_num}: {error}.") from None
 
