@@ -22,7 +22,8 @@ COPY ui ./ui
 # Number 1000 is the one that Hugging Face runs images as. The program's files stay root's: only /data can be written.
 RUN useradd --create-home --uid 1000 app && install -d -o app -g app /data /data/runs
 USER app
-ENV CVAE_RUNS=/data/runs CVAE_CACHE=/data/cache ALLOW_TRAINING=0 MALLOC_ARENA_MAX=2
+# HOME: Streamlit does not start without one, and another user id (docker run --user) has none.
+ENV HOME=/data CVAE_RUNS=/data/runs CVAE_CACHE=/data/cache ALLOW_TRAINING=0 MALLOC_ARENA_MAX=2
 VOLUME /data
 
 EXPOSE 8501

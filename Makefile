@@ -5,6 +5,8 @@ PORT ?= 8501
 export OMP_WAIT_POLICY ?= PASSIVE
 # Two pools of freed memory for a server of many threads, not eight for each core.
 export MALLOC_ARENA_MAX ?= 2
+# Streamlit does not start without a home folder, which an unknown user id in a container lacks.
+export HOME ?= /tmp
 
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check

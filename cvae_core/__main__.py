@@ -4,6 +4,7 @@ import io
 import os
 import sys
 
+from cvae_core import settings
 from cvae_core.cli import build_parser
 from cvae_core.errors import UserError
 
@@ -14,6 +15,7 @@ def main(argv: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file's name or a ✓ that a terminal cannot show is no error
             stream.reconfigure(errors="backslashreplace")
+    os.environ.setdefault("HOME", str(settings.home()))  # without one NLTK cannot be imported under some user ids
     try:
         args = build_parser(argv).parse_args(argv)
         status = args.run(args)

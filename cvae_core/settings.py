@@ -66,13 +66,17 @@ def runs_folder(default: Path) -> Path:
     return _folder("CVAE_RUNS", default)
 
 
-def cache_folder() -> Path:
-    """CVAE_CACHE: where decoded video is kept; in the folder of temporary files where the user has no home."""
+def home() -> Path:
+    """The user's home folder, or that of temporary files where there is none (a user id without a name and no HOME)."""
     try:
-        home = Path.home()
+        return Path.home()
     except RuntimeError:
-        home = Path(tempfile.gettempdir())
-    return _folder("CVAE_CACHE", home / ".cache" / "cvae")
+        return Path(tempfile.gettempdir())
+
+
+def cache_folder() -> Path:
+    """CVAE_CACHE: where decoded video is kept."""
+    return _folder("CVAE_CACHE", home() / ".cache" / "cvae")
 
 
 def studies_url() -> str | None:

@@ -10,12 +10,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import partial
 from itertools import product
 from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from cvae_core import runs, settings
@@ -98,17 +100,36 @@ def default_storage() -> str:
 
 
 def open_storage(url: str) -> RDBStorage:
-    """Connect to a database. Raises UserError if that fails."""
+    """Connect to a database, and create its tables where there are none. Raises UserError if that fails."""
+    connect = partial(
+        RDBStorage,
+        url,
+        engine_kwargs={"pool_pre_ping": True},  # a connection that a restarted server has closed is replaced
+        heartbeat_interval=HEARTBEAT,
+        grace_period=GRACE,
+        heartbeat_stale_trial_callback=retry,
+    )
     try:
-        return RDBStorage(
-            url,
-            engine_kwargs={"pool_pre_ping": True},  # a connection that a restarted server has closed is replaced
-            heartbeat_interval=HEARTBEAT,
-            grace_period=GRACE,
-            heartbeat_stale_trial_callback=retry,
-        )
+        try:
+            storage = connect()
+        except SQLAlchemyError:  # perhaps another process was creating the same tables: then they exist now
+            storage = connect()
     except Exception as error:  # of SQLAlchemy, the driver or Optuna
         raise UserError(f"Cannot open the study database {settings.masked(url)}: {_reason(error)}") from None
+    if storage.engine.dialect.name == "sqlite":
+        _lock_at_begin(storage.engine)
+    return storage
+
+
+def _lock_at_begin(engine: Engine) -> None:
+    """Let SQLite take its write lock when a transaction begins, not at its first write.
+
+    Optuna reads that a trial is waiting and then writes that it runs: two workers could both read first. SQLAlchemy
+    sends its own BEGIN once the driver does not: "Serializable isolation / Savepoints" in the docs of its dialect.
+    """
+    engine.dispose()  # connections that were made before
+    event.listen(engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None))
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
 
 
 @contextmanager

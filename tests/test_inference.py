@@ -37,6 +37,13 @@ def test_alternatives_hold_the_greedy_answer_best_first(make, job, shipped):
     assert match.probability == pytest.approx(greedy.probability, rel=1e-3)
 
 
+def test_a_beam_may_be_wider_than_the_alphabet(shipped):
+    reading = shipped.read(["write"], [PRESENT])
+    (answer,) = shipped.answer(reading, [PAST])
+    found = [c.form for c in shipped.alternatives(reading, PAST, answer, width=40)]
+    assert len(found) == len(set(found)) == 40 and found[0] == answer.form
+
+
 def test_letter_probabilities_are_those_of_the_answer(shipped):
     reading = shipped.read(["walk"], [PRESENT])
     (answer,) = shipped.answer(reading, [PAST])

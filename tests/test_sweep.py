@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -133,6 +134,19 @@ def test_a_stopped_worker_puts_its_trial_back_with_the_run(storage):
     sweep.work(study, train)
     assert taken["half-way"] == asked[0]
     assert [t.state.name for t in sweep.points(study)] == ["COMPLETE"] * 4
+
+
+def test_no_two_workers_on_one_sqlite_file_take_the_same_trial(tmp_path):
+    url = f"sqlite:///{tmp_path / 'sweeps.db'}"
+    sweep.create("s", sweep.open_storage(url), {}, {"learning_rate": {"low": 0.1, "high": 1.0}}, 60)
+
+    def take(_) -> list[int]:
+        study = sweep.load("s", sweep.open_storage(url))
+        return list(iter(lambda: study.ask().user_attrs.get("point"), None))
+
+    with ThreadPoolExecutor(4) as workers:
+        taken = [point for points in workers.map(take, range(4)) for point in points]
+    assert sorted(taken) == list(range(60))
 
 
 def test_unknown_and_existing_studies_get_a_sentence(storage):

@@ -107,7 +107,7 @@ def beam_search(
         features = None if source is None else source.expand(len(prefixes), -1, -1)
         logits, state = model.step(letter, state, features, position)
         total = scores[:, None] + log_probabilities(logits[:, 0], temperature)
-        best, flat = total.flatten().topk(2 * width)
+        best, flat = total.flatten().topk(min(2 * width, total.numel()))
         beam, beam_scores, kept = [], [], []
         for score, index in zip(best.tolist(), flat.tolist(), strict=True):
             row, following = divmod(index, VOCABULARY_SIZE)
