@@ -34,6 +34,12 @@ def test_deep_link_as_first_request_restores_the_page_in_its_frame(fresh_server,
     assert page.url.endswith(link)
 
 
+def test_an_unknown_address_says_so(server, open_page):
+    page = open_page(f"{server}/nosuch")
+    expect(page.get_by_role("dialog")).to_contain_text("Page not found")
+    expect(page.get_by_role("heading", name="Conditional variational autoencoders")).to_be_visible()
+
+
 def test_enter_gives_the_answer_and_the_link_keeps_it(server, open_page):
     page = open_page(f"{server}/convert")
     box = page.get_by_role("textbox", name="Verb")
