@@ -5,6 +5,8 @@ import torch
 
 from cvae_core import checkpoint, runs
 from cvae_core.__main__ import main
+from cvae_core.jobs import Jobs
+from tests import pages
 
 torch.set_num_threads(1)
 
@@ -21,6 +23,16 @@ def run_root(tmp_path, monkeypatch) -> Path:
     """A folder for the test's runs, which does not exist yet."""
     monkeypatch.setattr(runs, "RUNS", tmp_path / "runs")
     return runs.RUNS
+
+
+@pytest.fixture
+def runs_here(run_root, monkeypatch):
+    """An empty folder for runs, and a new queue for the Train page, which runs without the router."""
+    pages.without_links(monkeypatch)
+    queue = Jobs()
+    monkeypatch.setattr("cvae_core.jobs.jobs", lambda: queue)
+    yield queue
+    queue.close()
 
 
 @pytest.fixture

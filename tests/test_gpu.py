@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from cvae_core import runs
-from cvae_core.jobs import Jobs
 from cvae_core.run import Run
 from cvae_core.tense.data import PAST, PRESENT
 from cvae_core.tense.inference import load
@@ -19,16 +18,7 @@ ROWS = "\n".join(" ".join(verb.row) for verb in VERBS)
 EPOCHS = 40  # some seconds, so that there is time to stop it
 GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU"))
 open_page = partial(pages.open_page, "train")
-
-
-@pytest.fixture(autouse=True)
-def queue(run_root, monkeypatch):
-    """An empty folder for runs and a new queue."""
-    pages.without_links(monkeypatch)
-    queue = Jobs()
-    monkeypatch.setattr("cvae_core.jobs.jobs", lambda: queue)
-    yield queue
-    queue.close()
+pytestmark = pytest.mark.usefixtures("runs_here")
 
 
 def start(init: str, rows: str, preset: str, epochs: int, device: str, **sizes: int) -> Run:

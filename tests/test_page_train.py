@@ -19,16 +19,7 @@ from tests.tiny import SIZES, VERBS
 from ui.systems import titles, view
 
 open_page = partial(pages.open_page, "train")
-
-
-@pytest.fixture(autouse=True)
-def runs_here(run_root, monkeypatch):
-    """An empty folder for runs and a new queue."""
-    pages.without_links(monkeypatch)
-    queue = Jobs()
-    monkeypatch.setattr("cvae_core.jobs.jobs", lambda: queue)
-    yield queue
-    queue.close()
+pytestmark = pytest.mark.usefixtures("runs_here")
 
 
 def tiny_run() -> Run:
