@@ -13,7 +13,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 APP_READY := $(VENV)/.app-ready
 TESTS_READY := $(VENV)/.tests-ready
 
-.PHONY: app test test-slow fuzz coverage bench tense tense-heldout lint browser postgresql
+.PHONY: app test test-slow fuzz coverage bench screenshots tense tense-heldout lint browser postgresql
 
 app: $(APP_READY)
 	@echo "The app is at http://localhost:$(PORT) (Ctrl+C stops it)."
@@ -35,20 +35,30 @@ coverage: $(TESTS_READY) browser
 bench: $(TESTS_READY)
 	$(VENV)/bin/python -m benchmarks.scale
 
+# Every page and view at three widths in both themes, in screenshots/.
+screenshots: browser
+	$(VENV)/bin/python -m scripts.screenshots
+
 # The shipped models of verbs. PROCESSES=2 on two cores.
 PROCESSES ?= 1
 TRAIN := $(VENV)/bin/python -m torch.distributed.run --nproc-per-node $(PROCESSES) -m cvae_core train tense
 
-# Fine-tuned on every verb of the dictionary, from the weights that have not seen the test verbs.
-tense: | $(APP_READY)
-	$(TRAIN) --preset best-all --init tense-heldout --out tense --pack float16
+# Fine-tuned on every verb of the dictionary, from the weights that have not seen the validation and test verbs.
+tense: tense-heldout
+	$(TRAIN) --preset best-all --init tense-heldout --out tense-all --pack float16
+	$(TRAIN) --preset best-all-end --init tense-all --out tense --pack float16
 
-# Those weights, from nothing: two steps, the second from the first's weights.
+# Those weights, from nothing: three steps, the second and third with a frozen encoder, the third with two seeds, whose
+# weights are averaged; then the softmax temperature.
 tense-heldout: checkpoints/tense-first.safetensors
-	$(TRAIN) --train-on train+validation --preset best-rest --init tense-first --out tense-heldout --pack float16
+	$(TRAIN) --preset best-rest --init tense-first --out tense-second --pack float16
+	$(TRAIN) --preset best-last --init tense-second --out tense-third-0 --pack float16
+	$(TRAIN) --preset best-last --init tense-second --seed 1 --out tense-third-1 --pack float16
+	$(VENV)/bin/python -m scripts.average tense-heldout tense-third-0 tense-third-1
+	$(VENV)/bin/python -m benchmarks.temperature --checkpoint tense-heldout --write
 
-checkpoints/tense-first.safetensors: | $(APP_READY)
-	$(TRAIN) --train-on train+validation --out tense-first
+checkpoints/tense-first.safetensors: | $(TESTS_READY)
+	$(TRAIN) --out tense-first --pack float16
 
 lint: $(TESTS_READY)
 	$(VENV)/bin/python -m ruff check

@@ -51,8 +51,9 @@ DICTIONARY_ROWS = {
     "dictionary: tense conditions the decoder's inputs": {"decoder_condition": "input"},
     "dictionary: no prior matching": {"prior_share": 0.0},
     "dictionary: no consistency between tenses": {"consistency": 0.0},
-    "dictionary: source features always given": {"source_dropout": 0.0},
-    "dictionary: source features never given": {"source": "none"},
+    "dictionary: one level, the decoder gets z": {"spelling_size": 0},
+    "dictionary: a quarter of the verbs decoded from z": {"z_share": 0.25},
+    "dictionary: s with the KL weight of z": {"spelling_kl": 0.3},
     "dictionary: tense by the ELBO, no classifier": {"tense_classifier": False},
     "dictionary: no prefixed irregular verbs": {"prefixed": 0.0},
     "dictionary: no invented verbs": {"invented": 0.0},
@@ -77,7 +78,7 @@ def measure(config: TenseConfig, verbs: Sequence[Verb], device: str, samples: in
     scores = {
         "bleu4": metrics.bleu4_of_pairs(model),
         "own_irregular": metrics.accuracy(model, irregular)["accuracy"] if irregular else None,
-        "own_z_alone": metrics.accuracy(model, task.verbs[::5], see_source=False)["accuracy"],
+        "own_z_alone": metrics.accuracy(model, task.verbs[::5], space="z")["accuracy"],
         "minutes": minutes,
     }
     if config.train_on == "train":

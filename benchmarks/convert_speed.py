@@ -93,10 +93,11 @@ def matrix_products(model: nn.Module, read: int, written: int, words: int) -> li
     for encoder in layers("encoder", "encoder_back"):
         products.append((*product(encoder.weight_ih_l0, read), 1))
         products.append((*product(encoder.weight_hh_l0, words), positions(read)))
-    products += [(*product(layer.weight, read), 1) for layer in layers("source_proj")]
-    to_z = [layer for layer in (*model.to_mu, *model.to_logvar)]
-    to_state = [m for net in layers("to_hidden", "to_cell") for m in net.modules() if isinstance(m, nn.Linear)]
-    products += [(*product(layer.weight, words), 1) for layer in to_z + to_state]
+    products += [(*product(layer.weight, read), 1) for layer in layers("read_letter")]
+    to_latents = [layer for layer in (*model.to_mu, *model.to_logvar)]
+    to_inputs = layers("positions", "to_hidden", "to_cell")
+    to_inputs = [m for network in to_inputs for m in network.modules() if isinstance(m, nn.Linear)]
+    products += [(*product(layer.weight, words), 1) for layer in to_latents + to_inputs]
     output = [layer.weight for layer in layers("output_hidden", "gate", "out")]
     for weight in (model.decoder.weight_ih_l0, model.decoder.weight_hh_l0, *output):
         products.append((*product(weight, words), positions(written)))

@@ -23,7 +23,7 @@ from scripts.server import FLAGS, settle, start_server, stop_server
 REPEATS = 5
 # The element that each page is waited for.
 CONTENT = {
-    "": "text=abandoned >> nth=0", "convert": "text=abandoned >> nth=0", "latent": "text=halfway, lerp has",
+    "": "text=abandoned >> nth=0", "convert": "text=abandoned >> nth=0", "latent": ".ribbon svg",
     "curves": ".js-plotly-plot .legendtext >> nth=0", "train": "text=A new training", "theory": ".katex >> nth=0",
 }  # fmt: skip
 
@@ -85,12 +85,12 @@ def enter_to_word(page: Page, url: str) -> float:
 def click_to_forms(page: Page, url: str) -> float:
     """A click on the map of latent space, until the forms of its point are shown."""
     page.goto(f"{url}/latent?view=Map")
-    page.wait_for_selector(".js-plotly-plot .scatterlayer .point", timeout=60_000)
+    plot = page.locator(".map canvas")
+    plot.wait_for(timeout=60_000)
     settle(page)
-    plot = page.locator(".js-plotly-plot .nsewdrag").first
     box = plot.bounding_box()
     places = iter([(0.3, 0.5), (0.55, 0.4), (0.45, 0.6), (0.6, 0.55), (0.4, 0.45), (0.5, 0.35)])
-    table = page.get_by_text("Nearest words (norm of this z").first
+    table = page.get_by_text("Nearest verbs (norm of this z").first
 
     def click() -> None:
         before = table.inner_text() if table.count() else ""
@@ -101,6 +101,36 @@ def click_to_forms(page: Page, url: str) -> float:
             page.wait_for_timeout(5)
 
     return median_ms(click, lambda: page.wait_for_timeout(800))
+
+
+def words_to_ribbon(page: Page, url: str) -> float:
+    """Enter in an end of the path, until its ribbons are drawn."""
+    page.goto(f"{url}/latent?from=walk&to=skipped")
+    page.wait_for_selector(CONTENT["latent"], timeout=60_000)
+    settle(page)
+    box, words = page.get_by_role("textbox", name="From"), iter(["jump", "smile", "carry", "stop", "bake"])
+
+    def enter() -> None:
+        box.fill(word := next(words))
+        box.press("Enter")
+        page.wait_for_selector(f".ribbon svg title >> text=/^{word}:/", state="attached")
+
+    return median_ms(enter, lambda: page.wait_for_timeout(500))
+
+
+def plane(page: Page, url: str, side: str) -> float:
+    """A new plane, until the coarse or the fine picture is drawn."""
+    page.goto(f"{url}/latent?view=Plane")
+    page.wait_for_selector(".plane canvas", timeout=60_000)
+    settle(page)
+    box, words = page.get_by_role("textbox", name="Third"), iter(["jump", "smile", "carry", "stop", "bake"])
+
+    def enter() -> None:
+        box.fill(f"{next(words)}{'s' if side == '80' else 'ing'}")
+        box.press("Enter")
+        page.wait_for_selector(f".plane[data-side='{side}'][data-corners*='{box.input_value()}']", timeout=60_000)
+
+    return median_ms(enter, lambda: page.wait_for_timeout(3000))
 
 
 def slider_to_curves(page: Page, url: str) -> float:
@@ -127,6 +157,9 @@ def measure(page: Page, url: str) -> dict[str, float]:
     found = {f"first content, {path or 'home'}": first_content(page, url, path) for path in CONTENT}
     return found | {
         "Enter to word": enter_to_word(page, url),
+        "Enter to ribbons, 201 points": words_to_ribbon(page, url),
+        "Enter to plane, 16 x 16": plane(page, url, "16"),
+        "Enter to plane, 80 x 80": plane(page, url, "80"),
         "click on the map to forms": click_to_forms(page, url),
         "30 runs × 500 epochs redrawn": slider_to_curves(page, url),
     }

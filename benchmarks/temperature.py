@@ -1,10 +1,11 @@
 """The softmax temperature at which probabilities are calibrated, on verbs that the model was not trained on.
 
     python -m cvae_core train tense --out mine
-    python -m benchmarks.temperature --checkpoint mine
+    python -m benchmarks.temperature --checkpoint mine --write
 
 The temperature of a checkpoint minimises the negative log-likelihood on validation verbs (Guo et al. 2017); answers
-do not depend on it. The shipped models were trained on the validation verbs, once it was chosen, and are refused.
+do not depend on it. `--write` stores it in the checkpoint, and models trained from there inherit it. A model that was
+trained on the validation verbs is refused.
 """
 
 import argparse
@@ -12,6 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cvae_core import checkpoint
+from cvae_core.runs import find_weights
 from cvae_core.tense import metrics
 from cvae_core.tense.data import Verb, select_split
 from cvae_core.tense.inference import Inflector, load
@@ -36,6 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--checkpoint", required=True, help="a model that was trained on the training split alone")
     parser.add_argument("--verbs", type=int, help="the first so many validation verbs; without it all")
+    parser.add_argument("--write", action="store_true", help="store the best temperature in the checkpoint")
     args = parser.parse_args(argv)
     model = load(args.checkpoint)
     if model.config.train_on != "train":
@@ -43,9 +47,17 @@ def main(argv: list[str] | None = None) -> None:
     verbs = select_split(load_lexicon().verbs, "validation")[: args.verbs]
     print(f"{model.name}: 12 directions of {len(verbs)} validation verbs")
     print("temperature  accuracy  confidence   error       nll")
+    nll = {}
     for temperature in TEMPERATURES:
         of = reliability(model, verbs, temperature)
+        nll[temperature] = of["nll"]
         print(f"{temperature:11.2f}{of['accuracy']:10.4f}{of['confidence']:12.4f}{of['error']:8.4f}{of['nll']:10.4f}")
+    if args.write:
+        path = find_weights(args.checkpoint)
+        tensors, metadata = checkpoint.read(path)
+        best = min(nll, key=nll.get)
+        checkpoint.write(path, tensors, metadata | {"temperature": best})
+        print(f"{path.name} now has temperature {best:g}.")
 
 
 if __name__ == "__main__":

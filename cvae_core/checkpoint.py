@@ -21,7 +21,7 @@ from torch import Tensor
 from cvae_core import migrate
 from cvae_core.errors import UserError
 
-FORMAT = 2  # of checkpoints and runs; migrate.py reads older ones
+FORMAT = 3  # of checkpoints and runs; migrate.py reads older ones
 ROOT = Path(__file__).resolve().parent.parent  # of the checkout
 PACKAGED = Path(__file__).resolve().parent / "checkpoints"  # exists only in an installed package
 INSTALLED = PACKAGED.is_dir()
@@ -85,7 +85,7 @@ def read(path: str | Path, device: torch.device | str = "cpu") -> tuple[dict[str
     if not intact:
         raise UserError(f"{path.name} is damaged: its tensors do not match their checksum.")
     version = metadata.get("format")
-    if version == 1:
+    if version in range(1, FORMAT):
         tensors, metadata = migrate.weights(tensors), migrate.checkpoint_metadata(metadata)
     elif version != FORMAT:
         raise UserError(f"{path.name} has checkpoint format {version}; this program reads 1 to {FORMAT}.")
@@ -181,4 +181,4 @@ def _read_header(path: Path, *version: int) -> dict[str, Any] | None:
         return None
     if not isinstance(metadata, dict):
         return None
-    return migrate.checkpoint_metadata(metadata) if metadata.get("format") == 1 else metadata
+    return migrate.checkpoint_metadata(metadata) if metadata.get("format") in range(1, FORMAT) else metadata

@@ -37,6 +37,9 @@ class TrainConfig:
     optimizer: str = option("adamw", "update rule", choices=("adamw", "adam", "sgd"))
     learning_rate: float = option(2e-3, "peak learning rate", 1e-8, 10.0)
     lr_schedule: str = option("one-cycle", "learning rate over training", choices=("constant", "decayed", "one-cycle"))
+    average_from: float = option(
+        1.0, "share of training after which the weights that are scored and kept are the mean over all steps since"
+    )
     clip_norm: float = option(1.0, "largest gradient norm; 0: no clipping", 0.0, 1e6)
     kl_max: float = option(1.0, "KL weight (beta) where kl_knots is 1", 0.0, 1000.0)
     kl_knots: Knots = option(((0.0, 0.0), (1.0, 1.0)), "KL weight over training, as a share of kl_max")
@@ -83,6 +86,8 @@ def format_knots(knots: Knots) -> str:
 
 def config_from_dict(cls: type, values: dict[str, Any]) -> Any:
     """A config from JSON values; missing fields take their defaults. Raises UserError for unknown or wrong ones."""
+    if "unsupported" in values:  # by `migrate`
+        raise UserError(values["unsupported"])
     known = {f.name: f for f in fields(cls)}
     unknown = sorted(set(values) - set(known))
     if unknown:

@@ -1,11 +1,19 @@
 """Diagonal Gaussians and paths between points of a latent space: pure functions of tensors."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from cvae_core.parallel import draw
+
+
+class Gaussian(NamedTuple):
+    """A diagonal Gaussian, (..., d) each."""
+
+    mu: Tensor
+    logvar: Tensor
 
 
 def reparameterize(mu: Tensor, logvar: Tensor, generator: torch.Generator | None = None) -> Tensor:

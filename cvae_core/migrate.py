@@ -1,17 +1,21 @@
 """Conversion of earlier formats to the current one: configs, names of weights, entries of run folders.
 
 Format 1 had nine fields for the teacher-forcing ratio, five for the KL weight, and one config for both this project's
-model of verbs and those of the course reports.
+model of verbs and those of the course reports. In format 2 the decoder of verbs could get the encoder's outputs beside
+z (`source` aligned). A config that is no longer supported gets the field `unsupported`, a sentence with the reason: its
+run can still be read, its model is rejected.
 """
 
-import re
 from pathlib import Path
 from typing import Any
 
 from cvae_core import schedules
 
-# The value of a field for a model that is no longer supported: its run can be read, its config is rejected.
-UNSUPPORTED = "of an earlier version"
+UNSUPPORTED = "This model is of an earlier version and no longer supported: train it anew."
+ALIGNED = (
+    "The decoder of this model gets the encoder's outputs beside the latent (source aligned), which is no longer "
+    "supported: train it anew, or use the shipped model tense."
+)
 REMOVED = (
     "weight_decay", "evaluate_start", "bidirectional", "free_running_loss", "decoder_activation", "last_frame_skip",
     "temperature", "points", "kl_schedule", "kl_cycles", "kl_zero", "kl_ramp",
@@ -21,7 +25,7 @@ REMOVED = (
 DEFAULTS: dict[str, dict[str, Any]] = {
     "tense": {
         "epochs": 20, "kl_schedule": "linear", "kl_max": 0.3, "kl_ramp": 0.2, "tf_schedule": "linear",
-        "precision": "float32", "state_layers": 2, "state_width": 0, "state_shared": False,
+        "precision": "float32", "state_layers": 2, "state_width": 0,
         "decoder_condition": "state", "tense_classifier": False, "source_dropout": 0.6, "invented": 0.5,
         "irregular_repeats": 1, "length_pool": 0, "prior_share": 0.0, "prior_from": 0.5,
     },
@@ -35,43 +39,60 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "feedback": True, "clips": 2000,
     },
 }  # fmt: skip
-RENAMED_MODULES = {"voice": "output_hidden", "see": "source_proj"}
+RENAMED_TENSORS = {"model.bank_": "matcher.", "model.voice.": "model.output_hidden.", "voice.": "output_hidden."}
 
 
-def config(system: str, old: dict[str, Any]) -> dict[str, Any]:
-    """A config of format 1 in the current format.
+def config(system: str, old: dict[str, Any], version: int) -> dict[str, Any]:
+    """A config of an earlier format in the current format.
 
     A config that no version wrote is returned unchanged: `config_from_dict` rejects it.
     """
     if "epochs" not in old:
         return old
     try:
-        new = DEFAULTS.get(system, {}) | old
-        new["kl_knots"] = _kl_knots(new)
-        if system != "digits":  # which has no teacher forcing
-            new["teacher_forcing"] = _teacher_forcing(new)
-        if system == "tense":
-            new = _architecture(new)
-        if new.get("last_frame_skip"):
-            new["network"] = UNSUPPORTED
-        if "points" in new:
-            new["keypoints"] = new["points"]
+        new = _from_format_1(system, old) if version == 1 else old
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return old
+    return _from_format_2(new) if system == "tense" else new
+
+
+def _from_format_2(old: dict[str, Any]) -> dict[str, Any]:
+    """A config of verbs: there was one level, whose network for the decoder's initial state could be shared."""
+    gone = ("source", "source_dropout", "state_shared")
+    new = {"spelling_size": 0} | {name: value for name, value in old.items() if name not in gone}
+    if old.get("source", "aligned") != "none":
+        return new | {"unsupported": ALIGNED}
+    return new | ({"unsupported": UNSUPPORTED} if old.get("state_shared") else {})
+
+
+def _from_format_1(system: str, old: dict[str, Any]) -> dict[str, Any]:
+    new = DEFAULTS.get(system, {}) | old
+    new["kl_knots"] = _kl_knots(new)
+    if system != "digits":  # which has no teacher forcing
+        new["teacher_forcing"] = _teacher_forcing(new)
+    if system == "tense":
+        new = _architecture(new)
+    if new.get("last_frame_skip"):
+        new["unsupported"] = UNSUPPORTED
+    if "points" in new:
+        new["keypoints"] = new["points"]
     return {name: value for name, value in new.items() if name not in REMOVED and not name.startswith("tf_")}
 
 
 def weights(tensors: dict[str, Any]) -> dict[str, Any]:
-    """Tensors of format 1 with their current names; those of a resumable state begin with `model.`."""
-    old = re.compile(rf"^(model\.|)({'|'.join(RENAMED_MODULES)})\.")
-    return {old.sub(lambda m: f"{m[1]}{RENAMED_MODULES[m[2]]}.", name): tensor for name, tensor in tensors.items()}
+    """Tensors of an earlier format with their current names; those of a resumable state begin with `model.`."""
+    renamed = {}
+    for name, tensor in tensors.items():
+        old = next((old for old in RENAMED_TENSORS if name.startswith(old)), "")
+        renamed[RENAMED_TENSORS.get(old, "") + name.removeprefix(old)] = tensor
+    return renamed
 
 
 def run_config(old: dict[str, Any]) -> dict[str, Any]:
-    """config.json of a run of format 1 in the current format."""
+    """config.json of a run of an earlier format in the current format."""
     new = dict(old)
     if isinstance(old.get("config"), dict) and old["config"]:
-        new["config"] = config(old.get("system", ""), old["config"])
+        new["config"] = config(old.get("system", ""), old["config"], old.get("format", 1))
     if old.get("system") == "video":
         new.setdefault("data", Path(str(old["source"])).name if old.get("source") else "simulator")
     new.setdefault("device", "auto")
@@ -79,10 +100,10 @@ def run_config(old: dict[str, Any]) -> dict[str, Any]:
 
 
 def checkpoint_metadata(old: dict[str, Any]) -> dict[str, Any]:
-    """The metadata of a checkpoint of format 1, whose softmax temperature was a field of the config."""
+    """The metadata of a checkpoint of an earlier format; in format 1, the softmax temperature was in the config."""
     new = dict(old)
     if isinstance(old.get("config"), dict):
-        new["config"] = config(old.get("system", ""), old["config"])
+        new["config"] = config(old.get("system", ""), old["config"], old.get("format", 1))
         if "temperature" in old["config"]:
             new["temperature"] = old["config"]["temperature"]
     return new
@@ -115,11 +136,11 @@ def _teacher_forcing(old: dict[str, Any]) -> schedules.Knots:
 def _architecture(old: dict[str, Any]) -> dict[str, Any]:
     """Adds the architecture: the reports' models had the tense in the decoder's initial state."""
     if old.get("source") == "attention":
-        return old | {"architecture": UNSUPPORTED}
+        return old | {"unsupported": UNSUPPORTED}
     if old["decoder_condition"] != "state":
         return old | {"architecture": "seq2seq"}
     both, one_hot = old.get("latents") == "hidden+cell", old.get("condition") == "one-hot"
     name = "report-001" if one_hot else "report-002" if both else "report-000"
     if old.get("bidirectional", True) or old.get("source", "aligned") != "none" or (both and one_hot):
-        name = UNSUPPORTED
+        return old | {"unsupported": UNSUPPORTED}
     return old | {"architecture": name, "decoder_condition": "output"}

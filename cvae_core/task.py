@@ -19,6 +19,7 @@ class Task(Protocol):
     device: torch.device
     config: TrainConfig
     model: nn.Module
+    state: nn.ModuleDict  # the model, and what a resumed training goes on with beside it
 
     def steps_per_epoch(self) -> int:
         """Batches of one epoch."""

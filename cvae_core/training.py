@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from cvae_core import parallel
 from cvae_core.device import is_out_of_memory, multiplies_bfloat16
@@ -24,6 +25,7 @@ from cvae_core.run import Run
 from cvae_core.step import beta_at, learning_rate_at, step_at, teacher_forcing_at
 from cvae_core.task import Task
 
+AVERAGE = "average."  # prefix of the mean weights in the resumable state
 SAVE_SECONDS = 60.0  # between saves of the resumable state within an epoch
 STATUS_SECONDS = 1.0  # between writes of status and progress
 
@@ -105,6 +107,7 @@ class _Loop:
         self.config, self.model = task.config, task.model
         self.device = next(self.model.parameters()).device
         self.optimizer = make_optimizer(self.model, self.config)
+        self.average = AveragedModel(self.model, use_buffers=True) if self.config.average_from < 1 else None
         precision = self.config.precision
         self.bfloat16 = precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(self.device))
         self.loss = parallel.averaging(task.loss, self.model)
@@ -124,8 +127,10 @@ class _Loop:
 
     def _resume(self) -> None:
         tensors, saved = self.run.read_last()
-        self.model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+        self.task.state.load_state_dict({k: v for k, v in tensors.items() if k.split(".")[0] in self.task.state})
         load_optimizer(self.optimizer, tensors)
+        if self.average is not None:
+            self.average.load_state_dict({k[len(AVERAGE) :]: v for k, v in tensors.items() if k.startswith(AVERAGE)})
         self.position = Position(**saved)
         self.rows = [row for row in self.run.read_metrics() if row["epoch"] <= self.position.epoch]
 
@@ -182,7 +187,22 @@ class _Loop:
                 "try a lower learning rate or a smaller clip_norm."
             )
         self.optimizer.step()
+        if self.average is not None and epoch + index / self.steps >= config.average_from * config.epochs:
+            self.average.update_parameters(self.model)
         return losses
+
+    @contextlib.contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """A context in which the model has its mean weights (SWA, Izmailov et al. 2018), once there are any."""
+        if self.average is None or not self.average.n_averaged:
+            yield
+            return
+        trained = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.model.load_state_dict(self.average.module.state_dict())
+        try:
+            yield
+        finally:
+            self.model.load_state_dict(trained)
 
     def _report(self, index: int, loss: float) -> None:
         """After a batch: evaluate if due, send the event, write status and progress each second, save each minute."""
@@ -216,7 +236,7 @@ class _Loop:
         row |= {"seconds": round(position.seconds, 3), f"{task.unit}_per_second": per_second}
         self._add_row(row)
         if config.keep == "last":
-            self.run.write_weights(*task.checkpoint())
+            self._keep_weights()
         self.position = Position(epoch=epoch + 1, best=position.best)
         self._save()
         eta = self._eta((epoch + 1) * self.steps)
@@ -224,7 +244,9 @@ class _Loop:
         self.on_event({"kind": "epoch", "row": row})
 
     def _save(self) -> None:
-        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()} | optimizer_tensors(self.optimizer)
+        tensors = self.task.state.state_dict() | optimizer_tensors(self.optimizer)
+        if self.average is not None:
+            tensors |= {AVERAGE + name: value for name, value in self.average.state_dict().items()}
         self.run.write_last(tensors, vars(self.position))
         self.last_save = time.monotonic()
 
@@ -232,7 +254,7 @@ class _Loop:
         """The task's scores, from the first process; writes the weights if they are to be kept and the best so far."""
         self.model.eval()
         scores = None
-        with contextlib.suppress(Stopped), _interruptible(self.model, self.stopped):
+        with contextlib.suppress(Stopped), self._averaged(), _interruptible(self.model, self.stopped):
             scores = self.task.evaluate() if parallel.rank() == 0 else None
         scores = parallel.from_first(scores)
         if scores is None:
@@ -242,13 +264,18 @@ class _Loop:
         best = self.position.best
         if self.config.keep == "best" and (best is None or scores["score"] > best):
             self.position.best = scores["score"]
-            self.run.write_weights(*self.task.checkpoint())
+            self._keep_weights()
         return scores
+
+    def _keep_weights(self) -> None:
+        with self._averaged():
+            self.run.write_weights(*self.task.checkpoint())
 
     def _add_row(self, row: dict[str, Any]) -> None:
         self.rows.append(row)
         self.run.write_metrics(self.rows)
-        self.run.write_samples(row["epoch"], self.task.preview())
+        with self._averaged():
+            self.run.write_samples(row["epoch"], self.task.preview())
         self.run.log("  ".join(f"{name} {value:.4g}" for name, value in row.items()))
 
     def _evaluates_at(self, step: int) -> bool:

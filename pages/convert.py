@@ -12,13 +12,13 @@ from functools import partial
 import pandas as pd
 
 from cvae_core.errors import UserError
-from cvae_core.latent import kl_to_standard
+from cvae_core.latent import Gaussian, kl_to_standard
 from cvae_core.tense.data import PAST, TENSES, parse_word
 from cvae_core.tense.familiarity import warning
-from cvae_core.tense.inference import Inflector, Reading
+from cvae_core.tense.inference import Inflector
 from cvae_core.tense.lexicon import listed_forms, lookup, note_on
 from cvae_core.tense.table import convert_table, format_table, parse_table, safe
-from ui.figures.words import letter_heatmap, reliability_figure
+from ui.figures.words import letter_tiles, reliability_figure
 
 EXAMPLES = {"walk": "regular", "begin": "irregular", "stop": "doubling", "went": "a past", "blorp": "invented"}
 MAX_ROWS = 20_000
@@ -26,8 +26,8 @@ MAX_ROWS = 20_000
 
 def show_conversion(model: Inflector, word: str, source: int, target: int, column: int) -> str:
     """Show the answer, the four forms and their probabilities; returns the answer."""
-    reading = model.read([word], [source])
-    answers = model.answer(reading, range(len(TENSES)))
+    s = model.infer([word], [source])
+    answers = model.answer(s, range(len(TENSES)))
     answer = answers[target]
     st.metric(
         f"{word} → {TENSES[target]} (model {model.name})", answer.form, f"{answer.probability:.1%} probability",
@@ -50,15 +50,13 @@ def show_conversion(model: Inflector, word: str, source: int, target: int, colum
     familiarity = model.familiarity([word], [source])[0]
     if model.reaches_floor(familiarity) is False:
         st.warning(warning(model, word))
-    st.markdown(_uncertainty(reading) + _familiarity(model, familiarity))
-    letters, probabilities = model.letter_probabilities(reading, target, answer.form)
+    st.markdown(_uncertainty(model.posterior([word], [source])) + _familiarity(model, familiarity))
+    letters, probabilities = model.letter_probabilities(s, target, answer.form)
     st.subheader("Letter by letter")
-    st.plotly_chart(
-        letter_heatmap(letters, probabilities), config=ui.PLAIN, key=f"letters {column}",
-        alt=f"Probability in percent of each letter at each position of {answer.form}",
-    )  # fmt: skip
+    st.markdown("Under each letter its probability, then the letters that the decoder held possible in its place.")
+    st.html(letter_tiles(letters, probabilities))
     st.subheader("Best candidates")
-    candidates = model.alternatives(reading, target, answer)
+    candidates = model.alternatives(s, target, answer)
     st.dataframe(
         pd.DataFrame([{"form": c.form, "probability": f"{c.probability:.2%}"} for c in candidates]),
         hide_index=True,
@@ -93,11 +91,11 @@ def _mark(form: str, listed: list[str]) -> str:
     return ("✓" if form in listed else "✗") if listed else ""
 
 
-def _uncertainty(reading: Reading) -> str:
+def _uncertainty(z: Gaussian) -> str:
     """A sentence on the KL of the word's posterior."""
-    kl = kl_to_standard(reading.mu, reading.logvar).sum().item()
+    kl = kl_to_standard(*z).sum().item()
     one_in = math.exp(min(kl, 20))
-    return f"KL to the prior: {kl:.1f} nats, enough to single out one verb in about {one_in:,.0f}."
+    return f"KL of z to the prior: {kl:.1f} nats, enough to single out one verb in about {one_in:,.0f}."
 
 
 def _familiarity(model: Inflector, familiarity: float) -> str:

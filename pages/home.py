@@ -89,8 +89,8 @@ with right:
     )
 show_scores()
 st.markdown(
-    "An LSTM encodes the verb and its tense as a Gaussian over a latent vector **z**; a second LSTM decodes it in the "
-    "target tense, from z and the encoder's outputs. The model that answers, `tense`, was trained on every verb of the "
+    "An LSTM encodes the verb in its tense as two Gaussians: **z** identifies a verb, **s** spells a word. Another "
+    "LSTM decodes s in the target tense. The model that answers, `tense`, was trained on every verb of the "
     "dictionary; `tense-heldout` is the same model before fine-tuning on the test verbs. The scores are those of "
     "`python -m cvae_core evaluate tense --compare` with `--checkpoint tense` and `tense-heldout`."
 )

@@ -1,4 +1,4 @@
-"""The latent space: paths between two z, a map, samples of the prior, single dimensions."""
+"""The latent space: ribbons along a path, territories of a plane, a map, samples of the prior, single dimensions."""
 
 import streamlit as st
 
@@ -10,20 +10,21 @@ from cvae_core.errors import UserError
 from ui.latent.dimensions import show_dimensions
 from ui.latent.interpolate import show_interpolate
 from ui.latent.map import show_map
+from ui.latent.plane import show_planes
 from ui.latent.sample import show_sample
 
 VIEWS = {
-    "Interpolate": show_interpolate,
+    "Ribbon": show_interpolate,
+    "Plane": show_planes,
     "Map": show_map,
-    "Sample": show_sample,
+    "Samples": show_sample,
     "Dimensions": show_dimensions,
 }
 
 st.title("Latent space")
 st.markdown(
-    "The encoder maps a word to a latent vector z; the decoder decodes a z in any tense. On this page words are always "
-    "decoded from z alone, also by models whose decoder gets the encoder's outputs in conversion, so a reconstruction "
-    "may differ from its word."
+    "The encoder maps a word to two latent vectors: **z identifies a verb**, **s spells a word**; a learned map takes "
+    "z to s, and the decoder gets s and the tense, nothing else. What is shown here is decoded from the latent alone."
 )
 left, right = st.columns([3, 1], vertical_alignment="bottom")
 view = ui.pick_view(VIEWS, left)

@@ -26,7 +26,7 @@ LETTERS = {"hidden_size": 8, "embedding_size": 4, "latent_size": 3, "condition_s
 PICTURES = {"network": "dcgan", "width": 4, "norm": "group", "code_size": 4, "latent_size": 2, "rnn_size": 8}
 RUNS = {
     "tense": lambda: prepare(
-        "tense", "best", SMALL | LETTERS | {"train_on": "all", "state_width": 8, "prior_from": 0.0},
+        "tense", "best", SMALL | LETTERS | {"spelling_size": 4, "train_on": "all", "state_width": 8, "prior_from": 0.0},
         ("3 verbs", VERBS), "cpu",
     ),
     "tense-course": lambda: prepare(

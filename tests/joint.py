@@ -15,7 +15,7 @@ from tests import tiny
 from tests.tiny_pictures import tiny_video
 
 VERBS = replace(
-    tiny.CONFIG, batch_size=8, prior_share=1.0, consistency=1.0, source_dropout=0.5, encoder_until=0.5,
+    tiny.CONFIG, batch_size=8, prior_share=1.0, consistency=1.0, z_share=0.5, encoder_until=0.5,
     decoder_condition="input",
 )  # fmt: skip
 

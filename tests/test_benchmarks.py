@@ -8,6 +8,7 @@ import pytest
 
 from cvae_core import checkpoint
 from cvae_core.tense.data import select_split
+from cvae_core.tense.inference import load
 from cvae_core.tense.lexicon import load_lexicon
 from scripts import growth
 from scripts.growth import Part
@@ -80,23 +81,23 @@ def test_an_ablation_row_scores_what_was_held_out_only_where_it_was(benchmark, t
     assert len(course) == len(dictionary) == len(header)
 
 
-def test_a_higher_temperature_lowers_confidence_and_leaves_answers(benchmark, tmp_path):
-    tensors, metadata = checkpoint.read(checkpoint.find("tense-heldout"))
-    metadata["config"]["train_on"] = "train"  # not true, so that the benchmark takes it
+def test_a_higher_temperature_lowers_confidence_and_the_best_is_stored(benchmark, tmp_path):
     path = tmp_path / "mine.safetensors"
-    checkpoint.write(path, tensors, metadata)
-    rows = benchmark("temperature", "--checkpoint", path, "--verbs", 5).splitlines()[2:]
-    temperatures, accuracies, confidences, _, _ = zip(
+    checkpoint.copy(checkpoint.find("tense-heldout"), path)
+    *rows, last = benchmark("temperature", "--checkpoint", path, "--verbs", 5, "--write").splitlines()[2:]
+    temperatures, accuracies, confidences, _, nll = zip(
         *([float(cell) for cell in row.split()] for row in rows), strict=True
     )
     assert len(set(accuracies)) == 1 and list(temperatures) == sorted(temperatures)
     assert list(confidences) == sorted(confidences, reverse=True) and confidences[0] > confidences[-1]
+    best = temperatures[nll.index(min(nll))]
+    assert checkpoint.read(path)[1]["temperature"] == best and f"temperature {best:g}" in last
+    assert load(str(path)).temperature == best
 
 
-@pytest.mark.parametrize("name", ["tense", "tense-heldout"])
-def test_no_temperature_is_fitted_on_verbs_that_the_model_was_trained_on(benchmark, name):
+def test_no_temperature_is_fitted_on_verbs_that_the_model_was_trained_on(benchmark):
     with pytest.raises(SystemExit):
-        benchmark("temperature", "--checkpoint", name)
+        benchmark("temperature", "--checkpoint", "tense")
 
 
 def test_an_epoch_of_digits_is_timed(benchmark):

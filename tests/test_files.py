@@ -205,7 +205,7 @@ def test_a_form_that_is_no_word_names_its_row(tmp_path, capsys):
 def test_the_library_checks_words_as_the_command_line_does(word, says):
     model = load("tense")
     for call in (
-        lambda: model.convert([word], [0], [3]), lambda: model.infer_tenses([word]), lambda: model.read([word], [0]),
+        lambda: model.convert([word], [0], [3]), lambda: model.infer_tenses([word]), lambda: model.encode([word], [0]),
         lambda: model.posterior([word], [0]), lambda: model.familiarity([word], [0]),
         lambda: model.score([word], [0], [3], ["walked"]), lambda: model.score(["walk"], [0], [3], [word]),
     ):  # fmt: skip
@@ -221,4 +221,4 @@ def test_alternatives_contain_the_present_of_a_progressive(word, present):
     model = load("tense")
     source = model.infer_tense(word)
     answer = model.convert([word], [source], [PRESENT])[0]
-    assert present in [c.form for c in model.alternatives(model.read([word], [source]), PRESENT, answer)]
+    assert present in [c.form for c in model.alternatives(model.infer([word], [source]), PRESENT, answer)]

@@ -28,7 +28,7 @@ def test_alternatives_hold_the_greedy_answer_best_first(make, job, shipped):
     model = shipped if make == "shipped" else untrained()
     word, source, target = job
     greedy = model.convert([word], [source], [target])[0]
-    found = model.alternatives(model.read([word], [source]), target, greedy)
+    found = model.alternatives(model.infer([word], [source]), target, greedy)
     assert len(found) <= 5 and len({c.form for c in found}) == len(found)
     assert greedy.form in {c.form for c in found}
     probabilities = [c.probability for c in found]
@@ -38,16 +38,16 @@ def test_alternatives_hold_the_greedy_answer_best_first(make, job, shipped):
 
 
 def test_a_beam_may_be_wider_than_the_alphabet(shipped):
-    reading = shipped.read(["write"], [PRESENT])
-    (answer,) = shipped.answer(reading, [PAST])
-    found = [c.form for c in shipped.alternatives(reading, PAST, answer, width=40)]
+    s = shipped.infer(["write"], [PRESENT])
+    (answer,) = shipped.answer(s, [PAST])
+    found = [c.form for c in shipped.alternatives(s, PAST, answer, width=40)]
     assert len(found) == len(set(found)) == 40 and found[0] == answer.form
 
 
 def test_letter_probabilities_are_those_of_the_answer(shipped):
-    reading = shipped.read(["walk"], [PRESENT])
-    (answer,) = shipped.answer(reading, [PAST])
-    letters, probs = shipped.letter_probabilities(reading, PAST, answer.form)
+    s = shipped.infer(["walk"], [PRESENT])
+    (answer,) = shipped.answer(s, [PAST])
+    letters, probs = shipped.letter_probabilities(s, PAST, answer.form)
     assert "".join(letters) == answer.form + "⏎" and probs.shape == (len(letters), 27)
     assert np.allclose(probs.sum(1), 1, atol=1e-5)
     assert probs.max(1).prod() == pytest.approx(answer.probability, rel=1e-3)
@@ -55,8 +55,8 @@ def test_letter_probabilities_are_those_of_the_answer(shipped):
 
 def test_an_answer_that_never_ends_has_its_letters_too():
     model = untrained()
-    reading = model.read(["walk"], [PRESENT])
-    letters, probs = model.letter_probabilities(reading, PAST, "x" * 33)
+    s = model.infer(["walk"], [PRESENT])
+    letters, probs = model.letter_probabilities(s, PAST, "x" * 33)
     assert "".join(letters) == "x" * 33 + "⏎" and np.allclose(probs.sum(1), 1, atol=1e-5)
 
 
@@ -81,7 +81,7 @@ def test_draws_repeat_and_refinement_keeps_the_shape(shipped):
     assert torch.equal(z, shipped.draw(5, seed=3)) and not torch.equal(z, shipped.draw(5, seed=4))
     assert shipped.refine(z, 2).shape == z.shape and torch.equal(shipped.refine(z, 0), z)
     assert len(shipped.decode_rows(z)) == 5 and all(len(row) == 4 for row in shipped.decode_rows(z))
-    assert all(0 < p <= 1 for row in shipped.row_probabilities(z) for p in row)
+    assert all(0 < c.probability <= 1 for c in shipped.decode(z, PAST))
 
 
 def test_the_shipped_model_converts_and_shuffled_weights_do_not():

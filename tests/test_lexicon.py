@@ -9,7 +9,7 @@ from cvae_core.errors import UserError
 from cvae_core.tense import data, lexicon
 from cvae_core.tense.data import PAST, PRESENT, PROGRESSIVE, THIRD
 from cvae_core.tense.lexicon import load_lexicon, lookup, most_frequent, remark
-from cvae_core.tense.spelling import is_irregular
+from cvae_core.tense.spelling import follows_rules, is_irregular
 from tests.helpers import SHARED, needs
 
 
@@ -95,6 +95,14 @@ def test_frequent_verbs_are_those_that_people_use():
         sum(is_irregular(verb) for verb in most_frequent(100)) > 30 > sum(map(is_irregular, most_frequent(9999)[-100:]))
     )
     assert len(set(top)) == 1000
+
+
+@pytest.mark.parametrize(
+    ("verb", "regular"), [("walk", True), ("stop", True), ("hang", False), ("light", False), ("omit", False)]
+)
+def test_a_verb_follows_the_rules_if_its_commonest_forms_do(verb, regular):
+    [entry] = [entry for entry in load_lexicon().verbs if entry.lemma == verb]
+    assert follows_rules(entry) == regular
 
 
 @pytest.mark.parametrize("form, lemma", [("eaten", "eat"), ("gone", "go"), ("written", "write"), ("been", "be")])

@@ -11,11 +11,11 @@ from cvae_core.tense.decoding import greedy, log_probabilities
 from cvae_core.tense.model import build
 from tests.tiny import CONFIG, VERBS, step, tiny_task
 
-REPORT = {"state_layers": 1, "state_shared": False, "tense_classifier": False, "source": "none"}
+REPORT = {"state_layers": 1, "tense_classifier": False, "spelling_size": 0}
 VARIANTS = [
-    {}, {"source": "none"}, {"embedding_size": 0}, {"recon": "mean"}, {"pairs": "same", "invented": 0.0},
+    {}, {"spelling_size": 0}, {"embedding_size": 0}, {"recon": "mean"}, {"pairs": "same", "invented": 0.0},
     {"length_pool": 2}, {"state_layers": 3, "state_width": 24}, {"prefixed": 0.0}, {"state_layers": 1},
-    {"decoder_condition": "output", "state_shared": True}, {"tense_classifier": True},
+    {"decoder_condition": "output"}, {"tense_classifier": True},
     *({"architecture": f"report-{n}"} | REPORT for n in ("000", "001", "002")),
 ]  # fmt: skip
 each_variant = pytest.mark.parametrize(
@@ -35,8 +35,23 @@ def test_one_step_changes_every_trained_weight(changes):
     terms["loss"].backward()
     trained = {n: p for n, p in task.model.named_parameters() if p.requires_grad}
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in trained.values()), changes
-    total = terms["recon"] + terms["kl"] + terms.get("tense", 0.0)
-    assert terms["kl"] >= 0 and terms["loss"].item() == pytest.approx(total.item(), rel=1e-5)
+    assert terms["kl"] >= 0 and terms.get("kl_s", 0) >= 0
+    if not task.config.spelling_size:
+        total = terms["recon"] + terms["kl"] + terms.get("classifier", 0.0)
+        assert terms["loss"].item() == pytest.approx(total.item(), rel=1e-5)
+
+
+@torch.no_grad()
+def test_each_word_has_the_kl_of_its_own_level_alone():
+    """With all words through one level, the loss is that level's bound at its weight."""
+    batch = next(tiny_task(replace(CONFIG, invented=0.0)).batches(step(0)))
+    terms = [
+        tiny_task(replace(CONFIG, invented=0.0, z_share=share, spelling_kl=0.1)).loss(batch, step(beta=0.3))
+        for share in (1.0, 0.0)
+    ]
+    for of, weight, level in ((terms[0], 0.3, "kl"), (terms[1], 0.1, "kl_s")):
+        assert of["loss"].item() == pytest.approx((of["recon"] + weight * of[level]).item(), rel=1e-5)
+    assert terms[0]["kl_s"] == 0 and terms[1]["kl"] == 0
 
 
 @each_variant
@@ -46,11 +61,11 @@ def test_padding_changes_nothing(changes):
     tense = torch.tensor([0, PAST])
     together = model.encode(letters(["go", "understanding"]), tense)
     alone = model.encode(letters(["go"]), tense[:1])
-    assert torch.allclose(together.mu[:1], alone.mu, atol=1e-6)
-    shown, shown_alone = model.source_features(together.outputs), model.source_features(alone.outputs)
+    for level in ("z", "s"):
+        assert torch.allclose(getattr(together, level).mu[:1], getattr(alone, level).mu, atol=1e-6)
     inputs = torch.tensor([[SOS, 5, 6, 7, 8]])
-    a = model(inputs.expand(2, -1), together.mu, tense, shown)[:1]
-    b = model(inputs, alone.mu, tense[:1], shown_alone)
+    a = model(inputs.expand(2, -1), together.s.mu, tense)[:1]
+    b = model(inputs, alone.s.mu, tense[:1])
     assert torch.allclose(a, b, atol=1e-5)
     if model.config.tense_classifier:
         together, alone = (model.classify(letters(words)) for words in (["go", "understanding"], ["go"]))
@@ -63,9 +78,8 @@ def test_free_running_is_teacher_forcing_on_its_own_letters(changes):
     model = build(replace(CONFIG, **changes)).eval()
     tense = torch.tensor([0, 1, 2])
     encoded = model.encode(letters(["walk", "sings", "carrying"]), tense)
-    shown = model.source_features(encoded.outputs)
-    own, logprobs = greedy(model, encoded.mu, tense, shown, max_length=12)
-    logits = model(F.pad(own[:, :-1], (1, 0), value=SOS), encoded.mu, tense, shown)
+    own, logprobs = greedy(model, encoded.s.mu, tense, max_length=12)
+    logits = model(F.pad(own[:, :-1], (1, 0), value=SOS), encoded.s.mu, tense)
     logits[..., [PAD, SOS]] = -1e9
     alive = F.pad((own == EOS).cumsum(1)[:, :-1], (1, 0)) == 0
     best, arg = torch.log_softmax(logits, -1).max(-1)
@@ -78,25 +92,25 @@ def test_free_running_is_teacher_forcing_on_its_own_letters(changes):
 def test_a_tense_that_conditions_the_output_layer_leaves_the_state_alone():
     model = build(replace(CONFIG, decoder_condition="output")).eval()
     tense = torch.tensor([0, 1, 2, 3])
-    state = model.initial_state(torch.randn(1, model.latent_total), tense)
-    logits, after = model.step(torch.tensor([[SOS, 5, 6]] * 4), state, None)
+    state = model.initial_state(torch.randn(1, CONFIG.spelling_size), tense)
+    logits, after = model.step(torch.tensor([[SOS, 5, 6]] * 4), state)
     assert torch.equal(after.h, after.h[:, :1].expand_as(after.h)) and torch.equal(after.c[:, 0], after.c[:, 3])
     assert (logits[0] - logits[1:]).abs().amin(0).max() > 0
     model.gate.bias.fill_(-100.0)  # closed, it lets no tense through
-    logits, _ = model.step(torch.tensor([[SOS, 5, 6]] * 4), state, None)
+    logits, _ = model.step(torch.tensor([[SOS, 5, 6]] * 4), state)
     assert torch.equal(logits, logits[:1].expand_as(logits))
 
 
 @torch.no_grad()
-def test_a_hidden_source_word_leaves_no_trace():
+def test_decoding_letter_by_letter_is_decoding_at_once_wherever_it_begins():
     model = build(CONFIG).eval()
-    z, tense = torch.randn(2, model.latent_total), torch.tensor([0, 3])
-    inputs = torch.tensor([[SOS, 5, 6]] * 2)
-    outputs = model.encode(letters(["walk", "sing"]), tense).outputs
-    source = model.source_features(outputs, visible=torch.tensor([False, True]))
-    visible, hidden = model(inputs, z, tense, source), model(inputs, z, tense, None)
-    assert torch.allclose(visible[0], hidden[0], atol=1e-6)
-    assert not torch.allclose(visible[1], hidden[1], atol=1e-3)
+    s, tense = torch.randn(2, CONFIG.spelling_size), torch.tensor([0, 3])
+    inputs = torch.tensor([[SOS, 5, 6, 7]] * 2)
+    state, steps = model.initial_state(s, tense), []
+    for position in range(4):
+        logits, state = model.step(inputs[:, position : position + 1], state, position)
+        steps.append(logits)
+    torch.testing.assert_close(torch.cat(steps, 1), model(inputs, s, tense))
 
 
 def test_one_hot_tenses_stay_one_hot():
@@ -115,7 +129,7 @@ def test_a_tiny_batch_is_overfitted():
     from cvae_core.tense.inference import Inflector
     from cvae_core.tense.metrics import accuracy
 
-    sizes = {"hidden_size": 64, "embedding_size": 32, "latent_size": 8}
+    sizes = {"hidden_size": 64, "embedding_size": 32, "latent_size": 8, "spelling_size": 16, "spelling_kl": 0.0}
     config = replace(CONFIG, **sizes, epochs=120, kl_max=0.0, invented=0.0, teacher_forcing=((0.0, 1.0),))
     task = tiny_task(config)
     optimizer = torch.optim.Adam(task.model.parameters(), 5e-3)
@@ -138,7 +152,7 @@ def test_both_directions_end_at_the_word_s_own_letters():
     model.encoder_back.load_state_dict(model.encoder.state_dict())
     words = letters(["noon", "understand"])[:, :-1]
     words = torch.where(words == EOS, PAD, words)  # without the end, which would break the palindrome
-    outputs = model.encode(words, torch.tensor([0, 0])).outputs[0, :4]
+    outputs = model._read(words, torch.zeros(1, 2, 16), True)[0][0, :4]
     forward, back = outputs.chunk(2, 1)
     torch.testing.assert_close(forward, back.flip(0))
 
@@ -158,7 +172,7 @@ def test_what_decides_the_shapes_of_weights_comes_with_a_checkpoint():
     def shapes(config):
         return {name: tensor.shape for name, tensor in build(config).state_dict().items()}
 
-    base = replace(CONFIG, source="none")
+    base = CONFIG
     for f in fields(TenseConfig):
         if f.name == "architecture":
             continue
@@ -182,8 +196,8 @@ def test_the_classifier_does_not_teach_the_encoder():
 @torch.no_grad()
 def test_temperature_changes_confidence_and_not_the_answers():
     model = build(CONFIG)
-    z, tense = torch.randn(5, CONFIG.latent_size), torch.tensor([0, 1, 2, 3, 0])
-    (answers, sharp), (same, soft) = (greedy(model, z, tense, temperature=t) for t in (1.0, 3.0))
+    s, tense = torch.randn(5, CONFIG.spelling_size), torch.tensor([0, 1, 2, 3, 0])
+    (answers, sharp), (same, soft) = (greedy(model, s, tense, temperature=t) for t in (1.0, 3.0))
     assert torch.equal(answers, same) and (soft.sum(1) < sharp.sum(1)).all()
     logits = torch.randn(2, 3, VOCABULARY_SIZE)
     for temperature in (1.0, 3.0):

@@ -195,7 +195,7 @@ def test_without_a_sweep_the_page_says_how_to_make_one(root):
 
 @pytest.mark.parametrize("plot", ["Parallel coordinates", "Importance", "Slice"])
 def test_a_sweep_shows_its_trials_and_plots(root, plot):
-    space = {"kl_max": {"low": 0.1, "high": 1.0, "log": False}, "source": {"values": ["none", "aligned"]}}
+    space = {"kl_max": {"low": 0.1, "high": 1.0, "log": False}, "decoder_condition": {"values": ["input", "output"]}}
     storage = sweep.open_storage(sweep.default_storage())
     study = sweep.create("demo", storage, {"system": "tense", "metric": "score"}, space, trials=4)
 

@@ -1,4 +1,6 @@
-"""The Latent space page: its four views, their inputs, and bad words."""
+"""The Latent space page: its five views, their inputs, and bad words. The browser tests drive the pictures."""
+
+import json
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -6,16 +8,27 @@ from streamlit.testing.v1 import AppTest
 from tests import pages
 from tests.pages import button
 
-VIEWS = ["Interpolate", "Map", "Sample", "Dimensions"]
+VIEWS = ["Ribbon", "Plane", "Map", "Samples", "Dimensions"]
 
 
-def open_view(view: str, **query: str) -> AppTest:
+def open_view(view: str, **query: str | list[str]) -> AppTest:
     return pages.open_page("latent", view=view, model="tense", **query)
 
 
 def table(at: AppTest, column: str):
     """The first table with such a column."""
     return next(d.value for d in at.dataframe if column in d.value.columns)
+
+
+def picture(at: AppTest, name: str) -> dict:
+    """The data of the last picture of a kind on the page."""
+    found = [element.proto for element in at.get("bidi_component") if element.proto.component_name == f"cvae_{name}"]
+    return json.loads(found[-1].json)
+
+
+def rows(at: AppTest) -> dict[str, list[dict]]:
+    """The ribbons by the title of their row."""
+    return {row["title"]: row["ribbons"] for row in picture(at, "ribbon")["rows"]}
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -25,9 +38,38 @@ def test_view_runs(view):
     assert [t.value for t in at.title] == ["Latent space"]
 
 
+def test_a_path_in_s_begins_and_ends_at_words_that_no_dictionary_has():
+    at = open_view("Ribbon", **{"from": "grattle", "to": "vashify"})
+    (ribbons,) = rows(at).values()
+    assert [r["segments"][0][2] for r in ribbons] == ["grattle", "grattles", "grattling", "grattled"]
+    assert [r["segments"][-1][2] for r in ribbons] == ["vashify", "vashifies", "vashifying", "vashified"]
+    for r in ribbons:
+        assert len(r["p"]) == len(r["letters"]) == r["segments"][-1][1] + 1 >= 200
+        ends = [segment[:2] for segment in r["segments"]]
+        assert ends[0][0] == 0 and all(a[1] + 1 == b[0] for a, b in zip(ends, ends[1:], strict=False))
+        assert not r["segments"][0][4] and not r["segments"][-1][4]  # not in the dictionary
+        assert len(r["letters"][0]) == len(r["segments"][0][2]) + 1
+
+
+def test_paths_are_compared_above_one_another():
+    at = open_view("Ribbon", paths=["s, straight", "z, straight", "z, arc"])
+    found = rows(at)
+    assert list(found) == ["s, straight", "z, straight", "z, arc"]
+    assert found["z, straight"][0]["segments"][0][2:] == ["gather", "gather", True]
+    assert found["z, straight"] != found["z, arc"]
+
+
+def test_the_four_tenses_of_a_verb_have_one_colour():
+    at = open_view("Ribbon", **{"from": "write", "to": "go"})
+    assert {r["segments"][0][3] for r in rows(at)["s, straight"]} == {"write"}
+    assert {r["segments"][-1][3] for r in rows(at)["s, straight"]} == {"go"}
+
+
 @pytest.mark.parametrize("steps", [2, 7])
-def test_a_path_between_verbs_has_its_steps(steps):
-    at = open_view("Interpolate", steps=str(steps))
+def test_the_table_of_a_path_has_its_steps(steps):
+    at = open_view("Ribbon", steps=str(steps))
+    at.session_state["steps_open"] = True
+    at.run()
     path = table(at, "one verb")
     assert len(path) == steps
     assert path["present"].iloc[0].startswith("gather ✓")
@@ -35,23 +77,16 @@ def test_a_path_between_verbs_has_its_steps(steps):
     assert path["one verb"].tolist()[:: steps - 1] == ["✓", "✓"]
 
 
-def test_the_arc_is_longer_halfway_than_the_line():
-    at = open_view("Interpolate", ends="Two samples", seed_a="5", seed_b="6", steps="9")
-    line = float(table(at, "one verb")["norm of z"].iloc[4])
-    at.segmented_control(key="path").set_value("slerp").run()
-    assert float(table(at, "one verb")["norm of z"].iloc[4]) > line
-
-
 def test_resample_changes_the_ends():
-    at = open_view("Interpolate", ends="Two samples")
-    before = table(at, "one verb")["norm of z"].tolist()
+    at = open_view("Ribbon", ends="Two samples")
+    before = rows(at)
     button(at, "Resample").click().run()
     assert not at.exception and not at.warning
-    assert table(at, "one verb")["norm of z"].tolist() != before
+    assert list(rows(at)) == list(before) and rows(at) != before
 
 
 @pytest.mark.parametrize("text", ["", "walk2", "走る", "a" * 40])
-@pytest.mark.parametrize(("view", "key"), [("Interpolate", "from"), ("Map", "to"), ("Dimensions", "verb")])
+@pytest.mark.parametrize(("view", "key"), [("Ribbon", "from"), ("Plane", "corner_c"), ("Dimensions", "verb")])
 def test_bad_words_get_a_sentence(view, key, text):
     at = open_view(view)
     at.text_input(key=key).set_value(text).run()
@@ -59,52 +94,112 @@ def test_bad_words_get_a_sentence(view, key, text):
     assert len(at.error) == 1
 
 
-def click(at: AppTest, **point) -> AppTest:
-    """Select a marker of the map with its default settings, as a click does."""
-    at.session_state["chart tense PCA tense"] = {"selection": {"points": [point]}}
-    return at.run()
+@pytest.mark.parametrize("through", ["Three words", "One word, two random directions", "Three samples"])
+@pytest.mark.parametrize("space", ["z", "s"])
+def test_a_plane_has_a_verb_in_each_cell(through, space):
+    at = open_view("Plane", through=through, plane_space=space, plane_tense="past")
+    plane = picture(at, "plane")
+    assert plane["side"] == 80 and len(plane["cells"]) == len(plane["p"]) == 6400
+    assert set(plane["cells"]) == set(range(len(plane["verbs"])))
+    assert all(0 < corner["x"] < 1 and 0 < corner["y"] < 1 for corner in plane["corners"])
 
 
-def test_a_clicked_word_is_decoded_and_is_its_own_nearest():
-    at = click(open_view("Map"), customdata=0, x=0.0, y=0.0)
-    nearest = table(at, "distance")
-    assert nearest["distance"].iloc[0] == 0
-    assert f"At {nearest['word'].iloc[0]}" in [s.value for s in at.header]
-    assert len(table(at, "form")) == 4
+def test_the_corners_of_a_plane_in_s_are_the_words():
+    plane = picture(open_view("Plane", plane_space="s"), "plane")
+    for corner in plane["corners"]:
+        cell = int(corner["y"] * 80) * 80 + int(corner["x"] * 80)
+        assert plane["verbs"][plane["cells"][cell]] == corner["label"]
 
 
-def test_a_click_between_the_words_is_decoded():
-    at = click(open_view("Map"), customdata=-1, x=0.1, y=-0.2)
+def test_a_picked_place_of_the_plane_is_decoded():
+    at = open_view("Plane", plane_space="s")
+    corner = picture(at, "plane")["corners"][2]
+    at.session_state["plane"] = {"picked": [corner["x"], corner["y"]]}
+    at.run()
+    assert table(at, "form")["form"].iloc[0] == "grattle"
+
+
+@pytest.mark.parametrize("method", ["PCA", "two dimensions"])
+def test_a_map_has_every_verb_of_the_model_the_most_frequent_first(method):
+    data = picture(open_view("Map", map=method), "map")
+    assert len(data["words"]) == len(set(data["words"])) == len(data["places"]) == len(data["group"]) > 6000
+    assert data["words"].index("go") < data["words"].index("grovel")
+
+
+@pytest.mark.parametrize(
+    ("colour", "groups"),
+    [
+        ("length", ["up to 4 letters", "5 or 6", "7 or 8", "9 or more"]),
+        ("regular expression", ["does not match", "matches"]),
+    ],
+)
+def test_a_map_is_coloured(colour, groups):
+    data = picture(open_view("Map", colour=colour), "map")
+    assert data["groups"] == groups and set(data["group"]) == set(range(len(groups)))
+
+
+def test_a_bad_regular_expression_gets_a_sentence():
+    at = open_view("Map", colour="regular expression", pattern="(")
+    assert not at.exception and "regular expression" in at.error[0].value
+
+
+def test_a_form_is_found_on_the_map_and_decoded():
+    at = open_view("Map", find="wrote")
+    data = picture(at, "map")
+    assert data["words"][data["focus"]] == "write"
+    assert table(at, "form")["form"].tolist() == ["write", "writes", "writing", "wrote"]
+    assert table(at, "distance")["verb"].iloc[0] == "write"
+    assert "No verb" in pages.texts(open_view("Map", find="blorped"))
+
+
+@pytest.mark.parametrize("picked", [{"word": "write"}, {"place": [0.5, 0.5]}])
+def test_what_is_picked_on_the_map_is_decoded(picked):
+    at = open_view("Map")
+    at.session_state["map tense"] = {"picked": picked, "lasso": ["go", "eat"]}
+    at.run()
     assert not at.exception
-    assert "Between the words" in [s.value for s in at.header]
     assert len(table(at, "form")) == 4 and len(table(at, "distance")) == 10
+    assert any(d.value.iloc[:, 0].tolist() == ["go", "eat"] for d in at.dataframe)
 
 
-@pytest.mark.parametrize("method", ["t-SNE", "two dimensions"])
-@pytest.mark.parametrize("colour", ["verb class", "length"])
-def test_other_maps_run(method, colour):
-    at = open_view("Map", map=method, colour=colour)
+@pytest.mark.parametrize(
+    "forged", [{"picked": 3}, {"picked": [1, "x"]}, {"picked": {"place": [1e400, 0]}}, {"lasso": 1}]
+)
+@pytest.mark.parametrize(("view", "key"), [("Map", "map tense"), ("Plane", "plane")])
+def test_forged_values_of_a_picture_are_left_out(view, key, forged):
+    at = open_view(view)
+    at.session_state[key] = forged
+    at.run()
     assert not at.exception and not at.error
 
 
 def test_failures_are_the_samples_with_a_reason():
-    at = open_view("Sample", n="20", seed="3")
+    at = open_view("Samples", n="20", seed="3")
     samples = table(at, "why not")
     at.toggle(key="failures").set_value(True).run()
     failed = table(at, "why not")
-    assert failed["sample"].tolist() == samples["sample"][samples["a row"] == "✗"].tolist()
+    assert failed["sample"].tolist() == samples["sample"][samples["what it is"] != "a verb"].tolist()
     assert (failed["why not"] != "").all()
-    assert (samples["why not"][samples["a row"] == "✓"] == "").all()
+    assert (samples["why not"][samples["what it is"] == "a verb"] == "").all()
 
 
 def test_one_shot_is_the_first_score():
-    at = open_view("Sample", n="20", seed="3")
+    at = open_view("Samples", n="20", seed="3")
     assert "one shot" in at.metric[0].label
-    assert at.metric[0].value == f"{(table(at, 'why not')['a row'] == '✓').mean():.1%}"
+    assert at.metric[0].value == f"{(table(at, 'why not')['what it is'] == 'a verb').mean():.1%}"
+
+
+def test_strips_pass_through_the_word_in_the_middle():
+    (ribbons,) = rows(open_view("Dimensions", verb="write")).values()
+    assert len(ribbons) >= 8
+    for r in ribbons:
+        assert any(a <= 30 <= b for a, b, form, *_ in r["segments"] if form)
 
 
 def test_reset_puts_the_dimensions_back():
     at = open_view("Dimensions")
+    at.session_state["sliders_open"] = True
+    at.run()
     start, forms = at.slider[0].value, table(at, "form")["form"].tolist()
     at.slider[0].set_value(-4.0).run()
     assert at.slider[0].value == -4
@@ -114,7 +209,7 @@ def test_reset_puts_the_dimensions_back():
 
 
 def test_a_link_sets_the_seed_and_resample_another():
-    at = open_view("Sample", n="20", seed="7")
+    at = open_view("Samples", n="20", seed="7")
     assert at.number_input(key="seed").value == 7
     button(at, "Resample").click().run()
     assert not at.exception and at.number_input(key="seed").value != 7

@@ -1,6 +1,7 @@
 """Every page through the router, and what bad input gets."""
 
 import json
+import re
 
 import pytest
 
@@ -146,3 +147,11 @@ def test_convert_warns_of_words_that_the_chosen_model_does_not_know():
     assert not at.warning
     at.selectbox(key="model").set_value("tense-course").run()
     assert not at.exception and "tense-course does not know walk" in at.warning[0].value
+
+
+def test_each_letter_of_the_answer_is_a_tile_with_its_probability():
+    at = open_page("convert", verb="stop", target="progressive")
+    (html,) = [element.proto.body for element in at.get("html") if 'class="letters"' in element.proto.body]
+    tiles = re.findall(r"<b style=\"--sure: ([\d.]+)\">(.)</b><span>(\d+)%</span>", html)
+    assert "".join(letter for _, letter, _ in tiles) == "stopping⏎"
+    assert all(abs(100 * float(sure) - int(percent)) <= 1 for sure, _, percent in tiles)

@@ -18,7 +18,7 @@ def test_every_preset_is_a_valid_config_and_the_reports_share_theirs():
         config = preset(name)
         if name.startswith("source-"):
             assert (config.hidden_size, config.latent_size, config.condition_size) == (256, 32, 8)
-            assert (config.optimizer, config.batch_size, config.source, config.pairs) == ("sgd", 1, "none", "same")
+            assert (config.optimizer, config.batch_size, config.spelling_size, config.pairs) == ("sgd", 1, 0, "same")
 
 
 def test_a_table_s_rows_differ_in_what_the_report_says():

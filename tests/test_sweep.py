@@ -16,7 +16,7 @@ from cvae_core.training import Stopped
 from tests.helpers import python, wait_until, write_verbs
 from tests.tiny import SIZES
 
-GRID = {"kl_max": {"values": [0.1, 0.3]}, "source": {"values": ["none", "aligned"]}}
+GRID = {"kl_max": {"values": [0.1, 0.3]}, "decoder_condition": {"values": ["input", "output"]}}
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def new_study(storage, space=GRID, trials=None):
         ("kl_max=0.1,0.3", ("kl_max", {"values": [0.1, 0.3]})),
         ("hidden-size=64,128", ("hidden_size", {"values": [64, 128]})),
         ("tense_classifier=true,false", ("tense_classifier", {"values": [True, False]})),
-        ("source=none,aligned", ("source", {"values": ["none", "aligned"]})),
+        ("decoder_condition=input,output", ("decoder_condition", {"values": ["input", "output"]})),
     ],
 )
 def test_a_grid_is_read_by_the_field_s_type(text, expected):
@@ -58,7 +58,7 @@ def test_a_search_is_a_range(text, expected):
 
 @pytest.mark.parametrize(
     "text", ["nothing=1", "kl_max", "kl_max=", "kl_max=a", "kl_max=1:0", "kl_max=0:1:log", "kl_max=1:2:log:3",
-             "source=a:b", "kl_max=0:1:exp", "tense_classifier=maybe"],
+             "decoder_condition=a:b", "kl_max=0:1:exp", "tense_classifier=maybe"],
 )  # fmt: skip
 def test_what_cannot_be_swept_gets_a_sentence(text):
     with pytest.raises(UserError):
@@ -84,13 +84,13 @@ def test_every_point_is_trained_once_and_the_best_comes_first(storage):
     def train(values, run, started):
         trained.append(values)
         started(f"run {len(trained)}")
-        return values["kl_max"] + (values["source"] == "none")
+        return values["kl_max"] + (values["decoder_condition"] == "input")
 
     sweep.work(study, train)
     assert sorted(map(str, trained)) == sorted(map(str, sweep.combinations(GRID)))
     rows = sweep.table(study)
     assert [row["value"] for row in rows] == [1.3, 1.1, 0.3, 0.1]
-    assert rows[0]["source"] == "none" and rows[0]["run"].startswith("run")
+    assert rows[0]["decoder_condition"] == "input" and rows[0]["run"].startswith("run")
     assert len(sweep.as_text(rows).splitlines()) == 5
 
 

@@ -115,8 +115,8 @@ def test_page_shows_every_section_with_its_steps():
             assert (title if name == "sources" else f"{number}. {title}") in labels
             assert text.count("$$") % 2 == 0
     page = " ".join(m.value for m in at.markdown)
-    assert [len(sections[name].parts) for name in ("bound", "structured", "kl", "sources")] == [7, 5, 5, 5]
-    assert len(at.get("latex")) == 7 + 5 + 5 + 1
+    assert [len(sections[name].parts) for name in ("bound", "structured", "kl", "sources")] == [8, 5, 5, 5]
+    assert len(at.get("latex")) == 8 + 5 + 5 + 1
     for name in re.findall(r"\(#([\w-]+)\)", page):
         assert name in files
 

@@ -93,9 +93,12 @@ def test_a_loss_that_is_not_finite_fails_with_a_sentence_and_keeps_the_last_stat
     task, run = tiny_task(), empty_run(tmp_path)
     good, calls = task.loss, iter(range(10_000))
     per_epoch = task.steps_per_epoch()
-    task.loss = lambda *args: {
-        k: v * (float("nan") if next(calls) > 3 * per_epoch else 1) for k, v in good(*args).items()
-    }
+
+    def loss(*args):
+        factor = float("nan") if next(calls) > per_epoch else 1
+        return {name: term * factor for name, term in good(*args).items()}
+
+    task.loss = loss
     with pytest.raises(UserError, match="no longer a finite number"):
         fit(task, run)
     assert run.read_status()["state"] == "failed" and "finite" in run.read_status()["error"]
@@ -203,3 +206,37 @@ def test_auto_precision_follows_the_hardware(tmp_path, monkeypatch):
         monkeypatch.setattr(training, "multiplies_bfloat16", lambda device, has=has: has)
         assert first_loss("auto", f"auto {has}") == first_loss(same, same)
     assert first_loss("float32", "a") != first_loss("bfloat16", "b")
+
+
+AVERAGED = {"epochs": 4, "average_from": 0.5, "lr_schedule": "constant"}
+
+
+def test_the_weights_kept_are_the_mean_over_the_steps_since(tmp_path):
+    config, seen = replace(CONFIG, **AVERAGED), []
+    task, run = tiny_task(config), empty_run(tmp_path)
+
+    def look(event):
+        if event["kind"] == "batch" and event["epoch"] >= 2:
+            seen.append({name: value.clone() for name, value in task.model.state_dict().items()})
+
+    fit(task, run, on_event=look)
+    kept, _ = checkpoint.read(run.weights)
+    for name, value in kept.items():
+        torch.testing.assert_close(
+            value, torch.stack([weights[name] for weights in seen]).mean(0), atol=1e-6, rtol=1e-5
+        )
+    trained = task.model.state_dict()  # training itself goes on from the last weights
+    assert all(torch.equal(trained[name], value) for name, value in seen[-1].items())
+    assert any(not torch.equal(trained[name], value) for name, value in kept.items())
+
+
+@pytest.mark.parametrize("at", [(1, 2), (2, 1), (3, 2)])
+def test_a_stopped_run_goes_on_with_its_mean(at, tmp_path):
+    config, position = replace(CONFIG, **AVERAGED), {}
+    stopped, whole = (empty_run(tmp_path) for _ in range(2))
+    reached = lambda: (position.get("epoch"), position.get("batch")) == at  # noqa: E731
+    assert fit(tiny_task(config), stopped, stopped=reached, on_event=position.update) == "stopped"
+    fit(tiny_task(config), stopped)
+    fit(tiny_task(config), whole)
+    a, b = (checkpoint.read(run.weights)[0] for run in (stopped, whole))
+    assert all(torch.equal(a[name], b[name]) for name in a)

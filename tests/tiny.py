@@ -24,12 +24,13 @@ ROWS = (
 )
 VERBS = [Verb(tuple((word,) for word in row.split())) for row in ROWS.split(",")]
 SIZES = {
-    "hidden_size": 16, "embedding_size": 8, "latent_size": 4, "condition_size": 4, "state_width": 16,
+    "hidden_size": 16, "embedding_size": 8, "latent_size": 4, "spelling_size": 6, "condition_size": 4,
+    "state_width": 16,
 }  # fmt: skip
 # Without what single tests add: a classifier, prior matching, a decoder that the tense conditions at its output alone.
 PLAIN = {
-    "decoder_condition": "input", "state_layers": 2, "state_shared": False, "tense_classifier": False,
-    "source_dropout": 0.6, "irregular_repeats": 1, "length_pool": 0, "prior_share": 0.0, "prior_from": 0.5,
+    "decoder_condition": "input", "state_layers": 2, "tense_classifier": False,
+    "irregular_repeats": 1, "length_pool": 0, "prior_share": 0.0, "prior_from": 0.5,
     "precision": "float32",
 }  # fmt: skip
 CONFIG = TenseConfig(

@@ -24,6 +24,7 @@ from ui.parts import (
     seed_input,
     shipped_runs,
     show_remark,
+    table_behind,
     uploaded_text,
 )
 
@@ -31,5 +32,5 @@ torch.set_num_threads(1)  # more would compete with the threads of other session
 
 __all__ = [
     "MAX_SEED", "PLAIN", "PNG", "config_of", "frame", "load_model", "model_names", "new_seeds", "pick_model",
-    "pick_view", "read_scores", "seed_input", "shipped_runs", "show_remark", "stamp", "uploaded_text",
+    "pick_view", "read_scores", "seed_input", "shipped_runs", "show_remark", "stamp", "table_behind", "uploaded_text",
 ]  # fmt: skip

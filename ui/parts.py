@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from cvae_core import checkpoint, runs
@@ -45,6 +46,13 @@ def uploaded_text(place, label: str, key: str, parse: Callable[[str, str], Any])
     if file is None:
         return None
     return parse(decode_text(file.getvalue(), file.name), file.name)
+
+
+def table_behind(make: Callable[[], pd.DataFrame], label: str, key: str) -> None:
+    """The numbers behind a picture, folded; they are made when the table is opened."""
+    panel = st.expander(label, on_change="rerun", key=key)
+    if panel.open:
+        panel.dataframe(make(), hide_index=True, alt=label)
 
 
 def shipped_runs() -> list[Run]:

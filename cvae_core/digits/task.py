@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from cvae_core.digits import data, metrics
 from cvae_core.digits.config import DigitsConfig
@@ -36,6 +36,7 @@ class DigitsTask:
         self.config = config
         self.digits = digits
         self.model = build(config).to(device)
+        self.state = nn.ModuleDict({"model": self.model})
         self.device = torch.device(device)
         self.train = Images(*(part.to(device) for part in digits.train))
         self.description = f"{len(self.train.pixels):,} images of {digits.name}"

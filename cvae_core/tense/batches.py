@@ -67,6 +67,9 @@ class Batches:
         self._lengths = torch.tensor([len(w) for w in words])
         self._counts = counts
         self._first = (counts.flatten().cumsum(0) - counts.flatten()).view_as(counts)  # row of each first spelling
+        form = torch.arange(4 * len(verbs)).repeat_interleave(counts.flatten()).to(self.device)  # of each row
+        self._keys, order = _keys(self._letters, form % 4).sort()
+        self._verbs_by_key = form[order] // 4
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -76,6 +79,12 @@ class Batches:
         """The commonest spelling of verbs in tenses, (m,) each: letters (m, T), T that of the longest word of all."""
         return self._letters[self._first.to(self.device)[verb, tense]]
 
+    def find(self, letters: Tensor, tense: Tensor) -> Tensor:
+        """The verb that has letters (m, T) as a spelling of its form in a tense (m,), -1 where none has: (m,)."""
+        keys = _keys(letters, tense)
+        at = torch.searchsorted(self._keys, keys).clamp_max(len(self._keys) - 1)
+        return torch.where(self._keys[at] == keys, self._verbs_by_key[at], -1)
+
     def _batch_shares(self) -> tuple[int, int, int]:
         """How many forms of a batch are of the verbs themselves, of old verbs, and of invented ones."""
         size, config = self.config.batch_size, self.config
@@ -84,11 +93,14 @@ class Batches:
         own = max(1, size - invented - old)
         return own, min(old, size - own), max(0, size - own - old)
 
-    def epoch(self, generator: torch.Generator, samples: int) -> Iterator[Batch]:
-        """The batches of one epoch, with so many samples of the prior beside each."""
-        own, old, invented = self._batch_shares()
-        n = len(self._epoch_items)
-        order = self._epoch_items[torch.randperm(n, generator=generator)]
+    def epoch(self, generator: torch.Generator, samples: int, drawn: int = 1) -> Iterator[Batch]:
+        """The batches of one epoch, with so many samples of the prior beside each.
+
+        With `drawn` a batch has so many times its words, and the epoch each form so many times as often.
+        """
+        own, old, invented = (drawn * share for share in self._batch_shares())
+        order = torch.cat([torch.randperm(len(self._epoch_items), generator=generator) for _ in range(drawn)])
+        order, n = self._epoch_items[order], len(order)
         pairs = self._pairs(order // 4, order % 4, generator)
         starts = torch.arange(0, n, own)
         if self.config.length_pool:
@@ -153,3 +165,9 @@ def _stack(a: Tensor, b: Tensor) -> Tensor:
     """Rows of a, then rows of b, padded to one length."""
     width = max(a.shape[1], b.shape[1])
     return torch.cat([F.pad(x, (0, width - x.shape[1]), value=PAD) for x in (a, b)])
+
+
+def _keys(letters: Tensor, tense: Tensor) -> Tensor:
+    """A hash of letters (m, T) and tense (m,), the same however much padding follows: (m,)."""
+    powers = 1_000_003 ** torch.arange(1, letters.shape[1] + 1, device=letters.device)  # modulo 2^64
+    return (letters * powers).sum(1) + tense

@@ -39,6 +39,10 @@ def add_commands(commands, evaluate, predict) -> None:
     interpolate.add_argument("--steps", type=int, default=9)
     interpolate.add_argument("--method", default="lerp", choices=("lerp", "slerp"))
     interpolate.add_argument("--refine", type=int, default=0, metavar="K")
+    interpolate.add_argument(
+        "--space", choices=("z", "s"), help="z, which identifies a verb (default between samples), or s, which spells "
+        "a word (default between words)",
+    )  # fmt: skip
     options.model_options(interpolate, run_interpolate, CHECKPOINT)
 
     scores = evaluate.add_parser("tense", help="conversion of unseen and of known verbs, random z, calibration")
@@ -97,7 +101,7 @@ def run_convert(args: argparse.Namespace) -> None:
             "prediction": m.form, "probability": m.probability,
             "familiarity": familiarity[i // len(targets)], "familiar": familiar[i // len(targets)],
             "known": bool(listed[i]), "dictionary": listed[i], "note": note_on(m.form, listed[i]) or None,
-            "alternatives": [vars(c) for c in model.alternatives(model.read([word], [s]), t, m)],
+            "alternatives": [vars(c) for c in model.alternatives(model.infer([word], [s]), t, m)],
         }
         for i, ((word, s, t), m) in enumerate(zip(jobs, made, strict=True))
     ])  # fmt: skip
@@ -178,17 +182,20 @@ def run_interpolate(args: argparse.Namespace) -> None:
     if bool(args.seed) == bool(args.words) or (args.words and len(args.words) != 2):
         raise UserError("Give the two ends of the walk: two words, or --seed A B.")
     words = [parse_word(w) for w in args.words]
+    space = args.space or ("s" if words else "z")
+    if space == "s" and args.refine:
+        raise UserError("--refine moves z to a verb: it goes with --space z.")
     model = _load(args)
     if words:
-        a, b = model.posterior(words, model.infer_tenses(words))[0]
+        a, b = model.infer(words, model.infer_tenses(words), space)
     else:
-        a, b = (model.draw(1, seed)[0] for seed in args.seed)
-    z = model.path(a, b, args.steps, args.method)
-    rows = model.decode_rows(model.refine(z, args.refine))
+        a, b = (model.spelled(model.draw(1, seed), "z" if space == "s" else "s")[0] for seed in args.seed)
+    points = model.path(a, b, args.steps, args.method)
+    rows = model.decode_rows(model.refine(points, args.refine), space)
     if args.json:
         return options.print_json([
             {"step": i, "norm": point.norm().item(), "row": row}
-            for i, (point, row) in enumerate(zip(z, rows, strict=True))
+            for i, (point, row) in enumerate(zip(points, rows, strict=True))
         ])  # fmt: skip
     for row in rows:
         print(" ".join(row))

@@ -14,8 +14,8 @@ class TenseConfig(TrainConfig):
     """Model, data and loss of the tense system."""
 
     # Training
-    epochs: int = redefault(TrainConfig, "epochs", 60)
-    kl_max: float = redefault(TrainConfig, "kl_max", 0.3)
+    epochs: int = redefault(TrainConfig, "epochs", 48)
+    kl_max: float = redefault(TrainConfig, "kl_max", 0.6)
     kl_knots: Knots = redefault(TrainConfig, "kl_knots", ramp(rise=0.2))
     teacher_forcing: Knots = option(((0.0, 1.0),), "teacher-forcing ratio over training")
     precision: str = redefault(TrainConfig, "precision", "auto")
@@ -25,30 +25,27 @@ class TenseConfig(TrainConfig):
     )
     hidden_size: int = option(256, "width of the LSTMs (256 in all reports)", 8, 4096)
     embedding_size: int = option(64, "width of a letter's embedding; 0 means hidden_size, as in the reports", 0, 4096)
-    latent_size: int = option(32, "dimensions of each latent (32 in all reports)", 1, 1024)
+    latent_size: int = option(32, "dimensions of z, which identifies a verb (32 in all reports)", 1, 1024)
+    spelling_size: int = option(96, "dimensions of s, which spells a word; 0: one level, the decoder gets z", 0, 1024)
     condition_size: int = option(8, "width of the tense embedding that the encoder gets (8 in all reports)", 1, 256)
-    state_layers: int = option(3, "layers from z to the decoder's initial state: all but the last with a tanh", 1, 5)
+    state_layers: int = option(
+        3, "layers from z to s (of one level: to the decoder's initial state), all but the last with a tanh", 1, 5
+    )
     state_width: int = option(1024, "width of those tanh layers; 0 means hidden_size", 0, 4096)
-    state_shared: bool = option(True, "whether one network gives the decoder's hidden and cell state, or two do")
     decoder_condition: str = option(
         "output", "the tense conditions the decoder's input letters, or its output layer alone: then one z has "
         "the same state in every tense as long as the letters are the same",
         choices=("input", "output"),
     )  # fmt: skip
     tense_classifier: bool = option(True, "whether a classifier q(tense | word) is trained on the encoder's outputs")
-    source: str = option(
-        "aligned", "what the decoder gets of the source word in conversion: none (reports), or aligned: the encoder's "
-        "output at the same position, since English inflects at the end",
-        choices=("none", "aligned"),
-    )  # fmt: skip
     # Data
     pairs: str = option("all", "decode the same tense (reports), or any tense of the verb", choices=("same", "all"))
     train_on: str = option(
         "train", "the training split of the verbs, validation verbs too (once all is chosen), or all of them (reports)",
         choices=("train", "train+validation", "all"),
     )  # fmt: skip
-    source_dropout: float = option(0.5, "share of real verbs for which the decoder does not get the source word")
-    invented: float = option(0.35, "share of each batch that is invented verbs")
+    z_share: float = option(0.5, "share of the real verbs that are decoded from z, by way of the map to s")
+    invented: float = option(0.4, "share of each batch that is invented verbs")
     prefixed: float = option(0.2, "share of the invented verbs that are a prefix and an irregular verb")
     rehearsal: float = option(0.0, "fine-tuning: share of each batch that is verbs the first checkpoint knew")
     repeats: int = option(1, "times that each form occurs in an epoch: more than 1 for short lists", 1, 1000)
@@ -65,6 +62,7 @@ class TenseConfig(TrainConfig):
     consistency_from: float = option(0.5, "share of training after which that term is used")
     encoder_until: float = option(1.0, "share of training after which the encoder is frozen")
     # Loss
+    spelling_kl: float = option(0.02, "weight of the KL of s; kl_max is that of z", 0.0, 1000.0)
     recon: str = option("sum", "cross entropy summed over letters, or their mean (000)", choices=("sum", "mean"))
 
     def __post_init__(self):
@@ -74,12 +72,12 @@ class TenseConfig(TrainConfig):
             raise UserError(f"Of each batch, {share} leaves nothing for the verbs themselves: expected less than 1.")
         if self.architecture in REPORTS and self.encoder_until < 1:
             raise UserError("encoder_until needs architecture seq2seq: a report's decoder shares an embedding.")
-        if self.architecture in REPORTS and (self.source != "none" or self.tense_classifier):
-            raise UserError("A report's architecture has source none and no tense_classifier.")
+        if self.architecture in REPORTS and (self.spelling_size or self.tense_classifier):
+            raise UserError("A report's architecture has spelling_size 0 and no tense_classifier.")
 
 
 # What a checkpoint's weights fix: training from it takes these fields from it.
 MODEL_FIELDS = (
-    "architecture", "hidden_size", "embedding_size", "latent_size", "condition_size", "state_layers", "state_width",
-    "state_shared", "decoder_condition", "source", "tense_classifier",
+    "architecture", "hidden_size", "embedding_size", "latent_size", "spelling_size", "condition_size", "state_layers",
+    "state_width", "decoder_condition", "tense_classifier",
 )  # fmt: skip

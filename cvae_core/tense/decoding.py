@@ -1,9 +1,10 @@
-"""Free-running decoding: greedy over a batch, and beam search for one word.
+"""Decoding: greedy over a batch, beam search for one word, a word's probability, and the s that decodes to it.
 
-A model has `initial_state(z, tense)`, `step(letters, state, source, position)` and `forward` (see tense/model.py).
-Shapes: B words, T letters, H hidden, Z latent, V vocabulary.
+A model has `initial_state(s, tense)`, `step(letters, state, position)` and `forward` (see tense/model.py).
+Shapes: B words, T letters, H hidden, S dimensions of what the decoder gets, V vocabulary.
 """
 
+import math
 from functools import cache
 from typing import NamedTuple
 
@@ -13,19 +14,22 @@ from torch import Tensor, nn
 
 from cvae_core.tense.data import EOS, MAX_LENGTH, PAD, SOS, VOCABULARY_SIZE
 
+SURE, STEPS, RATE = 0.95, 20, 0.1  # of fitting s to a word: probability to reach, most steps, learning rate
 COMPACTED = 64  # batches of so many words are cut to the unfinished ones when half are finished
 
 
 class State(NamedTuple):
-    """Of the decoder; `tense` is what the tense adds at every letter, where it is not in the initial state."""
+    """Of the decoder, with what is added at every letter: of the tense, and of s at each position."""
 
     h: Tensor  # (1, B, H)
     c: Tensor  # (1, B, H)
     tense: Tensor | None = None  # (B, 1, as wide as what it is added to)
+    inputs: Tensor | None = None  # (B, positions, E)
 
     def of(self, rows: list[int] | Tensor) -> "State":
         """The states of some words of the batch."""
-        return State(self.h[:, rows], self.c[:, rows], None if self.tense is None else self.tense[rows])
+        tense, inputs = (None if part is None else part[rows] for part in (self.tense, self.inputs))
+        return State(self.h[:, rows], self.c[:, rows], tense, inputs)
 
 
 def lstm_step(lstm: nn.LSTM, x: Tensor, state: State) -> tuple[Tensor, Tensor, Tensor]:
@@ -50,27 +54,58 @@ def log_probabilities(logits: Tensor, temperature: float = 1.0) -> Tensor:
     return torch.log_softmax(logits.float() / temperature + _blocked(logits.device), -1)
 
 
+def log_probability(model: nn.Module, letters: Tensor, s: Tensor, tense: Tensor, temperature: float = 1.0) -> Tensor:
+    """log p(word | s, tense), in nats, of letters (B, T) with their end: (B,)."""
+    logits = model(F.pad(letters[:, :-1], (1, 0), value=SOS), s, tense)
+    each = log_probabilities(logits, temperature).gather(2, letters[..., None])[..., 0]
+    return (each * (letters != PAD)).sum(1)
+
+
+def fit_s(model: nn.Module, letters: Tensor, s: Tensor, tense: Tensor) -> Tensor:
+    """An s (B, S) from which the decoder gives letters (B, T) back with probability SURE: s itself for most words.
+
+    Gradient steps on log p(word | s, tense) begin at the encoder's s and end there (semi-amortized inference, Kim et
+    al. 2018): at most STEPS of Adam. The weights get no gradient.
+    """
+    with torch.no_grad():
+        (rows,) = (log_probability(model, letters, s, tense) < math.log(SURE)).nonzero(as_tuple=True)
+    if not len(rows):
+        return s
+    letters, tense, moving = letters[rows], tense[rows], s[rows].requires_grad_()
+    optimizer = torch.optim.Adam([moving], lr=RATE)
+    with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):  # its LSTM has no gradient in evaluation
+        for _ in range(STEPS):
+            found = log_probability(model, letters, moving, tense)
+            done = found.detach() >= math.log(SURE)
+            if bool(done.all()):
+                break
+            reached = moving.detach()[done].clone()
+            (moving.grad,) = torch.autograd.grad(-found.sum(), moving)
+            optimizer.step()
+            moving.data[done] = reached
+    return s.index_copy(0, rows, moving.detach())
+
+
 @torch.no_grad()
 def greedy(
     model: nn.Module,
-    z: Tensor,
+    s: Tensor,
     tense: Tensor,
-    source: Tensor | None = None,
     max_length: int = MAX_LENGTH + 1,
     temperature: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
-    """The likeliest letter at each position; z (B, Z), or (1, Z) for all tenses (B,).
+    """The likeliest letter at each position; s (B, S), or (1, S) for all tenses (B,).
 
     -> letters (B, T) with PAD after EOS, and log-probability of each letter (B, T), 0 after EOS.
     """
-    state = model.initial_state(z, tense)
-    letter = torch.full((len(tense), 1), SOS, device=z.device)
-    done = torch.zeros(len(tense), dtype=torch.bool, device=z.device)
-    rows = torch.arange(len(tense), device=z.device)  # words still decoded
+    state = model.initial_state(s, tense)
+    letter = torch.full((len(tense), 1), SOS, device=s.device)
+    done = torch.zeros(len(tense), dtype=torch.bool, device=s.device)
+    rows = torch.arange(len(tense), device=s.device)  # words still decoded
     parts: list[tuple[Tensor, int, list]] = [(rows, 0, [])]  # rows, first position, letters and logits from there on
     for position in range(max_length):
-        logits, state = model.step(letter, state, source, position)
-        letter = (logits + _blocked(z.device)).argmax(-1)
+        logits, state = model.step(letter, state, position)
+        letter = (logits + _blocked(s.device)).argmax(-1)
         parts[-1][2].append((letter, logits))
         done = done | (letter[:, 0] == EOS)
         if bool(done.all()):
@@ -78,10 +113,9 @@ def greedy(
         if len(done) >= COMPACTED and done.sum() > len(done) / 2:  # go on with the unfinished words alone
             kept = (~done).nonzero()[:, 0]
             rows, letter, done, state = rows[kept], letter[kept], done[kept], state.of(kept)
-            source = None if source is None else source[kept]
             parts.append((rows, position + 1, []))
-    letters = torch.full((len(tense), position + 1), PAD, device=z.device)
-    logprobs = torch.zeros(letters.shape, device=z.device)
+    letters = torch.full((len(tense), position + 1), PAD, device=s.device)
+    logprobs = torch.zeros(letters.shape, device=s.device)
     for rows, start, steps in parts:
         found, logits = (torch.cat(columns, 1) for columns in zip(*steps, strict=True))
         end = start + found.shape[1]
@@ -93,19 +127,18 @@ def greedy(
 
 @torch.no_grad()
 def beam_search(
-    model: nn.Module, z: Tensor, tense: Tensor, source: Tensor | None, width: int, temperature: float = 1.0
+    model: nn.Module, s: Tensor, tense: Tensor, width: int, temperature: float = 1.0
 ) -> list[tuple[float, list[int]]]:
     """The likeliest sequences for one word, best first: log-probability and letters without EOS.
 
-    z (1, Z), tense (1,), source (1, T, ·).
+    s (1, S), tense (1,).
     """
-    state = model.initial_state(z, tense)
-    prefixes, scores = [[SOS]], torch.zeros(1, device=z.device)
+    state = model.initial_state(s, tense)
+    prefixes, scores = [[SOS]], torch.zeros(1, device=s.device)
     finished: list[tuple[float, list[int]]] = []
     for position in range(MAX_LENGTH + 1):
-        letter = torch.tensor([[p[-1]] for p in prefixes], device=z.device)
-        features = None if source is None else source.expand(len(prefixes), -1, -1)
-        logits, state = model.step(letter, state, features, position)
+        letter = torch.tensor([[p[-1]] for p in prefixes], device=s.device)
+        logits, state = model.step(letter, state, position)
         total = scores[:, None] + log_probabilities(logits[:, 0], temperature)
         best, flat = total.flatten().topk(min(2 * width, total.numel()))
         beam, beam_scores, kept = [], [], []
@@ -121,5 +154,5 @@ def beam_search(
         if not beam or (len(finished) == width and finished[-1][0] >= beam_scores[0]):
             break
         state = state.of(kept)
-        prefixes, scores = beam, torch.tensor(beam_scores, device=z.device)
+        prefixes, scores = beam, torch.tensor(beam_scores, device=s.device)
     return finished

@@ -13,11 +13,13 @@ from cvae_core.errors import UserError
 from cvae_core.tense import data, metrics
 from cvae_core.tense.data import DIRECTIONS, TENSES, Verb
 from cvae_core.tense.inference import load
+from cvae_core.tense.information import latent_statistics
 from cvae_core.tense.lexicon import load_lexicon, lookup, most_frequent
 from cvae_core.tense.spelling import is_irregular
 
 ROUNDS = 3  # of refinement
 Z_ALONE = 1000  # verbs trained on that are decoded from z alone
+LATENT_VERBS = 500  # whose forms the statistics of the latents are of
 MARKS = {"bleu4": 0.7, "gaussian": 0.3}  # what the course gives full marks for
 HELDOUT = "tense-heldout"  # the shipped checkpoint that has not seen the test split
 
@@ -54,6 +56,7 @@ def evaluate(
     scores |= {"bleu4": metrics.bleu4_of_pairs(model, pairs)} | draws_of(model, samples, range(seed, seed + seeds))
     scores["unseen"] = unseen_of(model, unseen, seed) if unseen else None
     scores["own"] = own_of(model, _spread(model.verbs, own or len(model.verbs)))
+    scores["latents"] = latents_of(model, _spread(model.verbs, LATENT_VERBS), seed)
     scores["junk_auroc"] = junk_auroc(model, unseen or model.verbs[:Z_ALONE], seed)
     if compare:
         scores |= _comparison(unseen or verbs, model.config.train_on, pairs, samples, range(seed, seed + seeds))
@@ -117,7 +120,7 @@ def unseen_of(model, verbs: Sequence[Verb], seed: int = 0) -> dict:
     return scores | {
         "from_present": statistics.mean(v for name, v in scores["by_direction"].items() if name.startswith(TENSES[0])),
         "no_known_stem": metrics.accuracy(model, new)["accuracy"] if new else None,
-        "z_alone": metrics.accuracy(model, verbs, see_source=False)["accuracy"],
+        "z_alone": metrics.accuracy(model, verbs)["accuracy"],
         "tense": tense_accuracy(model, verbs),
         "calibration": {"error": error, "bins": bins},
     }
@@ -145,9 +148,16 @@ def own_of(model, verbs: Sequence[Verb]) -> dict:
         "accuracy": float(per_verb.mean()),
         "irregular": float(per_verb[irregular].mean()) if irregular.any() else None,
         "frequent": float(lenient[common].mean()) if common.any() else None,
-        "z_alone": metrics.accuracy(model, _spread(verbs, Z_ALONE), see_source=False)["accuracy"],
+        "z_alone": metrics.accuracy(model, _spread(verbs, Z_ALONE), space="z")["accuracy"],
         "tense": tense_accuracy(model, verbs),
     }
+
+
+def latents_of(model, verbs: Sequence[Verb], seed: int) -> dict:
+    """KL, mutual information, active units and likelihood of each level, on all forms of verbs trained on."""
+    words, tenses = zip(*((form, t) for verb in verbs for t, form in enumerate(verb.row)), strict=True)
+    spaces = ("z", "s") if model.config.spelling_size else ("z",)
+    return {space: latent_statistics(model, words, tenses, space, seed) for space in spaces}
 
 
 def tense_accuracy(model, verbs: Sequence[Verb]) -> float | None:
@@ -214,6 +224,8 @@ def as_table(scores: dict) -> str:
         f"{own['verbs']:,} verbs it was trained on",
         *(_line(f"  {k}", v) for k, v in own.items() if _is_score(v)),
     ]
+    for space, of in scores["latents"].items():
+        lines += [f"{space}, on known forms", *(_line(f"  {name}", value) for name, value in of.items())]
     if unseen:
         lines += [f"{unseen['verbs']:,} unseen verbs of the {scores['split']} split"]
         lines += [_line(f"  {name}", value) for name, value in unseen.items() if _is_score(value)]

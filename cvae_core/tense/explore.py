@@ -1,6 +1,6 @@
 """Looking into a trained model's latent space: walks, maps, what a draw gets wrong, what a dimension carries.
 
-Shapes: n points, Z latent dimensions. Words are always decoded from z alone.
+Shapes: n points, Z latent dimensions. A space is z, which identifies a verb, or s, which spells a word.
 """
 
 import re
@@ -31,13 +31,14 @@ def verb_of(row: Sequence[str]) -> Verb | None:
     return next((v for v, t in lookup(row[PRESENT]) if t == PRESENT and v.accepts(row)), None)
 
 
-def spell_out(model: Inflector, z: Tensor, rounds: int = 0) -> list[dict]:
-    """What each z says in the four tenses, after rounds of refinement: (n, Z) -> n dicts.
+def spell_out(model: Inflector, latent: Tensor, rounds: int = 0, space: str = "z") -> list[dict]:
+    """What each point is decoded to in the four tenses, a z after rounds of refinement: (n, Z) -> n dicts.
 
     `forms`, `probabilities` and `known` (the dictionary has this form) hold one entry a tense; `verb` is whether
     the dictionary has all four as one verb.
     """
-    columns = [model.decode(model.refine(z, rounds), t) for t in range(len(TENSES))]
+    latent = model.refine(latent, rounds) if space == "z" else latent
+    columns = [model.decode(latent, t, space) for t in range(len(TENSES))]
     return [
         {
             "forms": tuple(c.form for c in row),
@@ -49,18 +50,19 @@ def spell_out(model: Inflector, z: Tensor, rounds: int = 0) -> list[dict]:
     ]
 
 
-def walk(model: Inflector, a: Tensor, b: Tensor, steps: int, method: str = "lerp", rounds: int = 0) -> list[dict]:
+def walk(
+    model: Inflector, a: Tensor, b: Tensor, steps: int, method: str = "lerp", rounds: int = 0, space: str = "z"
+) -> list[dict]:
     """The path from a to b, both included: (Z,), (Z,) -> one dict a step.
 
-    Each holds `step`, `t` from 0 to 1, `norm` of the path's z (before refinement), and what `spell_out` gives.
+    Each holds `step`, `t` from 0 to 1, `norm` of the path's point (before refinement), and what `spell_out` gives.
     """
-    z = model.path(a, b, steps, method)
-    places = np.linspace(0, 1, steps).tolist()
+    points = model.path(a, b, steps, method)
+    positions, norms = np.linspace(0, 1, steps).tolist(), points.norm(dim=1).tolist()
+    decoded = spell_out(model, points, rounds, space)
     return [
-        {"step": i + 1, "t": t, "norm": norm, **said}
-        for i, (t, norm, said) in enumerate(
-            zip(places, z.norm(dim=1).tolist(), spell_out(model, z, rounds), strict=True)
-        )
+        {"step": i + 1, "t": t, "norm": norm, **forms}
+        for i, (t, norm, forms) in enumerate(zip(positions, norms, decoded, strict=True))
     ]
 
 

@@ -58,7 +58,7 @@ def make_task(
     old, temperature = (start.verbs, start.temperature) if start else ((), 1.0)
     task = TenseTask(config, _verbs(saved), device, saved["data"], old=old, temperature=temperature)
     if start:
-        task.model.load_state_dict(task.model.state_dict() | start.model.state_dict())  # a memory bank stays as it is
+        task.model.load_state_dict(start.model.state_dict())
         if config.prior_share and not resumed:
             task.fill_bank()
     return task

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from cvae_core import checkpoint
 from cvae_core.errors import UserError
-from cvae_core.latent import PATHS, kl_to_standard, product_of_experts
+from cvae_core.latent import PATHS, Gaussian, kl_to_standard, product_of_experts
 from cvae_core.load import load_model
 from cvae_core.tense import data, lexicon
 from cvae_core.tense.config import TenseConfig
-from cvae_core.tense.data import EOS, FIRST_LETTER, PAD, SOS, TENSES, Verb
-from cvae_core.tense.decoding import beam_search, greedy, log_probabilities
-from cvae_core.tense.model import create
+from cvae_core.tense.data import EOS, FIRST_LETTER, SOS, TENSES, Verb
+from cvae_core.tense.decoding import beam_search, fit_s, greedy, log_probabilities, log_probability
+from cvae_core.tense.model import Encoded, create
 
 CHUNK = 512  # words decoded at once
 
@@ -31,18 +31,6 @@ class Candidate:
 
     form: str
     probability: float  # product of its letters' probabilities, the end included
-
-
-class Reading(NamedTuple):
-    """The posterior of words, and what the decoder gets of their letters."""
-
-    mu: Tensor  # (n, Z)
-    logvar: Tensor  # (n, Z)
-    source: Tensor | None  # (n, T, E)
-
-    def of(self, rows: list[int]) -> "Reading":
-        """The rows named by index, which may repeat."""
-        return Reading(*(None if part is None else part[rows] for part in self))
 
 
 class Score(NamedTuple):
@@ -89,46 +77,61 @@ class Inflector:
     # --- conversion ---------------------------------------------------------------------------------------------
 
     @torch.inference_mode()
-    def read(self, words: Sequence[str], sources: Sequence[int]) -> Reading:
-        """What all answers about words start from. Raises UserError for what is no word."""
-        encoded = self.model.encode(self._letters(_valid(words)), self._tenses(sources))
-        return Reading(encoded.mu, encoded.logvar, self.model.source_features(encoded.outputs))
+    def encode(self, words: Sequence[str], sources: Sequence[int]) -> Encoded:
+        """Both posteriors of words in their tenses. Raises UserError for what is no word."""
+        return self._encode(_valid(words), sources)
+
+    def _encode(self, words: Sequence[str], sources: Sequence[int]) -> Encoded:
+        return self.model.encode(self._letters(words), self._tenses(sources))
 
     @torch.inference_mode()
-    def answer(self, reading: Reading, targets: Sequence[int]) -> list[Candidate]:
-        """The greedy answers, z = mu; a reading of one word may be asked for several tenses at once."""
-        return self._decode(reading.mu, targets, reading.source)
+    def infer(self, words: Sequence[str], sources: Sequence[int], space: str = "s") -> Tensor:
+        """The point of each word: the mean of its z, (n, Z), or the s that spells it, (n, S).
 
-    def _decode(self, z: Tensor, tenses: Sequence[int], source: Tensor | None = None) -> list[Candidate]:
-        letters, logprobs = greedy(self.model, z, self._tenses(tenses), source, temperature=self.temperature)
+        That is the mean of q(s | word, tense), by `fit_s`. Raises UserError for what is no word.
+        """
+        words = _valid(words)
+        encoded = self._encode(words, sources)
+        if space == "z" or not self.config.spelling_size:
+            return encoded.z.mu
+        with torch.inference_mode(False):
+            return fit_s(self.model, self._letters(words), encoded.s.mu.clone(), self._tenses(sources))
+
+    @torch.inference_mode()
+    def answer(self, s: Tensor, targets: Sequence[int]) -> list[Candidate]:
+        """The greedy answers from s, (n, S); from (1, S), one word may be asked for several tenses at once."""
+        letters, logprobs = greedy(self.model, s, self._tenses(targets), temperature=self.temperature)
         probabilities = logprobs.sum(1).exp().tolist()
         return [Candidate(f, p) for f, p in zip(data.decode(letters.cpu()), probabilities, strict=True)]
 
     def convert(
-        self, words: Sequence[str], sources: Sequence[int], targets: Sequence[int], see_source: bool = True
+        self, words: Sequence[str], sources: Sequence[int], targets: Sequence[int], space: str = "s"
     ) -> list[Candidate]:
-        """The greedy answer for each word; `see_source=False` leaves everything to z.
+        """The greedy answer for each word from the s that spells it, or from the mean of its z by way of the map.
 
         Raises UserError for what is no word.
         """
         words = _valid(words)
         answers: dict[int, Candidate] = {}
-        for part in _by_length(words):  # a word that is asked for in several tenses is read once
-            read: dict[tuple[str, int], int] = {}
-            rows = [read.setdefault((words[i], sources[i]), len(read)) for i in part]
-            reading = self.read(*zip(*read, strict=True))
-            if not see_source:
-                reading = reading._replace(source=None)
-            reading = reading if len(read) == 1 else reading.of(rows)
-            for i, candidate in zip(part, self.answer(reading, [targets[i] for i in part]), strict=True):
+        for part in _by_length(words):  # a word that is asked for in several tenses is encoded once
+            distinct: dict[tuple[str, int], int] = {}
+            rows = [distinct.setdefault((words[i], sources[i]), len(distinct)) for i in part]
+            s = self.spelled(self.infer(*zip(*distinct, strict=True), space), space)
+            s = s if len(distinct) == 1 else s[rows]
+            for i, candidate in zip(part, self.answer(s, [targets[i] for i in part]), strict=True):
                 answers[i] = candidate
         return [answers[i] for i in range(len(words))]
 
     @torch.inference_mode()
-    def alternatives(self, reading: Reading, target: int, greedy: Candidate, width: int = 5) -> list[Candidate]:
+    def spelled(self, latent: Tensor, space: str) -> Tensor:
+        """The s of points of either space."""
+        return self.model.spelling(latent) if space == "z" else latent
+
+    @torch.inference_mode()
+    def alternatives(self, s: Tensor, target: int, greedy: Candidate, width: int = 5) -> list[Candidate]:
         """The `width` likeliest forms of one word that beam search finds, best first, the greedy answer among them."""
         tense = self._tenses([target])
-        finished = beam_search(self.model, reading.mu, tense, reading.source, width, self.temperature)
+        finished = beam_search(self.model, s, tense, width, self.temperature)
         found = {data.decode([ids])[0]: float(np.exp(score)) for score, ids in finished}
         found.setdefault(greedy.form, greedy.probability)
         ranked = sorted((Candidate(f, p) for f, p in found.items()), key=lambda c: -c.probability)
@@ -140,40 +143,37 @@ class Inflector:
     def score(
         self, words: Sequence[str], sources: Sequence[int], targets: Sequence[int], forms: Sequence[str]
     ) -> list[Score]:
-        """log p(form | word), z = mu. Raises UserError for what is no word."""
+        """log p(form | word), from the s that spells the word. Raises UserError for what is no word."""
         words, forms = _valid(words), _valid(forms)
         scores = np.zeros((len(words), 2))
         for rows in _by_length(forms):
             letters, tense = self._letters([forms[i] for i in rows]), self._tenses([targets[i] for i in rows])
-            reading = self.read([words[i] for i in rows], [sources[i] for i in rows])
-            logits = self.model(F.pad(letters[:, :-1], (1, 0), value=SOS), reading.mu, tense, reading.source)
+            s = self.infer([words[i] for i in rows], [sources[i] for i in rows])
             for column, temperature in enumerate((1.0, self.temperature)):
-                each = log_probabilities(logits, temperature).gather(2, letters[..., None])[..., 0]
-                scores[rows, column] = (each * (letters != PAD)).sum(1).cpu()
+                scores[rows, column] = log_probability(self.model, letters, s, tense, temperature).cpu()
         return [Score(*row) for row in scores.tolist()]
 
     @torch.inference_mode()
-    def letter_probabilities(self, reading: Reading, target: int, form: str) -> tuple[list[str], np.ndarray]:
+    def letter_probabilities(self, s: Tensor, target: int, form: str) -> tuple[list[str], np.ndarray]:
         """Letters of a form of one word, `⏎` for its end, and the distribution at each: (T, 27), a to z, then end."""
         letters = self._letters([form])
         inputs = F.pad(letters[:, :-1], (1, 0), value=SOS)
-        logits = self.model(inputs, reading.mu, self._tenses([target]), reading.source)
+        logits = self.model(inputs, s, self._tenses([target]))
         probs = log_probabilities(logits, self.temperature)[0].exp().cpu().numpy()
         return [*form, "⏎"], np.concatenate([probs[:, FIRST_LETTER:], probs[:, EOS : EOS + 1]], 1)
 
     @torch.inference_mode()
-    def posterior(self, words: Sequence[str], tenses: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """mu and logvar of q(z | word, tense): (n, Z) each. Raises UserError for what is no word."""
-        return self._posterior(_valid(words), tenses)
+    def posterior(self, words: Sequence[str], tenses: Sequence[int], space: str = "z") -> Gaussian:
+        """q(z | word, tense), or that of s: (n, Z) or (n, S). Raises UserError for what is no word."""
+        return self._posterior(_valid(words), tenses, space)
 
-    def _posterior(self, words: Sequence[str], tenses: Sequence[int]) -> tuple[Tensor, Tensor]:
-        mu, logvar = (torch.zeros(len(words), self.model.latent_total, device=self.device) for _ in range(2))
-        for rows in _by_length(words):
-            encoded = self.model.encode(
-                self._letters([words[i] for i in rows]), self._tenses([tenses[i] for i in rows])
-            )
-            mu[rows], logvar[rows] = encoded.mu, encoded.logvar
-        return mu, logvar
+    def _posterior(self, words: Sequence[str], tenses: Sequence[int], space: str) -> Gaussian:
+        parts = [
+            (rows, getattr(self._encode([words[i] for i in rows], [tenses[i] for i in rows]), space))
+            for rows in _by_length(words)
+        ]
+        back = torch.tensor([i for rows, _ in parts for i in rows]).argsort()
+        return Gaussian(*(torch.cat(columns)[back] for columns in zip(*(part for _, part in parts), strict=True)))
 
     @torch.inference_mode()
     def tense_scores(self, words: Sequence[str]) -> np.ndarray:
@@ -192,19 +192,17 @@ class Inflector:
 
     @torch.inference_mode()
     def elbo_at_mean(self, words: Sequence[str], tenses: Sequence[int]) -> np.ndarray:
-        """The ELBO of each word in its tense with z = mu in place of a sample, hence no bound, in nats: (n,).
+        """The ELBO of each word in its tense, of the model of verbs, in nats: (n,).
 
-        The decoder gets z alone, at temperature 1. Raises UserError for what is no word.
+        z = mu in place of a sample, hence no bound; at temperature 1. Raises UserError for what is no word.
         """
         words = _valid(words)
         elbo = torch.zeros(len(words), device=self.device)
         for rows in _by_length(words):
             letters, tense = self._letters([words[i] for i in rows]), self._tenses([tenses[i] for i in rows])
             encoded = self.model.encode(letters, tense)
-            inputs = F.pad(letters[:, :-1], (1, 0), value=SOS)
-            logprobs = log_probabilities(self.model(inputs, encoded.mu, tense))
-            recon = (logprobs.gather(2, letters[..., None])[..., 0] * (letters != PAD)).sum(1)
-            elbo[rows] = recon - kl_to_standard(encoded.mu, encoded.logvar).sum(1)
+            recon = log_probability(self.model, letters, self.model.spelling(encoded.z.mu), tense)
+            elbo[rows] = recon - kl_to_standard(*encoded.z).sum(1)
         return elbo.cpu().numpy()
 
     def familiarity(self, words: Sequence[str], tenses: Sequence[int]) -> np.ndarray:
@@ -241,19 +239,15 @@ class Inflector:
         return torch.randn(n, self.model.latent_total, generator=torch.Generator().manual_seed(seed)).to(self.device)
 
     @torch.inference_mode()
-    def decode(self, z: Tensor, tense: int) -> list[Candidate]:
-        """Each z in one tense, from z alone."""
-        return [form for part in z.split(CHUNK) for form in self._decode(part, [tense] * len(part))]
+    def decode(self, latent: Tensor, tense: int, space: str = "z") -> list[Candidate]:
+        """Each point of either space in one tense."""
+        s = self.spelled(latent, space)
+        return [form for part in s.split(CHUNK) for form in self.answer(part, [tense] * len(part))]
 
-    def decode_rows(self, z: Tensor) -> list[tuple[str, ...]]:
-        """Each z in the four tenses."""
-        forms = [[c.form for c in self.decode(z, tense)] for tense in range(len(TENSES))]
+    def decode_rows(self, latent: Tensor, space: str = "z") -> list[tuple[str, ...]]:
+        """Each point in the four tenses."""
+        forms = [[c.form for c in self.decode(latent, tense, space)] for tense in range(len(TENSES))]
         return list(zip(*forms, strict=True))
-
-    def row_probabilities(self, z: Tensor) -> list[tuple[float, ...]]:
-        """The probabilities of what `decode_rows` gives."""
-        columns = [[c.probability for c in self.decode(z, tense)] for tense in range(len(TENSES))]
-        return list(zip(*columns, strict=True))
 
     def refine(self, z: Tensor, rounds: int) -> Tensor:
         """Read the four decoded forms as four views of one verb: multiply their posteriors, take the mean, again."""
@@ -264,7 +258,7 @@ class Inflector:
     @torch.inference_mode()
     def reread(self, rows: Sequence[tuple[str, ...]]) -> Tensor:
         """One round of refinement from n rows of four forms: the mean of the product of their posteriors, (n, Z)."""
-        views = [self._posterior(forms, [t] * len(rows)) for t, forms in enumerate(zip(*rows, strict=True))]
+        views = [self._posterior(forms, [t] * len(rows), "z") for t, forms in enumerate(zip(*rows, strict=True))]
         mu, logvar = (torch.stack(parts) for parts in zip(*views, strict=True))
         return product_of_experts(mu, logvar, 0)[0]
 

@@ -57,9 +57,9 @@ def uniform_distinct(rows: int, n: int) -> float:
     return rows * (1 - (1 - 1 / rows) ** n) / n
 
 
-def accuracy(model, verbs: Sequence[Verb], see_source: bool = True) -> dict:
-    """`accuracy_of` a model; without `see_source` the decoder has z alone."""
-    return accuracy_of(lambda *args: [c.form for c in model.convert(*args, see_source=see_source)], verbs)
+def accuracy(model, verbs: Sequence[Verb], space: str = "s") -> dict:
+    """`accuracy_of` a model that decodes from s, or from z."""
+    return accuracy_of(lambda *args: [c.form for c in model.convert(*args, space)], verbs)
 
 
 def accuracy_of(convert: Callable[[list, list, list], list[str]], verbs: Sequence[Verb]) -> dict:

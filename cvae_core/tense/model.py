@@ -1,7 +1,9 @@
-"""The character seq2seq CVAE: bidirectional LSTM encoder, Gaussian latent, LSTM decoder, tense as condition.
+"""The character seq2seq CVAE: bidirectional LSTM encoder, two Gaussian latents, LSTM decoder, tense as condition.
 
-The models of the three course reports are in tense/reports.py, with the same methods.
-Shapes: B words, T letters, H hidden, Z latent, V vocabulary.
+Two levels: z identifies a verb, s spells a word, and a learned map takes z to s. The decoder gets s and the tense, and
+nothing else. With `spelling_size` 0 there is one level, z. The models of the three course reports, of one level too,
+are in tense/reports.py, with the same methods.
+Shapes: B words, T letters, H hidden, Z and S dimensions of z and s, E embedding, V vocabulary.
 """
 
 from typing import Any, NamedTuple
@@ -10,26 +12,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cvae_core.latent import Gaussian
 from cvae_core.tense.config import REPORTS, TenseConfig
-from cvae_core.tense.data import PAD, TENSES, VOCABULARY_SIZE
+from cvae_core.tense.data import MAX_LENGTH, PAD, TENSES, VOCABULARY_SIZE
 from cvae_core.tense.decoding import State, lstm_step
 
 CLASSIFIER_WIDTH = 64
+LETTER_WIDTH = 32  # of what s gets of each letter
+POSITIONS = MAX_LENGTH + 2  # an answer is cut at MAX_LENGTH + 1 letters; its end is scored too
 
 
 class Encoded(NamedTuple):
-    """The posterior q(z | word, tense) and, for decoders that get it, the encoder's output at each letter."""
+    """The posteriors q(z | word, tense) and q(s | word, tense); of one level both are the same."""
 
-    mu: Tensor  # (B, Z)
-    logvar: Tensor  # (B, Z)
-    outputs: Tensor | None  # (B, T, 2H), zeros on padding
+    z: Gaussian  # (B, Z)
+    s: Gaussian  # (B, S)
 
 
 class TenseCVAE(nn.Module):
-    """q(z | word, tense) from the last outputs of both directions; p(word | z, tense) letter by letter.
-
-    With `source` aligned the decoder also gets the encoder's output at its own position.
-    """
+    """q(z | word, tense), q(s | word, tense), the map z -> s, and p(word | s, tense) letter by letter."""
 
     # Modules that some configs do not have: None there.
     to_cell: Any
@@ -42,17 +43,26 @@ class TenseCVAE(nn.Module):
     def __init__(self, config: TenseConfig):
         super().__init__()
         self.config = config
-        hidden, latent = config.hidden_size, config.latent_size
+        hidden, latent, spelling = config.hidden_size, config.latent_size, config.spelling_size
         width = config.embedding_size or hidden
         self.latent_total = latent
         self.tense_embedding = nn.Embedding(len(TENSES), config.condition_size)
         self.encoder_embedding = nn.Embedding(VOCABULARY_SIZE, width)
         self.encoder = nn.LSTM(width, hidden, batch_first=True)
         self.encoder_back = nn.LSTM(width, hidden, batch_first=True)
-        self.to_mu = nn.ModuleList([nn.Linear(2 * hidden, latent)])
-        self.to_logvar = nn.ModuleList([nn.Linear(2 * hidden, latent)])
-        self.to_hidden = self._to_state()  # and to the cell state, if shared
-        self.to_cell = None if config.state_shared else self._to_state()
+        levels = [(2 * hidden, latent)]
+        self.read_letter, self.z_to_s, self.positions = None, None, None
+        if spelling:
+            levels += [(2 * hidden + POSITIONS * LETTER_WIDTH, spelling)]
+            self.read_letter = nn.Linear(2 * hidden, LETTER_WIDTH, bias=False)  # padding stays zero
+        self.to_mu = nn.ModuleList(nn.Linear(*sizes) for sizes in levels)
+        self.to_logvar = nn.ModuleList(nn.Linear(*sizes) for sizes in levels)
+        if spelling:
+            self.z_to_s = self._mlp(latent, spelling)
+            self.positions = nn.Linear(spelling, POSITIONS * width)
+        # The decoder's initial state: with two levels one layer gives hidden and cell, with one a network each.
+        self.to_hidden = nn.Linear(spelling, 2 * hidden) if spelling else self._mlp(latent, hidden)
+        self.to_cell = None if spelling else self._mlp(latent, hidden)
         self.decoder_embedding = nn.Embedding(VOCABULARY_SIZE, width)
         out, self.output_hidden, self.gate = hidden, None, None
         if config.decoder_condition == "output":
@@ -60,7 +70,6 @@ class TenseCVAE(nn.Module):
             self.gate = nn.Linear(hidden, 1)  # opens where the ending begins
         tense_width = out if config.decoder_condition == "output" else width
         self.decoder_tense = nn.Embedding(len(TENSES), tense_width)
-        self.source_proj = nn.Linear(2 * hidden, width) if config.source == "aligned" else None
         self.decoder = nn.LSTM(width, hidden, batch_first=True)
         self.out = nn.Linear(out, VOCABULARY_SIZE)
         self.classify_letter, self.classify_word = None, None
@@ -68,14 +77,13 @@ class TenseCVAE(nn.Module):
             self.classify_letter = nn.Linear(2 * hidden, CLASSIFIER_WIDTH)
             self.classify_word = nn.Linear(CLASSIFIER_WIDTH, len(TENSES))
 
-    def _to_state(self) -> nn.Module:
-        """The network from z to the decoder's initial hidden or cell state, or to both."""
+    def _mlp(self, inputs: int, outputs: int) -> nn.Module:
+        """`state_layers` layers, all but the last with a tanh."""
         config = self.config
-        outputs = 2 * config.hidden_size if config.state_shared else config.hidden_size
         if config.state_layers == 1:
-            return nn.Linear(config.latent_size, outputs)
+            return nn.Linear(inputs, outputs)
         width = config.state_width or config.hidden_size
-        layers = [nn.Linear(config.latent_size, width), nn.Tanh()]
+        layers = [nn.Linear(inputs, width), nn.Tanh()]
         for _ in range(config.state_layers - 2):
             layers += [nn.Linear(width, width), nn.Tanh()]
         return nn.Sequential(*layers, nn.Linear(width, outputs))
@@ -83,12 +91,24 @@ class TenseCVAE(nn.Module):
     # --- encoder ------------------------------------------------------------------------------------------------
 
     def encode(self, letters: Tensor, tense: Tensor) -> Encoded:
-        """Letters (B, T) with EOS and padding, tense (B,) -> posterior and outputs."""
+        """Letters (B, T) with EOS and padding, tense (B,) -> both posteriors."""
         embedded = self.tense_embedding(tense)
         # Initial state of both directions, (1, B, H): zeros, then the tense in the last dimensions (as in 000 and 002).
         state = F.pad(embedded, (self.config.hidden_size - embedded.shape[1], 0))[None]
-        outputs, last = self._read(letters, state, self.config.source == "aligned")
-        return Encoded(self.to_mu[0](last), self.to_logvar[0](last), outputs)
+        outputs, last = self._read(letters, state, self.read_letter is not None)
+        z = Gaussian(self.to_mu[0](last), self.to_logvar[0](last))
+        if self.read_letter is None:
+            return Encoded(z, z)
+        each = self.read_letter(outputs)  # (B, T, L)
+        each = F.pad(each, (0, 0, 0, POSITIONS - each.shape[1])).flatten(1)
+        features = torch.cat([last, each], 1)
+        return Encoded(z, Gaussian(self.to_mu[1](features), self.to_logvar[1](features)))
+
+    def freeze_encoder(self) -> None:
+        """Train q(z | word, tense) no more: its LSTMs and what they read. The layers from their outputs to s go on."""
+        reads = self.tense_embedding, self.encoder_embedding, self.encoder, self.encoder_back
+        for part in (*reads, self.to_mu[0], self.to_logvar[0]):
+            part.requires_grad_(False)
 
     def classify(self, letters: Tensor) -> Tensor:
         """Logits of q(tense | word), the classifier beside a conditional model (Kingma et al. 2014, M2): (B, 4).
@@ -122,45 +142,35 @@ class TenseCVAE(nn.Module):
 
     # --- decoder ------------------------------------------------------------------------------------------------
 
-    def initial_state(self, z: Tensor, tense: Tensor) -> State:
-        """z (B, Z), or (1, Z) for all, and tense (B,) -> the decoder's initial state."""
-        h = self.to_hidden(z)[None]
-        if self.config.state_shared:
-            h, c = h.chunk(2, 2)
-        else:
-            c = self.to_cell(z)[None]
-        h, c = (s.expand(1, len(tense), -1).contiguous() for s in (h, c))
-        return State(h, c, self.decoder_tense(tense)[:, None])
+    def spelling(self, z: Tensor) -> Tensor:
+        """The s of each z, (B, Z) -> (B, S); z itself in a model of one level."""
+        return z if self.z_to_s is None else self.z_to_s(z)
 
-    def source_features(self, outputs: Tensor | None, visible: Tensor | None = None) -> Tensor | None:
-        """What the decoder gets of the source word, computed once a word: (B, T, 2H) -> (B, T, E).
+    def initial_state(self, s: Tensor, tense: Tensor) -> State:
+        """s (B, S), or (1, S) for all, and tense (B,) -> the decoder's initial state."""
+        h = self.to_hidden(s)[None]
+        h, c = h.chunk(2, 2) if self.to_cell is None else (h, self.to_cell(s)[None])
+        h, c = (part.expand(1, len(tense), -1).contiguous() for part in (h, c))
+        inputs = None
+        if self.positions is not None:
+            inputs = self.positions(s).view(len(s), POSITIONS, -1).expand(len(tense), -1, -1)
+        return State(h, c, self.decoder_tense(tense)[:, None], inputs)
 
-        `visible` (B,) bool leaves it out for some words.
-        """
-        if outputs is None or self.source_proj is None:
-            return None
-        present = outputs.abs().sum(-1, keepdim=True) > 0  # not padding
-        if visible is not None:
-            present = present & visible[:, None, None]
-        return self.source_proj(outputs) * present
-
-    def step(self, inputs: Tensor, state: State, source: Tensor | None, position: int = 0) -> tuple[Tensor, State]:
+    def step(self, inputs: Tensor, state: State, position: int = 0) -> tuple[Tensor, State]:
         """Decode letters (B, T) from a position on: logits (B, T, V) and the state after them."""
         x = self.decoder_embedding(inputs)
         if self.output_hidden is None:
             x = x + state.tense
-        if source is not None:
-            part = source[:, position : position + inputs.shape[1]]
-            missing = inputs.shape[1] - part.shape[1]
-            x = x + (F.pad(part, (0, 0, 0, missing)) if missing else part)
+        if state.inputs is not None:
+            x = x + state.inputs[:, position : position + inputs.shape[1]]
         outputs, h, c = lstm_step(self.decoder, x, state)
         if self.output_hidden is not None:
             outputs = F.relu(self.output_hidden(outputs) + torch.sigmoid(self.gate(outputs)) * state.tense)
-        return self.out(outputs), State(h, c, state.tense)
+        return self.out(outputs), state._replace(h=h, c=c)
 
-    def forward(self, inputs: Tensor, z: Tensor, tense: Tensor, source: Tensor | None = None) -> Tensor:
+    def forward(self, inputs: Tensor, s: Tensor, tense: Tensor) -> Tensor:
         """Logits (B, T, V) of the letters that follow each of `inputs` (B, T), in one call."""
-        return self.step(inputs, self.initial_state(z, tense), source)[0]
+        return self.step(inputs, self.initial_state(s, tense))[0]
 
 
 def create(config: TenseConfig) -> nn.Module:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
+from cvae_core.latent import Gaussian
 from cvae_core.tense.config import TenseConfig
 from cvae_core.tense.data import PAD, SOS, TENSES, VOCABULARY_SIZE
 from cvae_core.tense.decoding import State, lstm_step
@@ -33,7 +34,7 @@ ARCHITECTURES = {
 
 
 class ReportCVAE(nn.Module):
-    """The methods of `TenseCVAE`; the decoder gets nothing of the source word but z."""
+    """The methods of `TenseCVAE`, with one level: what the decoder gets is z."""
 
     def __init__(self, config: TenseConfig):
         super().__init__()
@@ -76,7 +77,12 @@ class ReportCVAE(nn.Module):
             states = (outputs[torch.arange(len(x), device=x.device), lengths - 1],)
         mu = torch.cat([layer(s) for layer, s in zip(self.to_mu, states, strict=True)], 1)
         logvar = torch.cat([layer(s) for layer, s in zip(self.to_logvar, states, strict=True)], 1)
-        return Encoded(mu, logvar, None)
+        posterior = Gaussian(mu, logvar)
+        return Encoded(posterior, posterior)
+
+    def spelling(self, z: Tensor) -> Tensor:
+        """z itself: there is one level."""
+        return z
 
     def initial_state(self, z: Tensor, tense: Tensor) -> State:
         """z (B, Z), or (1, Z) for all, and tense (B,) -> the decoder's initial state."""
@@ -87,16 +93,11 @@ class ReportCVAE(nn.Module):
             return State(h, torch.zeros_like(h))
         return State(h, self.to_cell(torch.cat([z_cell.expand(len(tense), -1), embedded], 1))[None])
 
-    def source_features(self, outputs: Tensor | None, visible: Tensor | None = None) -> None:
-        """Nothing: the decoder gets z and the tense alone."""
-
-    def step(
-        self, inputs: Tensor, state: State, source: Tensor | None = None, position: int = 0
-    ) -> tuple[Tensor, State]:
+    def step(self, inputs: Tensor, state: State, position: int = 0) -> tuple[Tensor, State]:
         """Decode letters (B, T): logits (B, T, V) and the state after them."""
         outputs, h, c = lstm_step(self.decoder, F.relu(self.decoder_embedding(inputs)), state)
         return self.out(outputs), State(h, c)
 
-    def forward(self, inputs: Tensor, z: Tensor, tense: Tensor, source: Tensor | None = None) -> Tensor:
+    def forward(self, inputs: Tensor, z: Tensor, tense: Tensor) -> Tensor:
         """Logits (B, T, V) of the letters that follow each of `inputs` (B, T), in one call."""
         return self.step(inputs, self.initial_state(z, tense))[0]

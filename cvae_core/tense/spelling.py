@@ -59,8 +59,8 @@ def regular_progressives(verb: str) -> set[str]:
 
 
 def follows_rules(verb: Verb) -> bool:
-    """Whether every form may be spelled as the textbook has it: not so of irregular verbs, nor of omit and mimic."""
-    return all(rule(verb.lemma) in spellings for rule, spellings in zip(SPELLING_RULES, verb.forms, strict=True))
+    """Whether the commonest form of each tense is the textbook's: not so of hang (hung, hanged), omit and mimic."""
+    return all(rule(verb.lemma) == form for rule, form in zip(SPELLING_RULES, verb.row, strict=True))
 
 
 def is_irregular(verb: Verb) -> bool:

@@ -9,19 +9,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cvae_core.errors import UserError
-from cvae_core.latent import kl_to_standard, reparameterize
-from cvae_core.parallel import draw, gather
+from cvae_core.latent import Gaussian, kl_to_standard, reparameterize
+from cvae_core.parallel import draw, gather, world
 from cvae_core.step import Step
-from cvae_core.tense import data, metrics, prior
+from cvae_core.tense import data, metrics
 from cvae_core.tense.batches import Batch, Batches
 from cvae_core.tense.config import TenseConfig
 from cvae_core.tense.data import EOS, PAD, SOS, TENSES, Verb
 from cvae_core.tense.decoding import greedy
 from cvae_core.tense.familiarity import measure_floor
 from cvae_core.tense.inference import Inflector
-from cvae_core.tense.model import build
+from cvae_core.tense.information import active_units, mutual_information
+from cvae_core.tense.model import Encoded, build
+from cvae_core.tense.prior import DRAWN, PriorMatcher, decode_nll, hardest
 from cvae_core.tense.reports import ARCHITECTURES
 
+WORDS_DRAWN = 4  # for each that is trained on, once the encoder is frozen
 VALIDATION_VERBS = 200  # scored at each epoch's end
 FILLED_AT_ONCE = 1024  # forms
 VALIDATION_SAMPLES = 100  # as many as the course draws
@@ -65,9 +68,10 @@ class TenseTask:
         self.validation = data.select_split(verbs, "validation")[:VALIDATION_VERBS]
         self.model = (model or build(config)).to(device)
         self.device = torch.device(device)
+        self.state = nn.ModuleDict({"model": self.model})
         if config.prior_share:
-            prior.add_bank(self.model, len(self.verbs) + len(self.old), self.model.latent_total)
-            self.model.to(device)
+            self.matcher = PriorMatcher(len(self.verbs) + len(self.old), self.model.latent_total).to(device)
+            self.state["matcher"] = self.matcher
         architecture = ARCHITECTURES.get(config.architecture)
         self._until_eos = architecture is not None and architecture.until_eos
         self.description = f"{len(self.verbs)} verbs"
@@ -80,7 +84,7 @@ class TenseTask:
         tense = torch.arange(4, device=self.device).repeat(len(verb) // 4)
         for some, of in zip(verb.split(FILLED_AT_ONCE), tense.split(FILLED_AT_ONCE), strict=True):
             encoded = self.model.encode(self._batches.first_spellings(some, of), of)
-            prior.update_memory_bank(self.model, some, of, encoded.mu, encoded.logvar)
+            self.matcher.update(some, of, encoded.z)
 
     def steps_per_epoch(self) -> int:
         """Batches of one epoch."""
@@ -98,64 +102,90 @@ class TenseTask:
 
         When the encoder is frozen, the memory bank is filled and the biases are fitted first.
         """
+        if not self._trains_encoder(step):
+            self.model.freeze_encoder()
         if self.config.prior_share and step.epoch == self._encoder_epochs():
             self.fill_bank()
-            prior.fit_biases(self.model, step.generator)
+            self.matcher.fit_biases(step.generator)
         matching = step.epoch >= self.config.prior_from * self.config.epochs
         samples = round(self.config.prior_share * self.config.batch_size) if matching else 0
-        return self._batches.epoch(step.generator, samples)
+        if self._trains_encoder(step):
+            return self._batches.epoch(step.generator, samples)
+        return self._batches.epoch(step.generator, DRAWN * samples, WORDS_DRAWN)
 
     def count(self, batch: Batch) -> int:
         """Words in a batch."""
         return len(batch.source)
 
     def loss(self, batch: Batch, step: Step) -> dict[str, Tensor]:
-        """Cross entropy of the target's letters and KL(q(z | source) || N(0, I)), in nats, means over the batch.
+        """Cross entropy of the target's letters and KL of both levels to N(0, I), in nats, means over the batch.
 
-        With samples from the prior, their mean cross entropy is added as `prior`; a classifier's is added as `tense`.
+        Once the encoder is frozen, over its `hardest` words.
+        Some real words are decoded from z by way of the map, all others from s; each word has the KL of its own level
+        alone: two bounds, on log p(word | tense) of the model of verbs and of the model of spellings.
+        With samples from the prior, their mean cross entropy is added as `prior`; a classifier's as `classifier`.
         """
         config, model, generator = self.config, self.model, step.generator
         real, train_encoder = batch.verb >= 0, self._trains_encoder(step)
-        with torch.set_grad_enabled(train_encoder and torch.is_grad_enabled()):
-            encoded = model.encode(batch.source, batch.source_tense)
-        # With a frozen encoder z is the mean, as in conversion; the samples of the prior cover what lies between.
-        z = reparameterize(encoded.mu, encoded.logvar, generator) if train_encoder else encoded.mu
-        dropped = draw(torch.rand, z.shape[:1], generator, device=z.device) < config.source_dropout
-        source = model.source_features(encoded.outputs, visible=~(dropped & real))
-        inputs, mask = self._decoder_inputs(batch, z, source, step)
-        logits = model(inputs, z, batch.target_tense, source)
+        encoded = model.encode(batch.source, batch.source_tense)
+        s, by_z = self._decoded_latent(encoded, real, train_encoder, generator)
+        if not train_encoder:
+            with torch.no_grad():  # most words are soon decoded almost surely and have next to no gradient
+                rows = hardest(decode_nll(model, s, batch.target_tense, batch.target)[0], WORDS_DRAWN)
+            batch = Batch._make([*(part[rows] for part in batch[:-1]), batch.prior_z])
+            encoded = Encoded(*(Gaussian(level.mu[rows], level.logvar[rows]) for level in encoded))
+            s, by_z = s[rows], by_z[rows]
+        inputs, mask = self._decoder_inputs(batch, s, step)
+        logits = model(inputs, s, batch.target_tense)
         nll = F.cross_entropy(logits.float().transpose(1, 2), batch.target, reduction="none") * mask
         recon = nll.sum(1) if config.recon == "sum" else nll.sum(1) / mask.sum(1)
-        recon = recon.mean()
-        kl = kl_to_standard(encoded.mu, encoded.logvar).sum(1).mean()
-        terms = {"loss": recon + step.beta * kl, "recon": recon, "kl": kl}
+        kl = kl_to_standard(*encoded.z).sum(1)
+        terms = {"recon": recon.mean(), "kl": _mean(kl, by_z)}
+        loss = recon.mean() + step.beta * (kl * by_z).mean()
+        if config.spelling_size:
+            kl = kl_to_standard(*encoded.s).sum(1)
+            terms["kl_s"] = _mean(kl, ~by_z)
+            loss = loss + config.spelling_kl * (kl * ~by_z).mean()
         if config.tense_classifier:
-            terms["tense"] = F.cross_entropy(model.classify(batch.source).float(), batch.source_tense)
-            terms["loss"] = terms["loss"] + terms["tense"]
+            terms["classifier"] = F.cross_entropy(model.classify(batch.source).float(), batch.source_tense)
+            loss = loss + terms["classifier"]
+        if not train_encoder:
+            loss = loss * DRAWN / WORDS_DRAWN  # in proportion to the samples of the prior, the hardest of DRAWN
         if config.prior_share and train_encoder:
-            encodings = gather(batch.verb), gather(batch.source_tense), gather(encoded.mu), gather(encoded.logvar)
-            prior.update_memory_bank(model, *(part[encodings[0] >= 0] for part in encodings))
+            verb, tense, mu, logvar = (gather(part) for part in (batch.verb, batch.source_tense, *encoded.z))
+            known = verb >= 0
+            self.matcher.update(verb[known], tense[known], Gaussian(mu[known], logvar[known]))
         if len(batch.prior_z):
             two_tenses = config.consistency > 0 and step.epoch >= config.consistency_from * config.epochs
-            terms |= prior.terms(
-                model, batch.prior_z, self._batches.first_spellings, two_tenses, train_encoder, generator
-            )
-            terms["loss"] = terms["loss"] + terms["prior"] + config.consistency * terms.get("consistency", 0.0)
-        return terms
+            terms |= self.matcher.terms(model, batch.prior_z, self._batches, two_tenses, not train_encoder, generator)
+            loss = loss + terms["prior"] + config.consistency * terms.get("consistency", 0.0)
+        return {"loss": loss} | terms
 
-    def _decoder_inputs(self, batch: Batch, z: Tensor, source: Tensor | None, step: Step) -> tuple[Tensor, Tensor]:
+    def _decoded_latent(
+        self, encoded: Encoded, real: Tensor, train_encoder: bool, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """What the decoder gets of each word, (B, S), and which of the words, (B,), go by z.
+
+        With a frozen encoder z is the mean, as in conversion; the samples of the prior cover what lies between.
+        """
+        z = reparameterize(*encoded.z, generator) if train_encoder else encoded.z.mu
+        by_z = real & (draw(torch.rand, real.shape, generator, device=z.device) < self.config.z_share)
+        if not self.config.spelling_size:
+            return z, torch.ones_like(real)
+        s = reparameterize(*encoded.s, generator)
+        return s.masked_scatter(by_z[:, None], self.model.spelling(z[by_z]).to(s.dtype)), by_z
+
+    def _decoder_inputs(self, batch: Batch, s: Tensor, step: Step) -> tuple[Tensor, Tensor]:
         """The letters that the decoder gets (B, T): the target's, or its own in free running; and which count (B, T).
 
         The likeliest letter carries no gradient, so that free running is the same call on letters decoded before.
         """
         mask = batch.target != PAD
         inputs = F.pad(batch.target[:, :-1], (1, 0), value=SOS)
-        free = draw(torch.rand, z.shape[:1], step.generator, device=z.device) >= step.teacher_forcing
+        free = draw(torch.rand, s.shape[:1], step.generator, device=s.device) >= step.teacher_forcing
         if bool(free.any()):
             length = batch.target.shape[1]
-            own, _ = greedy(
-                self.model, z[free], batch.target_tense[free], None if source is None else source[free], length
-            )
+            own, _ = greedy(self.model, s[free], batch.target_tense[free], length)
             own = F.pad(own, (0, length - own.shape[1]), value=PAD)
             inputs[free] = F.pad(own[:, :-1], (1, 0), value=SOS)
             if self._until_eos:
@@ -172,7 +202,7 @@ class TenseTask:
         score, the course's own criteria.
         """
         model = Inflector(self.model)
-        scores = {"bleu4": metrics.bleu4_of_pairs(model)}
+        scores = {"bleu4": metrics.bleu4_of_pairs(model)} | self._latent_scores(model)
         scores |= metrics.gaussian_scores(model, [*self.verbs, *self.old], VALIDATION_SAMPLES, seed=self.config.seed)
         if self.old:
             scores["accuracy_new"] = metrics.accuracy(model, self.verbs[:VALIDATION_VERBS])["accuracy"]
@@ -184,6 +214,16 @@ class TenseTask:
             scores["score"] = scores["accuracy"]
         else:
             scores["score"] = scores["bleu4"] + scores["gaussian"]
+        return scores
+
+    def _latent_scores(self, model: Inflector) -> dict[str, float]:
+        """Mutual information and active units of each level, on the present forms of up to 1,000 training verbs."""
+        verbs = self.verbs[:: -(-len(self.verbs) // 1000)]
+        scores = {}
+        for space in ("z", "s") if self.config.spelling_size else ("z",):
+            posterior = model.posterior([verb.lemma for verb in verbs], [data.PRESENT] * len(verbs), space)
+            scores[f"mutual_information_{space}"] = mutual_information(posterior, torch.Generator().manual_seed(0))
+            scores[f"active_units_{space}"] = active_units(posterior)
         return scores
 
     def preview(self) -> dict[str, Any]:
@@ -210,4 +250,9 @@ class TenseTask:
             "temperature": self.temperature, "familiarity_floor": measure_floor(Inflector(self.model, verbs)),
         }  # fmt: skip
         self.model.train()
-        return prior.without_bank(self.model.state_dict()), metadata
+        return self.model.state_dict(), metadata
+
+
+def _mean(values: Tensor, chosen: Tensor) -> Tensor:
+    """Mean of those values that are chosen, (B,) each; 0 of none. Of several processes, the joint batch's."""
+    return (values * chosen).sum() * world() / gather(chosen).sum().clamp_min(1)

@@ -18,7 +18,7 @@ def answer(page):
 
 DEEP_LINKS = {
     "convert?verb=study&target=third-person": "studies",
-    "latent?view=Sample&n=7": "one shot",
+    "latent?view=Samples&n=7": "one shot",
     "curves?run=shipped%2Fbest&run=shipped%2Fsource-001-single&view=Two+scores": "Each point is an epoch",
     "video?view=Steer&seed=2000007": "The simulator moves the arm in the same way",
     "train?view=Scorecard": "BLEU-4 (passed)",

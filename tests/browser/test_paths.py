@@ -47,16 +47,16 @@ def test_interpolate_between_two_sampled_z(server, open_page):
     page = open_page(f"{server}/latent")
     page.get_by_role("radio", name="Two samples").click()
     settle(page)
-    seed = page.get_by_role("spinbutton", name="Seed of the first z")
+    seed = page.get_by_role("spinbutton", name="Seed of sample 1")
     before = seed.input_value()
     page.get_by_role("button", name="Resample").click()
     settle(page)
     assert seed.input_value() != before
-    page.get_by_role("radio", name="slerp").click()
+    page.get_by_role("button", name="z, arc").click()
     settle(page)
-    assert "path=slerp" in page.url and f"seed_a={seed.input_value()}" in page.url
+    assert "arc" in page.url and f"seed_a={seed.input_value()}" in page.url
     expect(page.get_by_test_id("stAlert")).to_have_count(0)
-    expect(page.get_by_text("halfway, lerp has")).to_be_visible()
+    expect(page.locator(".ribbon svg").get_by_text("z, arc")).to_be_visible()
 
 
 def test_compare_two_runs(server, open_page):

@@ -13,7 +13,7 @@ from tests.pages import open_page
 VIEWS = {
     "home": [{}],
     "convert": [{}],
-    "latent": [{"view": view} for view in ("Interpolate", "Map", "Sample", "Dimensions")],
+    "latent": [{"view": view} for view in ("Ribbon", "Plane", "Map", "Samples", "Dimensions")],
     "digits": [{"view": view} for view in ("Complete", "By label", "Training")],
     "video": [{"view": view} for view in ("Predict", "Steer")],
     "curves": [{"view": view} for view in ("Curves", "Two scores", "Sweeps", "Claimed and measured")],
@@ -50,7 +50,7 @@ def parameters(page: str) -> list[str]:
     files = [ROOT / "pages" / f"{page}.py", *(ROOT / "ui").rglob("*.py")]
     source = "".join(file.read_text(encoding="utf-8") for file in files)
     bound = re.findall(r'key="(\w+)"', source)
-    bound += re.findall(r'(?:seed_input|encoded_word)\([^"]*"[^"]*", "(\w+)"', source)
+    bound += re.findall(r'(?:seed_input|word_point)\([^"]*"[^"]*", "(\w+)"', source)
     return sorted(set(bound) - {"view", "system"})
 
 
@@ -66,8 +66,8 @@ def test_every_number_in_the_address(page, view):
 
 
 def test_values_out_of_range_and_empty_ones_in_the_address_get_the_defaults():
-    at = open_page("latent", view="Sample", seed="9" * 400, n="inf", failures="true")
-    assert at.number_input(key="seed").value == 0 and at.number_input(key="n").value == 100
+    at = open_page("latent", view="Samples", seed="9" * 400, n="inf", failures="true")
+    assert at.number_input(key="seed").value == 0 and at.number_input(key="n").value == 200
     assert at.toggle(key="failures").value  # valid values are kept
     assert open_page("train", view="", system="").segmented_control(key="system").value == "tense"
 

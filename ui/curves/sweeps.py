@@ -33,7 +33,7 @@ def _show_studies(storage) -> None:
     if not names:
         st.info(
             "There is no sweep yet. This trains 6 models, two at a time: `python -m cvae_core sweep tense --study mine "
-            "--grid kl_max=0.1,0.3,1 source=none,aligned --epochs 5 --workers 2`"
+            "--grid kl_max=0.1,0.3,1 spelling_size=0,96 --epochs 5 --workers 2`"
         )
         return
     study = sweep.load(st.selectbox("Study", names, key="study", bind="query-params"), storage)

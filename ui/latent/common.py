@@ -1,5 +1,7 @@
 """Shared by the views of the latent space."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -35,26 +37,57 @@ def cached_statistics(name: str, modified: float) -> dict[str, np.ndarray]:
     return explore.dimension_statistics(sample.mu, sample.logvar)
 
 
-def encoded_word(column, model: Inflector, label: str, key: str, word: str) -> torch.Tensor:
-    """An input for a verb, with its reconstruction below; its posterior mean (Z,) at the inferred tense.
+class WordPoint(NamedTuple):
+    """A word that was typed, and where it lies in latent space."""
 
-    UserError if the text is no word.
-    """
+    model: Inflector
+    word: str
+    tense: int
+
+    def at(self, space: str) -> torch.Tensor:
+        """The point of z or s that stands for the word: (d,)."""
+        return self.model.infer([self.word], [self.tense], space)[0]
+
+
+def word_point(column, model: Inflector, label: str, key: str, word: str) -> WordPoint:
+    """An input for a word, with its inferred tense below. UserError if the text is no word."""
     word = parse_word(column.text_input(label, word, key=key, bind="query-params", max_chars=200))
-    source = model.infer_tense(word)
-    z = model.posterior([word], [source])[0]
-    form = model.decode(z, source)[0].form
-    changed = "" if form == word else f" From z alone it is reconstructed as **{form}**."
-    column.markdown(f"Inferred tense: {TENSES[source]}.{changed}")
-    return z[0]
+    point = WordPoint(model, word, model.infer_tense(word))
+    column.markdown(f"Inferred tense: {TENSES[point.tense]}.{_reconstructed(point)}")
+    return point
 
 
-def verb_ends(first, second, model: Inflector) -> tuple[torch.Tensor, torch.Tensor]:
-    """Inputs for two verbs in two columns, shared by the path and the map; their posterior means (Z,)."""
-    return (
-        encoded_word(first, model, "From", "from", "gather"),
-        encoded_word(second, model, "To", "to", "skipped"),
-    )
+def _reconstructed(point: WordPoint) -> str:
+    """A sentence where z stands for another word."""
+    form = point.model.decode(point.at("z")[None], point.tense)[0].form
+    return "" if form == point.word else f" Its z decodes to **{form}**."
+
+
+class Ends(NamedTuple):
+    """The two words at the ends of a path."""
+
+    first: WordPoint
+    second: WordPoint
+
+    def points(self, space: str) -> torch.Tensor:
+        """(2, d)."""
+        return torch.stack([self.first.at(space), self.second.at(space)])
+
+
+def verb_ends(first, second, model: Inflector) -> Ends:
+    """Inputs for two verbs in two columns, shared by the ribbons and the map."""
+    return Ends(word_point(first, model, "From", "from", "gather"), word_point(second, model, "To", "to", "skipped"))
+
+
+def seeds_input(*columns) -> list[int]:
+    """An input for the seed of a sample in each column, and a button that changes all of them."""
+    keys = [f"seed_{letter}" for letter, _ in zip("abc", columns, strict=False)]
+    seeds = [
+        ui.seed_input(column, f"Seed of sample {i}", key, i)
+        for i, (column, key) in enumerate(zip(columns, keys, strict=True), 1)
+    ]
+    st.button("Resample", on_click=ui.new_seeds, args=keys, help="Sample new z from N(0, I).")
+    return seeds
 
 
 def four_forms(decoded: dict, alt: str) -> None:

@@ -3,16 +3,21 @@
 import math
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 import torch
 
 import ui
 from cvae_core.tense import explore
+from cvae_core.tense.data import PRESENT
 from cvae_core.tense.inference import Inflector
+from cvae_core.tense.regions import Decoded, decode, owners
 from ui.figures import latent as figures
-from ui.latent.common import cached_sample, cached_statistics, encoded_word, four_forms, version
+from ui.latent.common import cached_sample, cached_statistics, four_forms, version, word_point
+from ui.pictures import ribbon, show_ribbons
 
 SLIDERS = 8
+STRIPS, STRIP_POINTS = 12, 61
 
 
 def show_dimensions(model: Inflector) -> None:
@@ -24,14 +29,43 @@ def show_dimensions(model: Inflector) -> None:
         "Start from", ["A verb", "A sample"], default="A verb", required=True, key="base", bind="query-params"
     )
     if kind == "A verb":
-        base = encoded_word(columns[1], model, "Verb", "verb", "gather")
-        name = st.session_state["verb"]
+        point = word_point(columns[1], model, "Verb", "verb", "gather")
+        base, name = point.at("z"), point.word
     else:
         name = ui.seed_input(columns[1], "Seed", "seed", 0)
         base = model.draw(1, name)[0]
-    z = _sliders(base.clone(), order[:SLIDERS].tolist(), f"{model.name} {name}")
-    four_forms(explore.spell_out(model, z[None])[0], "The four forms decoded at these values")
+    active = [int(d) for d in order if statistics["active"][d]]
+    if active:
+        _show_strips(model, base, active[:STRIPS], f"{kind} {name}")
+    with st.expander("Move several dimensions at once", on_change="rerun", key="sliders_open") as panel:
+        if panel.open:
+            z = _sliders(base.clone(), order[:SLIDERS].tolist(), f"{model.name} {name}")
+            four_forms(explore.spell_out(model, z[None])[0], "The four forms decoded at these values")
     _show_statistics(statistics, sample, order)
+
+
+def _show_strips(model: Inflector, base: torch.Tensor, dimensions: list[int], name: str) -> None:
+    """For each dimension what is decoded in the present while it alone moves from -3 to 3."""
+    st.markdown(
+        "Each ribbon is one dimension that moves from −3 (left) to 3 (right) while the others stay where they are; the "
+        "dimension with the largest KL comes first. Where a ribbon has one colour, this dimension alone does not "
+        "change the verb. Try to move a sample instead of a verb: is one dimension of it a trait of words, or only "
+        "together with others?"
+    )
+    moved = base.repeat(len(dimensions) * STRIP_POINTS, 1).view(len(dimensions), STRIP_POINTS, -1)
+    for i, d in enumerate(dimensions):
+        moved[i, :, d] = torch.linspace(-3, 3, STRIP_POINTS)
+    forms, letters = decode(model, moved.flatten(0, 1), PRESENT, "z")
+    ribbons = []
+    for i, d in enumerate(dimensions):
+        part = slice(i * STRIP_POINTS, (i + 1) * STRIP_POINTS)
+        some = Decoded(forms[part], letters[part], *owners(forms[part], PRESENT, forms[part]))
+        ribbons.append(ribbon(f"dimension {d}", some, str(d)))
+    alt = f"What is decoded while each of {len(dimensions)} dimensions moves from -3 to 3"
+    show_ribbons([("present", ribbons)], f"dimensions {name}", "strips", alt, STRIP_POINTS // 2)
+    values = torch.linspace(-3, 3, STRIP_POINTS).tolist()
+    columns = {f"{values[at]:+.0f}": forms[at::STRIP_POINTS] for at in range(0, STRIP_POINTS, STRIP_POINTS // 6)}
+    ui.table_behind(lambda: pd.DataFrame({"dimension": dimensions} | columns), "The ribbons as a table", "strips_table")
 
 
 def _sliders(z: torch.Tensor, dimensions: list[int], base: str) -> torch.Tensor:

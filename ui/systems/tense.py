@@ -25,7 +25,8 @@ SCORES = {
     "distinct": "distinct rows among the samples",
 }
 LEXICON, USER = "The built-in dictionary", "My own verbs"
-FROM_WEIGHTS = ("fine-tune", "best-rest", "best-all")  # presets that need weights to start from
+# Presets that need weights to start from.
+FROM_WEIGHTS = ("fine-tune", "best-rest", "best-last", "best-all", "best-all-end")
 MAX_VERBS = 20_000
 
 
@@ -54,7 +55,7 @@ def _presets(from_weights: bool, user: bool) -> list[str]:
     """The presets that suit the initial weights and the verbs, the most suitable first."""
     if not from_weights:
         return [name for name in family("tense").PRESETS if name not in FROM_WEIGHTS]
-    others = ["best", "best-rest", "best-all"]
+    others = ["best", *FROM_WEIGHTS[1:]]
     return ["fine-tune", *others] if user else [*others, "fine-tune"]
 
 
