@@ -1,6 +1,7 @@
 """Histories of runs: read, smooth and thin them, compare runs, export them to TensorBoard.
 
 A history is a table with one row per epoch: `epoch`, `step`, `hours` since the run's start, and every logged number.
+That of a group of runs has their means, and the standard deviation of each number in a column named with SPREAD.
 """
 
 import json
@@ -18,6 +19,9 @@ import pandas as pd
 
 from cvae_core.run import Run
 
+SPREAD = " ±"
+SAME = "all but the seed"  # grouping of runs with the same settings
+NO_SETTING = ("seed", "device", "study", "format")  # that a group of the same settings has in common
 KINDS = {
     "epoch": "position", "step": "position", "seconds": "position", "hours": "position",
     "loss": "loss", "recon": "loss", "kl": "loss",
@@ -48,7 +52,9 @@ def _number(value: Any) -> float:
 
 
 def kind(metric: str) -> str:
-    """The kind of a logged number: `position`, `loss`, `schedule`, `speed` or `score`."""
+    """The kind of a logged number: `position`, `loss`, `schedule`, `speed`, `score`, or a group's `spread`."""
+    if metric.endswith(SPREAD):
+        return "spread"
     return KINDS.get(metric, "speed" if metric.endswith("_per_second") else "score")
 
 
@@ -109,6 +115,32 @@ def settings(config: dict[str, Any]) -> dict[str, Any]:
     return outer | (inner if isinstance(inner, dict) else {})
 
 
+def groups(runs: dict[str, dict[str, Any]], by: str) -> dict[str, list[str]]:
+    """The names of runs in each group, by the group's name; `runs` has their `settings`.
+
+    A group has one value of the setting `by`, or, if that is SAME, the same settings except for the seed. One run of
+    such settings keeps its name.
+    """
+    found: dict[str, list[str]] = {}
+    for name, values in runs.items():
+        if by == SAME:
+            key = json.dumps({k: v for k, v in values.items() if k not in NO_SETTING}, sort_keys=True)
+        else:
+            key = f"{by} = {_text(values.get(by))}"
+        found.setdefault(key, []).append(name)
+    if by != SAME:
+        return found
+    return {names[0] + (f" ({len(names)} runs)" if len(names) > 1 else ""): names for names in found.values()}
+
+
+def group_history(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """The history of a group: means and standard deviations, at each epoch of the runs that have it."""
+    if len(frames) == 1:
+        return frames[0]
+    epochs = pd.concat(frames).groupby("epoch")
+    return epochs.mean().join(epochs.std().drop(columns=["step", "hours"]).add_suffix(SPREAD)).reset_index()
+
+
 def differing(runs: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """A table of the settings that differ between runs: a row per run, a column per setting, as text ("–" if absent).
 
@@ -123,18 +155,40 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else "–" if value is None else json.dumps(value)
 
 
-def summary(frames: dict[str, pd.DataFrame], metrics: list[str]) -> pd.DataFrame:
-    """A row per run: epochs, hours, the best epoch, and each metric at the last and at the best epoch."""
-    rows = []
-    for frame in frames.values():
-        best = best_epoch(frame)
-        row = {"epochs": frame["epoch"].max(), "hours": frame["hours"].max(), "best epoch": best}
-        for metric in metrics:
-            values = frame.set_index("epoch")[metric].dropna() if metric in frame else pd.Series(dtype=float)
-            row[f"{metric}, last"] = values.iloc[-1] if len(values) else None
-            row[f"{metric}, best epoch"] = values.get(best)
-        rows.append(row)
-    return pd.DataFrame(rows, index=list(frames))
+def summary(frames: dict[str, pd.DataFrame], metrics: list[str], baseline: str | None = None) -> pd.DataFrame:
+    """A row per history: epochs, hours, the best epoch, and each metric at the last and at the best epoch.
+
+    With the name of a `baseline`, each metric's difference to its. A group's are text, mean ± standard deviation.
+    """
+    rows = {name: _summary_row(frame, metrics, "") for name, frame in frames.items()}
+    spreads = {name: _summary_row(frame, metrics, SPREAD) for name, frame in frames.items()}
+    table = pd.DataFrame(rows.values(), index=list(frames))
+    numbers = [column for column in table if column not in ("epochs", "hours", "best epoch")]
+    sign = "" if baseline is None else "+"
+    if baseline is not None:
+        table[numbers] = table[numbers].astype(float) - table.loc[baseline, numbers].astype(float)
+    for column in numbers:
+        spread = [row[column] for row in spreads.values()]
+        if any(s is not None for s in spread):
+            table[column] = [_mean_and_spread(v, s, sign) for v, s in zip(table[column], spread, strict=True)]
+    return table
+
+
+def _summary_row(frame: pd.DataFrame, metrics: list[str], suffix: str) -> dict[str, Any]:
+    best = best_epoch(frame)
+    row = {"epochs": frame["epoch"].max(), "hours": frame["hours"].max(), "best epoch": best}
+    for metric in metrics:
+        logged = f"{metric}{suffix}" in frame
+        values = frame.set_index("epoch")[metric + suffix].dropna() if logged else pd.Series(dtype=float)
+        row[f"{metric}, last"] = values.iloc[-1] if len(values) else None
+        row[f"{metric}, best epoch"] = values.get(best)
+    return row
+
+
+def _mean_and_spread(value: float | None, spread: float | None, sign: str) -> str:
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value:{sign}.4g}" + ("" if spread is None else f" ± {spread:.2g}")
 
 
 def tidy(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -155,15 +209,17 @@ def started(run: Run) -> float:
 def export_tensorboard(runs: dict[str, Run], directory: Path) -> None:
     """Write runs, by their names, as event files of TensorBoard: a folder per run, a scalar per metric.
 
-    Steps are epochs, wall times are the ends of epochs; the settings are added as text.
+    Steps are epochs, wall times are the ends of epochs; the settings and the note are added as text.
     """
     from torch.utils.tensorboard import SummaryWriter  # slow to import, and an optional dependency
 
     for name, run in runs.items():
         history, start = load(run), started(run)
-        config = json.dumps(settings(run.read_config()), indent=2)
+        config, note = json.dumps(settings(run.read_config()), indent=2), run.read_note()
         with SummaryWriter(str(Path(directory) / name)) as writer:
             writer.add_text("config", f"```\n{config}\n```", 0, walltime=start)
+            if note:
+                writer.add_text("note", note, 0, walltime=start)
             for row in history.to_dict("records"):
                 time = start + 3600 * row["hours"]
                 for metric, value in row.items():

@@ -2,8 +2,8 @@
 
 Format 1 had nine fields for the teacher-forcing ratio, five for the KL weight, and one config for both this project's
 model of verbs and those of the course reports. In format 2 the decoder of verbs could get the encoder's outputs beside
-z (`source` aligned). A config that is no longer supported gets the field `unsupported`, a sentence with the reason: its
-run can still be read, its model is rejected.
+z (`source` aligned). Up to format 3 the encoder of `report-002` read SOS. A config that is no longer supported gets the
+field `unsupported`, a sentence with the reason: its run can still be read, its model is rejected.
 """
 
 from pathlib import Path
@@ -53,7 +53,16 @@ def config(system: str, old: dict[str, Any], version: int) -> dict[str, Any]:
         new = _from_format_1(system, old) if version == 1 else old
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return old
-    return _from_format_2(new) if system == "tense" else new
+    if system == "tense":
+        new = _from_format_2(new) if version < 3 else new
+        new = _from_format_3(new) if version < 4 else new
+    return new
+
+
+def _from_format_3(old: dict[str, Any]) -> dict[str, Any]:
+    """A config of verbs: the encoder of report 002 read SOS, and one field had another name."""
+    new = {"form_repeats" if name == "repeats" else name: value for name, value in old.items()}
+    return new | ({"architecture": "report-002-sos"} if old.get("architecture") == "report-002" else {})
 
 
 def _from_format_2(old: dict[str, Any]) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 config.json          system, preset, config, data
 metrics.jsonl        one JSON object per epoch
 samples.jsonl        the model's output for a few inputs, one JSON object per epoch
-progress.jsonl       mean losses of the batches of each second
+progress.jsonl       mean losses of the batches of each second, and what the process used of CPU, memory and GPU
 log.txt              events with their time, as text
+note.md              what somebody noted about the run, if anything
 status.json          state, pid, heartbeat, epoch, epochs, batch, batches, per_second, eta, error
 last.safetensors     the resumable state: weights, optimizer state, position
 weights.safetensors  the kept weights, a checkpoint for `checkpoint.read` (best.safetensors in older runs)
@@ -192,6 +193,17 @@ class Run:
     def init(self) -> Path:
         """A copy of the checkpoint that training started from."""
         return self.path / "init.safetensors"
+
+    def read_note(self) -> str:
+        """What somebody noted about the run, in Markdown; empty if nothing or if it cannot be read."""
+        try:
+            return (self.path / "note.md").read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return ""
+
+    def write_note(self, text: str) -> None:
+        """Replace the note."""
+        checkpoint.write_atomic(self.path / "note.md", text.encode(errors="replace"))
 
     @property
     def weights(self) -> Path:

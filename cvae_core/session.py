@@ -3,17 +3,20 @@
 import contextlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cvae_core import runs
-from cvae_core.config import TrainConfig, config_from_dict, fixed_fields, from_preset
+from cvae_core.config import TrainConfig, config_from_dict, fixed_fields, from_preset, parse_knots
 from cvae_core.device import pick_device
 from cvae_core.errors import UserError
 from cvae_core.run import Run
 from cvae_core.systems import family
 from cvae_core.task import Task
 from cvae_core.training import Stopped, fit
+
+MAX_REPEATS = 100
 
 
 def preset(system: str, name: str | None = None) -> TrainConfig:
@@ -54,6 +57,19 @@ def create(
     return runs.create(saved, preset_name or system, init=weights)
 
 
+def repeats(system: str, preset_name: str | None, overrides: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    """The overrides of `count` runs of one config that differ by their seeds: the config's, the next one, ….
+
+    Raises UserError if it is not 1 to 100.
+    """
+    if not 1 <= count <= MAX_REPEATS:
+        raise UserError(f"repeats is {count}: expected 1 to {MAX_REPEATS}.")
+    if count == 1:
+        return [overrides]
+    seed = overrides.get("seed", preset(system, preset_name).seed)
+    return [overrides | {"seed": seed + i} for i in range(count)]
+
+
 def prepare(*choices, **named) -> tuple[Task, Run]:
     """`create` and `reopen`: the task and the run of a training that begins in this process."""
     run = create(*choices, **named)
@@ -77,27 +93,38 @@ def reopen(run_id: str | Path, device: str | None = None, system: str | None = N
 def train_point(
     setup: dict[str, Any],
     values: dict[str, Any],
-    run_id: str | None,
-    started: Callable[[str], None],
+    begun: list[str],
+    started: Callable[[int, str], None],
     stopped: Callable[[], bool],
-) -> float:
-    """Train one point of a sweep for `sweep.work`, and return the metric's value after the last epoch.
+) -> list[float]:
+    """Train one point of a sweep for `sweep.work`; the metric's value after the last epoch of each repeat.
 
-    `setup` contains system, preset, overrides, data (entries of config.json), device, study and metric. Continues with
-    the run `run_id` if there is one on this machine that no process trains. Raises Stopped, and UserError if the
-    training fails or did not log the metric.
+    `setup` contains system, preset, overrides, data (entries of config.json), device, study, metric and repeats.
+    `begun` are the ids of the repeats' runs so far. Continues with each of them that is on this machine and that no
+    process trains. Raises Stopped, and UserError if a training fails or did not log the metric.
     """
+    config = family(setup["system"]).Config
+    values = {n: parse_knots(v) if isinstance(getattr(config, n), tuple) else v for n, v in values.items()}
+    choices = repeats(setup["system"], setup["preset"], setup["overrides"] | values, setup.get("repeats", 1))
+    return [
+        _train_repeat(setup, overrides, "".join(begun[i : i + 1]), partial(started, i), stopped)
+        for i, overrides in enumerate(choices)
+    ]
+
+
+def _train_repeat(
+    setup: dict[str, Any], overrides: dict[str, Any], run_id: str, started: Callable, stopped: Callable
+) -> float:
     run = None
     with contextlib.suppress(UserError):  # a run of another machine, or a deleted one
-        run = runs.find(run_id or "")
+        run = runs.find(run_id)
     if run is None or run.state != "finished":
         if run is not None and run.resumable and run.state not in ("queued", "running"):
             task, run = reopen(run.id)
         else:
             task, run = prepare(
-                setup["system"], setup["preset"], setup["overrides"] | values, setup["data"], setup["device"],
-                study=setup["study"],
-            )  # fmt: skip
+                setup["system"], setup["preset"], overrides, setup["data"], setup["device"], study=setup["study"]
+            )
         started(run.id)
         if fit(task, run, stopped) == "stopped":
             raise Stopped

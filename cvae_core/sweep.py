@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from functools import partial
 from itertools import product
+from statistics import mean, stdev
 from typing import Any
 
 import optuna
@@ -21,6 +22,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from cvae_core import runs, settings
+from cvae_core.config import format_knots, parse_knots
 from cvae_core.errors import UserError
 from cvae_core.training import Stopped
 
@@ -39,16 +41,16 @@ retry = RetryHeartbeatStaleTrialCallback()
 
 
 def parse_grid(text: str, config: type) -> tuple[str, dict]:
-    """`learning_rate=0.05,0.1` -> the field and its values. Raises UserError for anything else."""
+    """`learning_rate=0.05,0.1` -> the field and its values, schedules separated by semicolons. Raises UserError."""
     name, kind, values = _split(text, config)
-    return name, {"values": [_value(name, kind, v) for v in values.split(",")]}
+    return name, {"values": [_value(name, kind, v) for v in values.split(";" if kind is tuple else ",")]}
 
 
 def parse_search(text: str, config: type) -> tuple[str, dict]:
     """`learning_rate=0.01:0.1` (`:log` for a logarithmic scale), or values as in a grid. Raises UserError."""
     name, kind, values = _split(text, config)
     parts = values.split(":")
-    if len(parts) == 1:
+    if len(parts) == 1 or kind is tuple:
         return parse_grid(text, config)
     low, high = (_value(name, kind, v) for v in parts[:2]) if len(parts) < 4 else (1, 0)
     if isinstance(low, bool | str) or not low < high or parts[2:] not in ([], ["log"]) or (parts[2:] and low <= 0):
@@ -67,6 +69,8 @@ def _split(text: str, config: type) -> tuple[str, type, str]:
 
 
 def _value(name: str, kind: type, text: str) -> Any:
+    if kind is tuple:
+        return format_knots(parse_knots(text))  # Optuna stores text, not tuples
     try:
         return {"true": True, "false": False}[text.strip().lower()] if kind is bool else kind(text.strip())
     except (ValueError, KeyError):
@@ -196,13 +200,14 @@ def points(study: optuna.Study) -> list[FrozenTrial]:
 
 def work(
     study: optuna.Study,
-    train: Callable[[dict[str, Any], str | None, Callable[[str], None]], float],
+    train: Callable[[dict[str, Any], list[str], Callable[[int, str], None]], list[float]],
     stopped: Callable[[], bool] = lambda: False,
 ) -> None:
     """Run one waiting trial after the other until every trial of every worker has ended.
 
-    `train(values, run, started)` trains a new run or resumes `run` (an id), calls `started` with the run's id, and
-    returns the score. If it raises Stopped, the trial returns to the queue; if it raises UserError, the trial failed.
+    `train(values, runs, started)` trains the point's repeats, or resumes `runs` (their ids so far), calls `started`
+    with the number and the id of each, and returns their scores, whose mean is the trial's value. If it raises Stopped,
+    the trial returns to the queue; if it raises UserError, the trial failed.
     """
     space = study.user_attrs["setup"]["space"]
 
@@ -210,8 +215,17 @@ def work(
         if "point" not in trial.user_attrs:  # another worker took the last one
             raise optuna.TrialPruned
         values = {name: _suggest(trial, name, **entry) for name, entry in space.items()}
+        runs = list(trial.user_attrs.get("runs", []))
+
+        def started(number: int, run: str) -> None:
+            runs[number:] = [run, *runs[number + 1 :]]
+            trial.set_user_attr("runs", runs)
+
         try:
-            return train(values, trial.user_attrs.get("run"), lambda run: trial.set_user_attr("run", run))
+            scores = train(values, list(runs), started)
+            if len(scores) > 1:
+                trial.set_user_attr("spread", stdev(scores))
+            return mean(scores)
         except Stopped:
             retry(study, study.trials[trial.number])
             raise
@@ -231,16 +245,25 @@ def work(
 
 
 def table(study: optuna.Study) -> list[dict[str, Any]]:
-    """One row per trial, the best first: value, the swept fields, run, state, minutes, and the error if it failed."""
+    """One row per trial, the best first: value, the swept fields, run, state, minutes, and the error if it failed.
+
+    Of repeats the value is the mean, `±` their standard deviation, and `run` their ids.
+    """
     rows = [
         {
-            "trial": t.number, "value": t.value, **t.params, "run": t.user_attrs.get("run"),
-            "state": t.state.name.lower(), "minutes": t.duration and round(t.duration.total_seconds() / 60, 1),
+            "trial": t.number, "value": t.value, "±": t.user_attrs.get("spread"), **t.params,
+            "run": ", ".join(run_ids(t)) or None, "state": t.state.name.lower(),
+            "minutes": t.duration and round(t.duration.total_seconds() / 60, 1),
             "error": t.user_attrs.get("error"),
         }
         for t in points(study)
     ]  # fmt: skip
     return sorted(rows, key=lambda row: -float("inf") if row["value"] is None else row["value"], reverse=True)
+
+
+def run_ids(trial: FrozenTrial) -> list[str]:
+    """The ids of a trial's runs, one for each repeat; studies of earlier versions have one, under another name."""
+    return trial.user_attrs.get("runs") or [run for run in [trial.user_attrs.get("run")] if run]
 
 
 def as_text(rows: list[dict[str, Any]]) -> str:

@@ -36,6 +36,9 @@ class Task(Protocol):
     def evaluate(self) -> dict[str, float]:
         """Scores on held-out data, in eval mode, without changing any state; the best weights maximize `score`."""
 
+    def statistics(self) -> dict[str, float]:
+        """What else the row of an epoch holds, computed as the scores are: how much the latents hold, for example."""
+
     def preview(self) -> dict[str, Any]:
         """The model's output for a few inputs: JSON values, and bytes of files."""
 

@@ -21,6 +21,7 @@ from cvae_core import parallel
 from cvae_core.device import is_out_of_memory, multiplies_bfloat16
 from cvae_core.errors import UserError
 from cvae_core.optim import load_optimizer, make_optimizer, optimizer_tensors
+from cvae_core.resources import Meter
 from cvae_core.run import Run
 from cvae_core.step import beta_at, learning_rate_at, step_at, teacher_forcing_at
 from cvae_core.task import Task
@@ -124,6 +125,7 @@ class _Loop:
         run.log(f"{verb} on {self.device}, at epoch {self.position.epoch + 1} of {self.config.epochs}")
         self.began = self.last_save = self.last_status = time.monotonic()
         self.recent: list[tuple[int, dict[str, float]]] = []  # (examples, losses) of each batch since the last status
+        self.meter = Meter(self.device)
 
     def _resume(self) -> None:
         tensors, saved = self.run.read_last()
@@ -139,7 +141,7 @@ class _Loop:
         if self._evaluates_at(self.done_before):
             self._evaluate()  # training may have been stopped before this evaluation; repeating it changes nothing
         if self.run.init.is_file() and not self.rows:
-            row = {"epoch": 0, "step": 0} | self._evaluate()  # scores of the initial weights
+            row = {"epoch": 0, "step": 0} | self._evaluate(of_epoch=True)  # scores of the initial weights
             self._add_row(row)
             self.on_event({"kind": "epoch", "row": row})
         while self.position.epoch < self.config.epochs:
@@ -218,7 +220,7 @@ class _Loop:
         if now - self.last_status > STATUS_SECONDS:
             per_second = sum(count for count, _ in self.recent) / (now - self.last_status)
             run.write_status(epoch=epoch, batch=index + 1, eta=eta, unit=self.task.unit, per_second=per_second)
-            run.add_progress({"step": done, "epoch": done / self.steps} | _means(self.recent))
+            run.add_progress({"step": done, "epoch": done / self.steps} | _means(self.recent) | self.meter.read())
             self.recent, self.last_status = [], now
         if now - self.last_save > SAVE_SECONDS:
             self._save()
@@ -231,7 +233,9 @@ class _Loop:
         row |= {name: total / position.examples for name, total in position.totals.items()}
         row |= {"beta": beta_at(config, epoch), "teacher_forcing_ratio": teacher_forcing_at(config, epoch)}
         row["learning_rate"] = learning_rate_at(config, epoch + (self.steps - 1) / self.steps)  # of the last batch
-        row |= {k: v for k, v in self._evaluate().items() if v is not None}
+        row |= {k: v for k, v in self._evaluate(of_epoch=True).items() if v is not None}
+        if position.best is not None:
+            row["best_score"] = position.best
         per_second = round(position.examples / max(position.seconds, 1e-9), 1)
         row |= {"seconds": round(position.seconds, 3), f"{task.unit}_per_second": per_second}
         self._add_row(row)
@@ -250,12 +254,13 @@ class _Loop:
         self.run.write_last(tensors, vars(self.position))
         self.last_save = time.monotonic()
 
-    def _evaluate(self) -> dict[str, float]:
-        """The task's scores, from the first process; writes the weights if they are to be kept and the best so far."""
+    def _evaluate(self, of_epoch: bool = False) -> dict[str, float]:
+        """Scores, and an epoch's statistics, from the first process; writes the weights if they are the best so far."""
         self.model.eval()
         scores = None
         with contextlib.suppress(Stopped), self._averaged(), _interruptible(self.model, self.stopped):
-            scores = self.task.evaluate() if parallel.rank() == 0 else None
+            if parallel.rank() == 0:
+                scores = self.task.evaluate() | (self.task.statistics() if of_epoch else {})
         scores = parallel.from_first(scores)
         if scores is None:
             self._save()  # a resumed training evaluates again

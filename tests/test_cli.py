@@ -126,6 +126,8 @@ def test_interpolate(cli):
         ("evaluate tense --pairs none.txt", "Cannot read none.txt"),
         ("train tense --preset none", "no preset 'none'"),
         ("train tense --epochs 0", "epochs is 0"),
+        ("train tense --repeats 0", "repeats is 0"),
+        ("train tense --resume none --repeats 3", "own config"),
         ("train tense --epochs 1e9", "'1e9' is not a whole number"),
         ("train tense --seed 99999999999999999999", "is not a whole number"),
         ("train tense --learning-rate nan", "finite"),
@@ -186,6 +188,19 @@ def test_train_to_a_checkpoint_that_converts(folder, capsys):
     assert main(["runs", "--json"]) == 0
     [listed] = json.loads(capsys.readouterr().out)
     assert (listed["run"], listed["state"], listed["epoch"]) == (run.id, "finished", 2)
+
+
+def test_repeats_differ_by_their_seeds_and_the_best_becomes_the_checkpoint(folder, capsys):
+    args = ["train", "tense", "--data", str(folder / "verbs.txt"), "--epochs", "1", *SMALL, "--out", "mine"]
+    assert main([*args, "--repeats", "3"]) == 0
+    repeats = runs.list_runs(folder / "runs")
+    assert sorted(run.read_config()["config"]["seed"] for run in repeats) == [3, 4, 5]
+    scores = {run.id: run.read_metrics()[-1]["score"] for run in repeats}
+    printed = capsys.readouterr().out
+    assert "3 runs:" in printed and f"score {sum(scores.values()) / 3:.4g} ± " in printed
+    best = [run for run in repeats if scores[run.id] == max(scores.values())]
+    saved = (folder / "checkpoints" / "mine.safetensors").read_bytes()
+    assert saved in [run.weights.read_bytes() for run in best]
 
 
 def test_init_starts_from_the_weights(folder, cli):

@@ -150,6 +150,42 @@ def test_summary_gives_last_and_best_values(history):
     assert pd.isna(row["psnr, last"]) and pd.isna(row["psnr, best epoch"])
 
 
+def test_groups_are_runs_of_one_value_or_of_the_same_settings():
+    runs = {"a": {"kl": 1, "seed": 0}, "b": {"kl": 1, "seed": 1}, "c": {"kl": 2, "seed": 0, "device": "cpu"}}
+    assert curves.groups(runs, "kl") == {"kl = 1": ["a", "b"], "kl = 2": ["c"]}
+    assert curves.groups(runs, "data") == {"data = –": ["a", "b", "c"]}
+    assert curves.groups(runs, curves.SAME) == {"a (2 runs)": ["a", "b"], "c": ["c"]}
+
+
+def test_a_group_has_means_and_standard_deviations_of_the_runs_that_have_an_epoch(history):
+    longer = history[history["loss"].notna()]
+    shorter = longer.assign(loss=longer["loss"] + 2).iloc[:-1]
+    group = curves.group_history([longer, shorter])
+    assert group["epoch"].tolist() == longer["epoch"].tolist()
+    assert group["loss"].tolist() == [*(longer["loss"].iloc[:-1] + 1), longer["loss"].iloc[-1]]
+    spread = group["loss" + curves.SPREAD]
+    assert spread.iloc[:-1].tolist() == pytest.approx([2**0.5] * len(shorter)) and np.isnan(spread.iloc[-1])
+    assert curves.names({"group": group}, "loss", "score") == curves.names({"one": history}, "loss", "score")
+    assert curves.group_history([history]) is history
+
+
+def test_a_summary_of_a_group_is_mean_and_standard_deviation(history):
+    group = curves.group_history([history, history.assign(loss=history["loss"] + 2)])
+    last = history["loss"].iloc[-1]
+    table = curves.summary({"group": group, "one": history}, ["loss"])
+    assert table["loss, last"].tolist() == [f"{last + 1:.4g} ± 1.4", f"{last:.4g}"]
+
+
+def test_with_a_baseline_the_numbers_are_differences(history):
+    better = history.assign(loss=history["loss"] - 0.5)
+    table = curves.summary({"a": history, "b": better}, ["loss"], baseline="a")
+    assert table["loss, last"].tolist() == [0, -0.5]
+    assert table["epochs"].tolist() == [history["epoch"].max()] * 2
+    group = curves.group_history([better, better])
+    table = curves.summary({"a": history, "group": group}, ["loss"], baseline="a")
+    assert table["loss, last"].tolist() == ["+0", "-0.5 ± 0"]
+
+
 def test_tidy_table_begins_with_run_epoch_step_hours(history):
     table = curves.tidy({"a": history, "b": history[["epoch", "hours", "loss"]]})
     assert table.columns[:4].tolist() == ["run", "epoch", "step", "hours"]
@@ -238,6 +274,18 @@ def test_clipping_changes_the_range_and_no_value():
     assert max(lines(figure, "y")[0].y) == 1e6
     log = metric_figure({"a": frame}, ["loss"], [], clip=True, log_y=True)
     assert log.layout.yaxis.range[1] < 1  # in powers of 10
+
+
+@pytest.mark.parametrize("log_y", [False, True])
+def test_a_group_has_a_band_of_one_standard_deviation_around_its_mean(history, log_y):
+    group = curves.group_history([history, history.assign(loss=history["loss"] + 2)])
+    figure = metric_figure({"group": group}, ["loss"], [], log_y=log_y)
+    [band] = [trace for trace in figure.data if trace.fill == "toself"]
+    mean = history["loss"].dropna().to_numpy() + 1
+    high, low = np.array(band.y).reshape(2, -1)
+    np.testing.assert_allclose(high, mean + 2**0.5)
+    np.testing.assert_allclose(low[::-1], np.maximum(mean - 2**0.5, mean / 10) if log_y else mean - 2**0.5)
+    assert not [t for t in metric_figure({"one": history}, ["loss"], []).data if t.fill == "toself"]
 
 
 def test_x_is_the_epoch_the_step_or_time(history):

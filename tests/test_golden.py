@@ -23,7 +23,7 @@ STEPS = 20
 FLOAT32 = {"precision": "float32"}
 ALL_PARTS = SIZES | FLOAT32 | {
     "epochs": 4, "batch_size": 8, "train_on": "all", "invented": 0.4, "prior_share": 1.0, "prior_from": 0.0,
-    "consistency": 1.0, "consistency_from": 0.25, "encoder_until": 0.5, "repeats": 3, "length_pool": 2,
+    "consistency": 1.0, "consistency_from": 0.25, "encoder_until": 0.5, "form_repeats": 3, "length_pool": 2,
 }  # fmt: skip
 CASES = {
     "tense": lambda: prepare("tense", None, FLOAT32),

@@ -158,7 +158,7 @@ def test_both_directions_end_at_the_word_s_own_letters():
 
 
 def test_an_epoch_shows_each_form_as_often_as_the_config_says():
-    task = tiny_task(replace(CONFIG, invented=0.0, repeats=2, irregular_repeats=3))
+    task = tiny_task(replace(CONFIG, invented=0.0, form_repeats=2, irregular_repeats=3))
     batches = list(task.batches(step(0)))
     assert len(batches) == task.steps_per_epoch()
     shown = Counter(

@@ -30,7 +30,7 @@ def test_every_system_has_an_old_run():
 
 def is_supported(folder: Path) -> bool:
     """Whether the run's model is: that of verbs had another architecture before format 3."""
-    return folder.name != "tense"
+    return folder.name != "tense" or folder.parent.name not in ("1", "2")
 
 
 @old_run

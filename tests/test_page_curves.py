@@ -56,6 +56,10 @@ def test_newest_and_shipped_runs_are_shown_first(root):
     assert "shipped" in at.dataframe[-1].value["state"].tolist()
 
 
+def test_without_runs_the_verbs_shipped_run_is_beside_the_reports(run_root):
+    assert open_page().button_group(key="run").value == ["shipped/best", "shipped/source-002", "shipped/source-001"]
+
+
 def test_a_shared_link_restores_every_control(root):
     at = open_page(
         filter="2026", run=["20260101-000000-one", "20260102-000000-two"], metric=["gaussian", "kl"], schedule="beta",
@@ -77,6 +81,42 @@ def test_a_shared_link_restores_the_plane_of_two_scores(root):
     layout = chart(at)["layout"]
     assert (layout["xaxis"]["title"]["text"], layout["yaxis"]["title"]["text"]) == ("kl", "bleu4")
     assert drawn(at) == {"20260101-000000-one"}
+
+
+def test_runs_with_the_same_settings_are_one_line_with_a_band(root):
+    for i in range(3):
+        copy = make_run(root, f"20260104-00000{i}-same", loss=2.0 + i, bleu4=0.4)
+        config = {"system": "tense", "config": {"kl_max": 7.0, "seed": i}}
+        (copy / "config.json").write_text(json.dumps(config))
+    at = open_page(filter="same|one", run=[run for run in sorted(p.name for p in root.iterdir()) if "same" in run])
+    at.selectbox(key="group").set_value("all but the seed").run()
+    [line] = drawn(at)
+    assert line.endswith("(3 runs)") and [t for t in chart(at)["data"] if t.get("fill") == "toself"]
+    assert at.dataframe[0].value["loss, last"].tolist() == ["1 ± 0.33"]
+    at.selectbox(key="group").set_value("seed" if "seed" in at.selectbox(key="group").options else "each run").run()
+    assert len(drawn(at)) == 3
+
+
+def test_a_baseline_turns_the_numbers_into_differences(root):
+    at = open_page(baseline="20260101-000000-one")
+    assert at.dataframe[0].value["loss, last"].tolist() == [0.0] * 4
+    assert any("compared with 20260101-000000-one" in header.value for header in at.subheader)
+
+
+def test_a_note_is_kept_with_its_run_and_its_pictures_are_not_fetched(root):
+    at = open_page(run="20260101-000000-one")
+    at.text_area[0].set_value("**worse** ![](http://example.org/a.png)").run()
+    at.button(key="save note").click().run()
+    assert (root / "20260101-000000-one" / "note.md").read_text().startswith("**worse**")
+    [shown] = [m.value for m in open_page(run="20260101-000000-one").markdown if "worse" in m.value]
+    assert "![" not in shown
+
+
+def test_nobody_writes_notes_where_training_is_not_allowed(root, monkeypatch):
+    (root / "20260101-000000-one" / "note.md").write_text("as before")
+    monkeypatch.setenv("ALLOW_TRAINING", "0")
+    at = open_page(run="20260101-000000-one")
+    assert not at.text_area and any("as before" in m.value for m in at.markdown)
 
 
 def test_two_scores_are_the_first_two_logged(root):
@@ -199,15 +239,15 @@ def test_a_sweep_shows_its_trials_and_plots(root, plot):
     storage = sweep.open_storage(sweep.default_storage())
     study = sweep.create("demo", storage, {"system": "tense", "metric": "score"}, space, trials=4)
 
-    def train(values, run, started):
-        started("20260101-000000-one")
-        return values["kl_max"]
+    def train(values, runs, started):
+        started(0, "20260101-000000-one")
+        return [values["kl_max"]]
 
     sweep.work(study, train)
     at = open_page(view="Sweeps", plot=plot)
     table = at.dataframe[0].value
     assert table["value"].is_monotonic_decreasing and len(table) == 4
-    assert "4 of 4 points" in at.markdown[0].value
+    assert any("4 of 4 points" in m.value for m in at.markdown)
     assert chart(at)["data"]
     at.button[0].click().run()
     assert not at.exception

@@ -179,6 +179,20 @@ def test_a_full_queue_takes_no_more(runs_here):
     hold.set()
 
 
+def test_repeats_are_queued_with_different_seeds(runs_here):
+    hold = threading.Event()
+    runs_here.submit(runs.create({"system": "tense"}, "test"), lambda stopped: hold.wait(60))
+    at = open_page(system="Digits")
+    at.number_input(key="repeats").set_value(3).run()
+    button(at, "Start training").click().run()
+    assert not at.exception and not at.error
+    configs = [run.read_config()["config"] for run in runs.list_runs(system="digits")]
+    assert sorted(config.pop("seed") for config in configs) == [0, 1, 2]
+    assert configs[0] == configs[1] == configs[2]
+    assert len(runs_here.waiting()) == 3
+    hold.set()
+
+
 def test_a_damaged_run_gets_a_sentence():
     run = tiny_run()
     (run.path / "metrics.jsonl").write_text("{broken\n")

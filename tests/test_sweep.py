@@ -38,6 +38,7 @@ def new_study(storage, space=GRID, trials=None):
         ("hidden-size=64,128", ("hidden_size", {"values": [64, 128]})),
         ("tense_classifier=true,false", ("tense_classifier", {"values": [True, False]})),
         ("decoder_condition=input,output", ("decoder_condition", {"values": ["input", "output"]})),
+        ("kl-knots=0:0,1:1;0.50:1", ("kl_knots", {"values": ["0:0,1:1", "0.5:1"]})),
     ],
 )
 def test_a_grid_is_read_by_the_field_s_type(text, expected):
@@ -81,10 +82,10 @@ def test_a_grid_has_every_combination_once(values):
 def test_every_point_is_trained_once_and_the_best_comes_first(storage):
     study, trained = new_study(storage), []
 
-    def train(values, run, started):
+    def train(values, runs, started):
         trained.append(values)
-        started(f"run {len(trained)}")
-        return values["kl_max"] + (values["decoder_condition"] == "input")
+        started(0, f"run {len(trained)}")
+        return [values["kl_max"] + (values["decoder_condition"] == "input")]
 
     sweep.work(study, train)
     assert sorted(map(str, trained)) == sorted(map(str, sweep.combinations(GRID)))
@@ -96,7 +97,7 @@ def test_every_point_is_trained_once_and_the_best_comes_first(storage):
 
 def test_a_search_has_as_many_points_as_asked_within_the_range(storage):
     study = new_study(storage, {"kl_max": {"low": 0.01, "high": 1.0, "log": True}}, trials=5)
-    sweep.work(study, lambda values, run, started: -values["kl_max"])
+    sweep.work(study, lambda values, runs, started: [-values["kl_max"]])
     rows = sweep.table(study)
     assert len(rows) == 5 and all(0.01 <= row["kl_max"] <= 1 for row in rows)
 
@@ -104,10 +105,10 @@ def test_a_search_has_as_many_points_as_asked_within_the_range(storage):
 def test_a_failed_training_says_why_and_the_rest_goes_on(storage):
     study = new_study(storage)
 
-    def train(values, run, started):
+    def train(values, runs, started):
         if values["kl_max"] == 0.1:
             raise UserError("too small")
-        return 1.0
+        return [1.0]
 
     sweep.work(study, train)
     assert [(row["state"], row["error"]) for row in sweep.table(study)] == [
@@ -118,8 +119,8 @@ def test_a_failed_training_says_why_and_the_rest_goes_on(storage):
 def test_a_stopped_worker_puts_its_trial_back_with_the_run(storage):
     study, asked = new_study(storage), []
 
-    def stop(values, run, started):
-        started("half-way")
+    def stop(values, runs, started):
+        started(0, "half-way")
         asked.append(values)
         raise Stopped
 
@@ -127,13 +128,33 @@ def test_a_stopped_worker_puts_its_trial_back_with_the_run(storage):
     assert len(sweep.points(study)) == 4
     taken = {}
 
-    def train(values, run, started):
-        taken[run] = values
-        return 0.0
+    def train(values, runs, started):
+        taken["".join(runs)] = values
+        return [0.0]
 
     sweep.work(study, train)
     assert taken["half-way"] == asked[0]
     assert [t.state.name for t in sweep.points(study)] == ["COMPLETE"] * 4
+
+
+def test_repeats_are_judged_by_their_mean_and_each_is_resumed(storage):
+    study, stops = new_study(storage, {"kl_max": {"values": [0.1]}}), [True]
+
+    def train(values, runs, started):
+        begun.append(runs)
+        started(0, "a")
+        started(1, "b")
+        if stops.pop():
+            stops.append(False)
+            raise Stopped
+        started(1, "c")  # b was on another machine
+        return [1.0, 2.0, 3.0]
+
+    begun = []
+    sweep.work(study, train)
+    assert begun == [[], ["a", "b"]]
+    [row] = sweep.table(study)
+    assert (row["value"], row["±"], row["run"]) == (2.0, 1.0, "a, c")
 
 
 def test_no_two_workers_on_one_sqlite_file_take_the_same_trial(tmp_path):

@@ -113,8 +113,19 @@ def test_best_weights_are_kept_by_score(tmp_path):
     task.evaluate = lambda: {"score": next(scores)}
     weights = []
     fit(task, run, on_event=lambda e: e["kind"] == "epoch" and weights.append(last_weights(run)["model.out.weight"]))
+    assert [row["best_score"] for row in run.read_metrics()] == [0.1, 0.9, 0.9, 0.9]
     best = checkpoint.read(run.path / "weights.safetensors")[0]["out.weight"]
     assert torch.equal(best, weights[1]) and not torch.equal(best, weights[3])
+
+
+@pytest.mark.parametrize(("train_on", "of"), [("train", "validation"), ("all", "training")])
+def test_an_epoch_logs_what_the_latents_hold_and_of_which_words(tmp_path, train_on, of):
+    task, run = tiny_task(replace(CONFIG, epochs=1, train_on=train_on)), empty_run(tmp_path)
+    fit(task, run)
+    [row] = run.read_metrics()
+    for space in "zs":
+        for name in ("kl", "mutual_information", "active_units", "nll"):
+            assert row[f"{of}_{name}_{space}"] >= (-0.1 if name == "mutual_information" else 0)
 
 
 def test_generators_of_positions_differ():
@@ -181,7 +192,8 @@ def test_progress_and_log_record_every_event(tmp_path, monkeypatch):
     run.add_progress({"step": 6})  # a batch after the last save
     fit(tiny_task(), run)
     assert [row["step"] for row in run.read_progress()] == list(range(1, steps + 1))
-    assert {"loss", "recon", "kl"} <= run.read_progress()[-1].keys()
+    assert {"loss", "recon", "kl", "cpu_percent"} <= run.read_progress()[-1].keys()
+    assert 0.01 < run.read_progress()[-1]["memory_gb"] < 100
     assert "started" in run.read_log(100) and "resumed" in run.read_log(100)
     assert run.read_log(1).endswith("finished")
 

@@ -1,6 +1,5 @@
 """A form for a training: inputs for the fields of a system's config, and the button that starts it."""
 
-from collections.abc import Callable
 from dataclasses import Field, fields, replace
 from functools import partial
 from typing import Any
@@ -76,24 +75,47 @@ def pick_preset(place, names: list[str], key: str, text: str) -> str:
     return place.selectbox("Preset", names, key=key, help=f"Sets the initial values of the fields below. {text}")
 
 
-def show_start(create: Callable[[str], Run], disabled: bool = False) -> None:
-    """Choose the device; a button puts the run that `create(device)` makes into the queue.
+def show_start(
+    system: str,
+    preset: str,
+    changed: dict[str, Any],
+    data: Any = None,
+    init: str | None = None,
+    disabled: bool = False,
+) -> None:
+    """Choose the number of runs and the device; a button puts the runs into the queue.
 
-    UserError if the queue is full, the runs take too much disk space, or `create` raises it.
+    The other arguments are those of `session.create`. UserError if the queue is full, the runs take too much disk
+    space, or the choices cannot be trained.
     """
+    columns = st.columns([1, 3], vertical_alignment="bottom")
+    count = columns[0].number_input(
+        "Repeats", 1, jobs.MAX_WAITING + 1, key="repeats",
+        help="Runs with different seeds, one after the other. The Curves page draws their mean and spread.",
+    )  # fmt: skip
     device = "auto"
     if torch.cuda.is_available():
-        device = st.segmented_control("Device", ["auto", "cuda", "cpu"], default="auto", required=True, key="device")
+        device = columns[1].segmented_control(
+            "Device", ["auto", "cuda", "cpu"], default="auto", required=True, key="device"
+        )
     st.markdown(f"Device: {describe_device(pick_device(device))}.")
     if not st.button("Start training", icon=":material/play_arrow:", key="start", disabled=disabled):
         return
-    if len(jobs.jobs().waiting()) >= jobs.MAX_WAITING:
-        raise UserError(f"{jobs.MAX_WAITING} trainings wait already: try again when one of them has started.")
+    queue = jobs.jobs()
+    if len(queue.waiting()) + bool(queue.running()) + count > jobs.MAX_WAITING + 1:
+        raise UserError(
+            f"The queue has room for {jobs.MAX_WAITING} trainings beside the running one, and {len(queue.waiting())} "
+            "wait already: try again when one of them has started."
+        )
     jobs.check_disk_usage()
     with st.spinner("Reading the data…"):
-        run = create(device)
-    enqueue(run)
-    st.session_state["run"] = run.id
+        runs = [
+            session.create(system, preset, overrides, data, device, init)
+            for overrides in session.repeats(system, preset, changed, count)
+        ]
+    for run in runs:
+        enqueue(run)
+    st.session_state["run"] = runs[0].id
     st.rerun()
 
 

@@ -11,6 +11,12 @@ from ui.form import enqueue
 from ui.systems import view
 
 LIVE_POINTS = 400
+USE = {
+    "cpu_percent": "Processor, % of one core",
+    "memory_gb": "Memory, GB",
+    "gpu_percent": "GPU, %",
+    "gpu_memory_gb": "GPU memory, GB",
+}
 POLL_SECONDS = 1.0
 
 
@@ -111,7 +117,7 @@ def _is_ours(run: Run) -> bool:
 
 
 def _show_progress(run: Run, status: dict, unit: str) -> None:
-    """The share of training done, the speed and the time left; the losses so far."""
+    """The share of training done, the speed and the time left; losses so far, and use of processor and memory."""
     epochs, batches = status.get("epochs"), status.get("batches")
     if epochs and batches:
         share = 1.0 if status["state"] == "finished" else (status["epoch"] + status.get("batch", 0) / batches) / epochs
@@ -126,6 +132,13 @@ def _show_progress(run: Run, status: dict, unit: str) -> None:
     points = progress.iloc[curves.thin(progress["loss"].to_numpy(), LIVE_POINTS)]
     losses = [name for name in ("loss", "recon", "kl") if name in points]
     st.line_chart(points, x="epoch", y=losses, height=260, alt="Losses so far, by epoch", y_label=unit)
+    used = [name for name in USE if name in points]
+    if used:
+        with st.expander("Processor and memory"):
+            for column, name in zip(st.columns(len(used)), used, strict=True):
+                column.line_chart(
+                    points, x="epoch", y=name, height=160, alt=f"{USE[name]}, by epoch", y_label=USE[name]
+                )
 
 
 def _minutes(seconds: float | None) -> str:

@@ -23,6 +23,7 @@ def add_command(commands) -> argparse.ArgumentParser:
     add("--search", nargs="+", metavar="FIELD=LOW:HIGH[:log]", help="ranges or values of fields; Optuna picks points")
     add("--trials", type=options.whole, help="number of points of a search")
     add("--workers", type=options.whole, help="processes on this machine (default 1)")
+    add("--repeats", type=options.whole, help="runs of each point, with different seeds; their mean counts (default 1)")
     add("--metric", help="what a point is judged by after its last epoch, more is better (score)")
     add("--preset", type=options.name, help="named configuration that the points change")
     add("--data", help="as in train; the built-in data when not given")
@@ -61,13 +62,14 @@ def run_sweep(args: argparse.Namespace) -> int:
 def _open_study(given: dict, storage: str):
     """A new study if grid or search is given, else an existing one. Raises UserError for flags that do not fit."""
     from cvae_core import sweep
+    from cvae_core.session import MAX_REPEATS
 
     system = given["system"]
     database = sweep.open_storage(storage)
     overrides = options.overrides(given, system)
     grid, search = given.get("grid", []), given.get("search", [])
     if not grid and not search:
-        if overrides or given.keys() & {"preset", "data", "device", "metric", "trials"}:
+        if overrides or given.keys() & {"preset", "data", "device", "metric", "trials", "repeats"}:
             raise UserError("An existing study keeps its settings: leave out other settings, or give --grid.")
         return sweep.load(given["study"], database)
     if grid and search:
@@ -82,6 +84,7 @@ def _open_study(given: dict, storage: str):
         "system": system, "study": given["study"], "preset": given.get("preset"), "overrides": overrides,
         "data": options.data_entries(system, given), "device": given.get("device", "auto"),
         "metric": given.get("metric", "score"),
+        "repeats": options.in_range("repeats", given.get("repeats", 1), 1, MAX_REPEATS),
     }  # fmt: skip
     return sweep.create(given["study"], database, setup, space, given.get("trials") if search else None)
 
@@ -103,7 +106,7 @@ def _work(study) -> None:
         def stopped() -> bool:
             return signalled() or lost.is_set()
 
-        sweep.work(study, lambda values, run, started: train_point(setup, values, run, started, stopped), stopped)
+        sweep.work(study, lambda values, begun, started: train_point(setup, values, begun, started, stopped), stopped)
 
 
 def _run_workers(study, storage: str, workers: int) -> tuple[list[dict], str]:

@@ -1,9 +1,12 @@
 """`train`: train a model of any system, or resume a run."""
 
 import argparse
+import math
 import os
 import sys
+from functools import partial
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 from cvae_core.cli import options
@@ -24,6 +27,9 @@ def add_command(commands) -> argparse.ArgumentParser:
     train.add_argument("--pack", choices=("float16", "int8"), help="compress that checkpoint")
     train.add_argument("--resume", metavar="RUN", help="resume a stopped or interrupted run, by id or path")
     train.add_argument("--init", metavar="CHECKPOINT", help="start from its weights")
+    train.add_argument(
+        "--repeats", type=options.whole, help="runs with different seeds (default 1); --out keeps the best"
+    )
     train.set_defaults(run=run_train)
     return train
 
@@ -41,7 +47,7 @@ def run_train(args: argparse.Namespace) -> None:
     from cvae_core.device import pick_device
 
     overrides = options.overrides(given, given["system"])
-    if "resume" in given and (overrides or given.keys() & {"preset", "data", "init"}):
+    if "resume" in given and (overrides or given.keys() & {"preset", "data", "init", "repeats"}):
         raise UserError("--resume uses the run's own config and data: leave out other settings.")
     with parallel.joined(pick_device(given.get("device", "auto"))):
         _train(given, overrides, out)
@@ -49,18 +55,38 @@ def run_train(args: argparse.Namespace) -> None:
 
 def _train(given: dict[str, Any], overrides: dict[str, Any], out: str | None) -> None:
     from cvae_core import checkpoint, parallel, session
-    from cvae_core.training import fit
 
-    system, device = given["system"], given.get("device")
+    system, device, finished = given["system"], given.get("device"), []
     if "resume" in given:
         named = given["resume"]
-        task, run = session.reopen(Path(named) if os.sep in named else named, device, system)
+        starts = [lambda: session.reopen(Path(named) if os.sep in named else named, device, system)]
     else:
-        entries = options.data_entries(system, given)
-        task, run = session.prepare(
-            system, given.get("preset"), overrides, entries, device or "auto", given.get("init")
-        )
+        entries, preset = options.data_entries(system, given), given.get("preset")
+        starts = [
+            partial(session.prepare, system, preset, repeat, entries, device or "auto", given.get("init"))
+            for repeat in session.repeats(system, preset, overrides, given.get("repeats", 1))
+        ]
     first = parallel.rank() == 0  # only the first process prints
+    for start in starts:
+        task, run = start()
+        if not _fit(task, run, given, first):
+            return
+        finished.append(run)
+    if not first:
+        return
+    rows = [run.read_metrics()[-1] for run in finished]
+    if len(rows) > 1:
+        print(_mean_and_spread(rows))
+    if out:
+        _, best = max(zip(rows, finished, strict=True), key=lambda pair: pair[0].get("score", -math.inf))
+        checkpoint.copy(best.weights, checkpoint.CHECKPOINTS / f"{out}.safetensors", given.get("pack", ""))
+        print(f"Saved as checkpoint {out}" + (f" the weights of run {best.id}" if len(rows) > 1 else ""))
+
+
+def _fit(task, run, given: dict[str, Any], first: bool) -> bool:
+    """Train a run with a progress bar; whether it has finished, with how to resume it if not."""
+    from cvae_core.training import fit
+
     echo = print if first else lambda *args, **kwargs: None
     echo(f"Run {run.id}: {task.description} on {task.device}", flush=True)
     batches = task.steps_per_epoch() * task.config.epochs
@@ -68,13 +94,18 @@ def _train(given: dict[str, Any], overrides: dict[str, Any], out: str | None) ->
         ended = fit(task, run, stopped, lambda event: _show(event, bar, first))
     if ended == "stopped":
         flags = [f" --{name} {given[name]}" for name in ("device", "threads", "out", "pack") if name in given]
-        echo(f"Stopped and saved. To resume: python -m cvae_core train {system} --resume {run.id}{''.join(flags)}")
-        return
+        resume = f"python -m cvae_core train {given['system']} --resume {run.id}{''.join(flags)}"
+        echo(f"Stopped and saved. To resume: {resume}")
+        return False
     echo(f"Finished: run {run.id}")
-    if out and first:
-        kept = checkpoint.CHECKPOINTS / f"{out}.safetensors"
-        checkpoint.copy(run.weights, kept, given.get("pack", ""))
-        echo(f"Saved as checkpoint {out}")
+    return True
+
+
+def _mean_and_spread(rows: list[dict[str, float]]) -> str:
+    """Mean and standard deviation of what the last epochs of several runs logged."""
+    names = [name for name in rows[0] if name not in ("epoch", "step") and all(name in row for row in rows)]
+    values = {name: [row[name] for row in rows] for name in names}
+    return f"{len(rows)} runs:  " + "  ".join(f"{n} {mean(v):.4g} ± {stdev(v):.2g}" for n, v in values.items())
 
 
 def _show(event: dict[str, Any], bar, first: bool) -> None:

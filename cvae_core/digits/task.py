@@ -131,6 +131,10 @@ class DigitsTask:
         return scores | {"score": -nll / len(self.model.branches) / len(TASKS)}
 
     @torch.no_grad()
+    def statistics(self) -> dict[str, float]:
+        """Nothing beside the scores."""
+        return {}
+
     def preview(self) -> dict[str, Any]:
         """Pictures as hexadecimal bytes, one per label; for a label model also posterior means of validation images."""
         generator = torch.Generator(self.device).manual_seed(self.config.seed)

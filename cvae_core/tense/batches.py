@@ -50,7 +50,7 @@ class Batches:
         self._irregular = irregular_verbs(self.verbs) if config.invented and config.prefixed else []
         frequent = {v.lemma for v in lexicon.most_frequent()} if config.frequent_repeats > 1 else ()
         often = [
-            config.repeats
+            config.form_repeats
             * (1 if follows_rules(v) else config.irregular_repeats)
             * (config.frequent_repeats if v.lemma in frequent else 1)
             for v in self.verbs

@@ -6,7 +6,7 @@ from cvae_core.config import Knots, TrainConfig, option, redefault
 from cvae_core.errors import UserError
 from cvae_core.schedules import ramp
 
-REPORTS = ("report-000", "report-001", "report-002")
+REPORTS = ("report-000", "report-001", "report-002", "report-002-sos")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class TenseConfig(TrainConfig):
     invented: float = option(0.4, "share of each batch that is invented verbs")
     prefixed: float = option(0.2, "share of the invented verbs that are a prefix and an irregular verb")
     rehearsal: float = option(0.0, "fine-tuning: share of each batch that is verbs the first checkpoint knew")
-    repeats: int = option(1, "times that each form occurs in an epoch: more than 1 for short lists", 1, 1000)
+    form_repeats: int = option(1, "times that each form occurs in an epoch: more than 1 for short lists", 1, 1000)
     irregular_repeats: int = option(2, "multiplies `repeats` for verbs that spelling rules get wrong", 1, 1000)
     frequent_repeats: int = option(1, "multiplies `repeats` for the 1,000 most frequent verbs", 1, 1000)
     length_pool: int = option(8, "length bucketing: batches per bucket (0: off)", 0, 10_000)

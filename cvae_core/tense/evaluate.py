@@ -157,7 +157,7 @@ def latents_of(model, verbs: Sequence[Verb], seed: int) -> dict:
     """KL, mutual information, active units and likelihood of each level, on all forms of verbs trained on."""
     words, tenses = zip(*((form, t) for verb in verbs for t, form in enumerate(verb.row)), strict=True)
     spaces = ("z", "s") if model.config.spelling_size else ("z",)
-    return {space: latent_statistics(model, words, tenses, space, seed) for space in spaces}
+    return {space: latent_statistics(model, words, tenses, space, seed=seed) for space in spaces}
 
 
 def tense_accuracy(model, verbs: Sequence[Verb]) -> float | None:

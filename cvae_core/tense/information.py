@@ -14,20 +14,22 @@ AT_ONCE = 2000  # sequences scored in one call
 
 
 @torch.inference_mode()
-def latent_statistics(model, words: list[str], tenses: list[int], space: str, seed: int = 0) -> dict[str, float]:
+def latent_statistics(
+    model, words: list[str], tenses: list[int], space: str, scored: int = SCORED, seed: int = 0
+) -> dict[str, float]:
     """`kl`, `mutual_information` and `nll` in nats a word, and the number of `active_units`, of z or of s.
 
     `nll` is the importance-weighted bound on -log p(word | tense) with 50 samples (Burda et al. 2016), at temperature
-    1, of at most 200 of the words; for s it is that of the model of spellings, p(s) = N(0, I).
+    1, of at most `scored` of the words; for s it is that of the model of spellings, p(s) = N(0, I).
     """
     generator = torch.Generator().manual_seed(seed)
     posterior = model.posterior(words, tenses, space)
-    scored = torch.arange(0, len(words), -(-len(words) // SCORED))
+    rows = torch.arange(0, len(words), -(-len(words) // scored))
     return {
         "kl": kl_to_standard(*posterior).sum(1).mean().item(),
         "mutual_information": mutual_information(posterior, generator),
         "active_units": active_units(posterior),
-        "nll": -_log_likelihoods(model, words, tenses, posterior, scored, space, generator).mean().item(),
+        "nll": -_log_likelihoods(model, words, tenses, posterior, rows, space, generator).mean().item(),
     }
 
 

@@ -59,7 +59,7 @@ SOURCE_001 = REPORT | {
 # (one word each). 150 epochs. The final KL weight is not printed: 0.1, which a course repository prints that has the
 # same architecture and schedules, and in its logs the same scores. Four runs: one cycle or two, down to 0.4 or 0.8.
 SOURCE_002 = REPORT | {
-    "architecture": "report-002",
+    "architecture": "report-002-sos",
     "epochs": 150,
     "kl_max": 0.1,
     "evaluate_every": 500,
@@ -145,7 +145,7 @@ COURSE: dict[str, Any] = {
 # A few new verbs on top of a checkpoint: half of each batch rehearses what it knew, so that it does not forget.
 FINE_TUNE: dict[str, Any] = {
     "epochs": 4,
-    "repeats": 4,
+    "form_repeats": 4,
     "irregular_repeats": 1,
     "batch_size": 48,
     "learning_rate": 1.5e-3,

@@ -29,7 +29,8 @@ class Architecture(NamedTuple):
 ARCHITECTURES = {
     "report-000": Architecture(until_eos=True),
     "report-001": Architecture(one_hot=True),
-    "report-002": Architecture(both_states=True, encoder_sos=True),
+    "report-002": Architecture(both_states=True, until_eos=True),
+    "report-002-sos": Architecture(both_states=True, encoder_sos=True),  # as its shipped runs were trained
 }
 
 

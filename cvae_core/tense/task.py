@@ -19,7 +19,7 @@ from cvae_core.tense.data import EOS, PAD, SOS, TENSES, Verb
 from cvae_core.tense.decoding import greedy
 from cvae_core.tense.familiarity import measure_floor
 from cvae_core.tense.inference import Inflector
-from cvae_core.tense.information import active_units, mutual_information
+from cvae_core.tense.information import latent_statistics
 from cvae_core.tense.model import Encoded, build
 from cvae_core.tense.prior import DRAWN, PriorMatcher, decode_nll, hardest
 from cvae_core.tense.reports import ARCHITECTURES
@@ -28,6 +28,7 @@ WORDS_DRAWN = 4  # for each that is trained on, once the encoder is frozen
 VALIDATION_VERBS = 200  # scored at each epoch's end
 FILLED_AT_ONCE = 1024  # forms
 VALIDATION_SAMPLES = 100  # as many as the course draws
+DESCRIBED, SCORED = 1000, 50  # words whose posteriors an epoch's statistics are of, and whose likelihood is estimated
 
 
 def training_verbs(config: TenseConfig, verbs: Sequence[Verb], data_name: str, old: Sequence[Verb]) -> list[Verb]:
@@ -65,7 +66,7 @@ class TenseTask:
         self.data_name = data_name
         self.verbs = training_verbs(config, verbs, data_name, old)
         self.old = list(old) if config.rehearsal else []
-        self.validation = data.select_split(verbs, "validation")[:VALIDATION_VERBS]
+        self.validation = data.select_split(verbs, "validation")
         self.model = (model or build(config)).to(device)
         self.device = torch.device(device)
         self.state = nn.ModuleDict({"model": self.model})
@@ -202,7 +203,7 @@ class TenseTask:
         score, the course's own criteria.
         """
         model = Inflector(self.model)
-        scores = {"bleu4": metrics.bleu4_of_pairs(model)} | self._latent_scores(model)
+        scores = {"bleu4": metrics.bleu4_of_pairs(model)}
         scores |= metrics.gaussian_scores(model, [*self.verbs, *self.old], VALIDATION_SAMPLES, seed=self.config.seed)
         if self.old:
             scores["accuracy_new"] = metrics.accuracy(model, self.verbs[:VALIDATION_VERBS])["accuracy"]
@@ -210,20 +211,25 @@ class TenseTask:
             scores["accuracy_old"] = metrics.accuracy(model, self.old[::every])["accuracy"]
             scores["score"] = (scores["accuracy_new"] + scores["accuracy_old"]) / 2
         elif self.config.train_on == "train" and self.validation:
-            scores["accuracy"] = metrics.accuracy(model, self.validation)["accuracy"]
+            scores["accuracy"] = metrics.accuracy(model, self.validation[:VALIDATION_VERBS])["accuracy"]
             scores["score"] = scores["accuracy"]
         else:
             scores["score"] = scores["bleu4"] + scores["gaussian"]
         return scores
 
-    def _latent_scores(self, model: Inflector) -> dict[str, float]:
-        """Mutual information and active units of each level, on the present forms of up to 1,000 training verbs."""
-        verbs = self.verbs[:: -(-len(self.verbs) // 1000)]
-        scores = {}
+    def statistics(self) -> dict[str, float]:
+        """`information.latent_statistics` of each level on present forms, `validation_nll_z` and so on.
+
+        They are those of validation verbs; where there are none, or they are trained on, of a fixed sample of training
+        verbs, and the names begin with `training_`.
+        """
+        held_out = self.config.train_on == "train" and self.validation
+        verbs = self.validation if held_out else self.verbs
+        words = [verb.lemma for verb in verbs[:: -(-len(verbs) // DESCRIBED)]]
+        model, scores = Inflector(self.model), {}
         for space in ("z", "s") if self.config.spelling_size else ("z",):
-            posterior = model.posterior([verb.lemma for verb in verbs], [data.PRESENT] * len(verbs), space)
-            scores[f"mutual_information_{space}"] = mutual_information(posterior, torch.Generator().manual_seed(0))
-            scores[f"active_units_{space}"] = active_units(posterior)
+            found = latent_statistics(model, words, [data.PRESENT] * len(words), space, SCORED)
+            scores |= {f"{'validation' if held_out else 'training'}_{name}_{space}": v for name, v in found.items()}
         return scores
 
     def preview(self) -> dict[str, Any]:

@@ -123,6 +123,10 @@ class VideoTask:
             "score": psnr,
         }
 
+    def statistics(self) -> dict[str, float]:
+        """Nothing beside the scores."""
+        return {}
+
     def _predict_validation(self, clips: int) -> tuple[Tensor, Tensor, Tensor]:
         """Predicted, true and given frames of the first validation clips."""
         frames, condition = (part[:clips] for part in self.validation)

@@ -10,11 +10,12 @@ from cvae_core.errors import UserError
 from cvae_core.run import Run
 from cvae_core.tense.table import safe
 from ui.curves.choose import PNG, all_runs, pick_runs, read
+from ui.curves.groups import group_frames, pick_baseline, pick_groups, show_notes
 from ui.figures.curves import is_crowded, metric_figure, score_figure
 
 
-def show_curves(frames: dict[str, pd.DataFrame]) -> None:
-    """Metrics and schedules over training."""
+def show_curves(frames: dict[str, pd.DataFrame], baseline: str | None) -> None:
+    """Metrics and schedules over training, and a table of their last and best values."""
     losses, scores = curves.names(frames, "loss"), curves.names(frames, "score")
     # Not a multiselect: its white text is unreadable on the dark theme's primary colour.
     metrics = st.pills(
@@ -48,6 +49,8 @@ def show_curves(frames: dict[str, pd.DataFrame]) -> None:
     st.plotly_chart(
         figure, key="curves", config=PNG, alt=f"{', '.join([*metrics, *schedules])} of {len(frames)} runs by {x}"
     )
+    if any(curves.names({name: frame}, "spread") for name, frame in frames.items()):
+        st.markdown("A line with a band is the mean of a group and one standard deviation to both sides of it.")
     st.markdown(
         "The star marks the best epoch: the largest `score`, or the smallest `loss` where no score was logged. "
         "A click on a run's name hides it; the camera above the chart saves it as PNG."
@@ -57,13 +60,14 @@ def show_curves(frames: dict[str, pd.DataFrame]) -> None:
             "With this many curves the unsmoothed lines and the shared hover box are left out, and only the first "
             "panel has stars: choose fewer runs or metrics to see them."
         )
-    st.subheader("Last and best values")
-    table = curves.summary(frames, metrics)
-    digits = {column: st.column_config.NumberColumn(format="%.4g") for column in table}
+    st.subheader("Last and best values" if baseline is None else f"Last and best values, compared with {baseline}")
+    table = curves.summary(frames, metrics, baseline)
+    numeric = table.select_dtypes("number")
+    digits = {column: st.column_config.NumberColumn(format="%.4g") for column in numeric}
     st.dataframe(table, column_config=digits, alt="Last and best values of each run")
 
 
-def show_scores(frames: dict[str, pd.DataFrame]) -> None:
+def show_scores(frames: dict[str, pd.DataFrame], baseline: str | None) -> None:
     """One score against another, a point per epoch."""
     options = curves.names(frames, "score", "loss")
     if len(options) < 2:
@@ -100,8 +104,11 @@ def _show_downloads(runs: dict[str, Run], frames: dict[str, pd.DataFrame]) -> No
         )  # fmt: skip
 
 
-def compare_runs(show: Callable[[dict[str, pd.DataFrame]], None]) -> None:
-    """Choose runs, draw their histories with `show`, and compare their settings; buttons to download them."""
+def compare_runs(show: Callable[[dict[str, pd.DataFrame], str | None], None]) -> None:
+    """Choose runs, draw their histories or those of groups with `show`, and compare their settings.
+
+    Below are notes and buttons to download the histories. `show` gets the histories and the name of the baseline's.
+    """
     runs = all_runs()
     if not runs:
         st.info("There is no run yet: make one on the Train page, or with `python -m cvae_core train tense`.")
@@ -116,10 +123,15 @@ def compare_runs(show: Callable[[dict[str, pd.DataFrame]], None]) -> None:
     if not frames:
         return
     started = {name: frame for name, frame in frames.items() if len(frame)}
-    if started:
-        show(started)
+    columns = st.columns(2)
+    groups = pick_groups(columns[0], settings)
+    lines = group_frames(groups, started)
+    baseline = pick_baseline(columns[1], list(lines))
+    if lines:
+        show(lines, baseline)
     else:
         st.info("None of these runs has finished an epoch yet.")
     _show_settings(settings, states)
+    show_notes(chosen, groups)
     if started:
         _show_downloads({name: chosen[name] for name in started}, started)

@@ -48,7 +48,8 @@ def _show_studies(storage) -> None:
         st.info("Plots need two trained points.")
         return
     _show_plots(study, metric)
-    link_to_curves("Show the curves of its runs", [row["run"] for row in rows])
+    ids = [run for trial in sweep.points(study) for run in sweep.run_ids(trial)]
+    link_to_curves("Show the curves of its runs", ids)
 
 
 def _show_plots(study, metric: str) -> None:

@@ -45,7 +45,7 @@ def metric_figure(
 
     `smoothing` in [0, 1) draws the curve as logged behind the smoothed one, faintly. `log_y` drops values that are not
     positive, `clip` limits the y axis to `curves.clip_range`; neither applies to schedules. `best` maps runs to the
-    epoch that gets a star.
+    epoch that gets a star. A group of runs has a band of one standard deviation.
     """
     panels = [*metrics, *schedules]
     crowded = is_crowded(frames, len(panels))
@@ -66,6 +66,10 @@ def metric_figure(
                 traces.append(
                     _line(raw, budget, styles[run], opacity=0.3, hoverinfo="skip", showlegend=False, **common)
                 )
+            if f"{metric}{curves.SPREAD}" in frame:
+                spread = _curve(frame, xs[run], f"{metric}{curves.SPREAD}", False)
+                spread = curves.smooth(spread, smoothing) if is_metric else spread
+                traces += _band(line, spread, styles[run], log_y and is_metric, budget, common)
             hover = f"{metric} %{{y:.4g}}<extra>{run}</extra>"
             traces.append(_line(line, budget, styles[run], hovertemplate=hover, showlegend=False, **common))
             star = frame["epoch"] == (best or {}).get(run)
@@ -121,6 +125,22 @@ def _line(curve: pd.Series, budget: int, style: dict, **options) -> dict:
         "type": "scatter", "mode": "lines", "x": curve.index.to_numpy()[kept], "y": curve.to_numpy()[kept],
         "line": style | {"width": 1.8}, **options,
     }  # fmt: skip
+
+
+def _band(line: pd.Series, spread: pd.Series, style: dict, positive: bool, budget: int, common: dict) -> list[dict]:
+    """The area of one standard deviation to both sides of a group's mean, where it is known."""
+    spread = spread[spread.index.isin(line.index)].sort_index()
+    spread = spread.iloc[curves.thin(spread.to_numpy(), budget)]
+    mean = line[~line.index.duplicated()].reindex(spread.index).to_numpy()
+    low, high = mean - spread.to_numpy(), mean + spread.to_numpy()
+    if positive:
+        low = np.maximum(low, mean / 10)  # a logarithmic axis has no zero
+    x = spread.index.to_numpy()
+    return [{
+        "type": "scatter", "mode": "lines", "x": np.concatenate([x, x[::-1]]), "y": np.concatenate([high, low[::-1]]),
+        "fill": "toself", "fillcolor": style["color"], "opacity": 0.2, "line": {"width": 0}, "hoverinfo": "skip",
+        "showlegend": False, **common,
+    }]  # fmt: skip
 
 
 def _star(curve: pd.Series, x: pd.Series, style: dict, common: dict) -> list[dict]:

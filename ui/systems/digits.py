@@ -3,7 +3,6 @@
 import numpy as np
 import streamlit as st
 
-from cvae_core import session
 from cvae_core.digits.data import TASKS
 from cvae_core.run import Run
 from cvae_core.systems import family
@@ -31,7 +30,7 @@ def show_form() -> None:
         columns[1], list(family("digits").PRESETS), "digits preset", "Hidden quadrants, or digits by their label."
     )
     changed = show_fields("digits", preset)
-    show_start(lambda device: session.create("digits", preset, changed, source, device))
+    show_start("digits", preset, changed, source)
 
 
 def show_samples(run: Run, rows: list[dict]) -> None:

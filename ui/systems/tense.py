@@ -6,7 +6,6 @@ import pandas as pd
 import streamlit as st
 
 import ui
-from cvae_core import session
 from cvae_core.errors import UserError
 from cvae_core.run import Run
 from cvae_core.systems import family
@@ -45,10 +44,7 @@ def show_form() -> None:
     )  # fmt: skip
     changed = show_fields("tense", preset, init is not None)
     verbs = (f"{len(user.verbs)} own verbs", user.verbs) if user else None
-    show_start(
-        lambda device: session.create("tense", preset, changed, verbs, device, init),
-        disabled=bool(user and not user.verbs),
-    )
+    show_start("tense", preset, changed, verbs, init, disabled=bool(user and not user.verbs))
 
 
 def _presets(from_weights: bool, user: bool) -> list[str]:

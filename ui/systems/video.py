@@ -3,7 +3,6 @@
 import streamlit as st
 
 import ui
-from cvae_core import session
 from cvae_core.run import Run
 from cvae_core.systems import family
 from ui.form import SCRATCH, pick_init, pick_preset, show_fields, show_start
@@ -29,7 +28,7 @@ def show_form() -> None:
         "The full size of report 004 needs a GPU: on a CPU choose a width of 8 and a few hundred clips.",
     )  # fmt: skip
     changed = show_fields("video", preset, init is not None)
-    show_start(lambda device: session.create("video", preset, changed, None, device, init))
+    show_start("video", preset, changed, init=init)
 
 
 def show_samples(run: Run, rows: list[dict]) -> None:
