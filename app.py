@@ -2,22 +2,30 @@
 
 import streamlit as st
 
-PAGES = {
-    name: st.Page(f"pages/{name}.py", title=title, url_path=name, default=name == "home")
-    for name, title in {
-        "home": "Home",
-        "convert": "Convert",
-        "latent": "Latent space",
-        "digits": "Digits",
-        "video": "Video",
-        "curves": "Curves",
-        "train": "Train",
-        "theory": "Theory",
-    }.items()
+GROUPS = {
+    "": {"home": ("Home", "home")},
+    "Verbs": {"convert": ("Convert", "spellcheck"), "latent": ("Latent space", "scatter_plot")},
+    "Other systems": {"digits": ("Digits", "draw"), "video": ("Video", "movie")},
+    "Training": {"train": ("Train", "model_training"), "curves": ("Curves", "show_chart")},
+    "Learn": {"theory": ("Theory", "school")},
 }
+PAGES = {
+    name: st.Page(
+        f"pages/{name}.py", title=title, icon=f":material/{icon}:", url_path=name, default=name == "home"
+    )
+    for pages in GROUPS.values()
+    for name, (title, icon) in pages.items()
+}  # fmt: skip
 
-st.set_page_config(page_title="Conditional VAE", page_icon="🌀", layout="wide")
-page = st.navigation(list(PAGES.values()))
+st.set_page_config(page_title="Conditional VAE", page_icon="assets/favicon.svg", layout="wide")
+st.logo("assets/logo.svg", size="large", icon_image="assets/favicon.svg")
+page = st.navigation(list(PAGES.values()), position="hidden")
+with st.sidebar:  # Streamlit's own groups have headings inside their lists, which screen readers stumble over
+    for group, names in GROUPS.items():
+        if group:
+            st.markdown(f"**{group}**")
+        for name in names:
+            st.page_link(PAGES[name])
 
 # A deep link to a fresh server runs pages/x.py without this frame; ui.frame sends it here (see there).
 bounced = st.session_state.pop("_bounce", None)

@@ -10,6 +10,7 @@ import math
 from functools import partial
 
 import pandas as pd
+from torch import Tensor
 
 from cvae_core.errors import UserError
 from cvae_core.latent import Gaussian, kl_to_standard
@@ -18,10 +19,11 @@ from cvae_core.tense.familiarity import warning
 from cvae_core.tense.inference import Inflector
 from cvae_core.tense.lexicon import listed_forms, lookup, note_on
 from cvae_core.tense.table import convert_table, format_table, parse_table, safe
-from ui.figures.words import letter_tiles, reliability_figure
+from ui.figures.words import Card, candidate_tree, form_cards, letter_tiles, reliability_figure, sample_bars
 
 EXAMPLES = {"walk": "regular", "begin": "irregular", "stop": "doubling", "went": "a past", "blorp": "invented"}
 MAX_ROWS = 20_000
+DRAWN, SHOWN = 200, 8  # samples, and different ones that are listed
 
 
 def show_conversion(model: Inflector, word: str, source: int, target: int, column: int) -> str:
@@ -34,17 +36,8 @@ def show_conversion(model: Inflector, word: str, source: int, target: int, colum
         delta_color="off", delta_arrow="off",
     )  # fmt: skip
     listed = [listed_forms(word, source, t) for t in range(len(TENSES))]
-    st.dataframe(
-        pd.DataFrame({
-            "tense": TENSES,
-            "form": [c.form for c in answers],
-            "": [_mark(c.form, forms) for c, forms in zip(answers, listed, strict=True)],
-            "probability": [f"{c.probability:.1%}" for c in answers],
-            "dictionary": [", ".join(forms) or "unknown" for forms in listed],
-        }),
-        hide_index=True,
-        alt="The verb in four tenses with the dictionary's forms",
-    )  # fmt: skip
+    cards = [Card(t, c.form, c.probability, forms) for t, c, forms in zip(TENSES, answers, listed, strict=True)]
+    st.html(form_cards(cards, asked=TENSES[target]))
     if note := note_on(answer.form, listed[target]):
         st.caption(note)
     familiarity = model.familiarity([word], [source])[0]
@@ -53,17 +46,37 @@ def show_conversion(model: Inflector, word: str, source: int, target: int, colum
     st.markdown(_uncertainty(model.posterior([word], [source])) + _familiarity(model, familiarity))
     letters, probabilities = model.letter_probabilities(s, target, answer.form)
     st.subheader("Letter by letter")
-    st.markdown("Under each letter its probability, then the letters that the decoder held possible in its place.")
-    st.html(letter_tiles(letters, probabilities))
-    st.subheader("Best candidates")
-    candidates = model.alternatives(s, target, answer)
-    st.dataframe(
-        pd.DataFrame([{"form": c.form, "probability": f"{c.probability:.2%}"} for c in candidates]),
-        hide_index=True,
-        alt="The five best forms of beam search with their probabilities",
+    st.markdown(
+        f"Above each letter the one of *{word}* that it stands for (aligned by edit distance); below it its "
+        "probability, then the letters that the decoder held possible in its place."
     )
+    st.html(letter_tiles(word, letters, probabilities))
+    st.subheader("Where the candidates part")
+    st.markdown("The five best forms of beam search. Each branch has the probability of all that follows it.")
+    candidates = model.alternatives(s, target, answer)
+    st.html(candidate_tree(candidates))
     show_score(model, word, source, target, answer.form, column)
+    show_samples(model, s, target, column)
     return answer.form
+
+
+@st.fragment
+def show_samples(model: Inflector, s: Tensor, target: int, column: int) -> None:
+    """Forms drawn from the decoder letter by letter, at a temperature that the user chooses."""
+    panel = st.expander("Draw instead of choosing the likeliest", on_change="rerun", key=f"samples {column}")
+    if not panel.open:
+        return
+    with panel:
+        temperature = st.slider(
+            "Temperature", 0.5, 3.0, 1.0, 0.1, key=f"temperature {column}",
+            help="Logits are divided by it: below 1 the likeliest letters are drawn even more often, above 1 the "
+            "others more often.",
+        )  # fmt: skip
+        drawn = model.sample(s, target, DRAWN, temperature, seed=0)
+        st.html(sample_bars(drawn[:SHOWN], DRAWN))
+        rest = sum(times for _, times in drawn[SHOWN:])
+        more = f" {len(drawn) - SHOWN} others were drawn {rest} times." if rest else ""
+        st.markdown(f"{DRAWN} forms drawn from the decoder, each letter given those before it.{more}")
 
 
 def show_score(model: Inflector, word: str, source: int, target: int, answer: str, column: int) -> None:
@@ -84,11 +97,6 @@ def show_score(model: Inflector, word: str, source: int, target: int, answer: st
     table = pd.DataFrame([map("{:.2f}".format, score) for score in scores], columns=columns)
     table.insert(0, "form", forms)
     st.dataframe(table, hide_index=True, alt="Log-probabilities, in nats, of your form and of the model's")
-
-
-def _mark(form: str, listed: list[str]) -> str:
-    """Whether the dictionary lists the form; empty if it does not have the verb."""
-    return ("✓" if form in listed else "✗") if listed else ""
 
 
 def _uncertainty(z: Gaussian) -> str:
@@ -112,15 +120,13 @@ def show_word() -> None:
     with st.container(horizontal=True):
         for example, kind in EXAMPLES.items():
             st.button(f"{example} ({kind})", on_click=st.session_state.update, args=({"verb": example},))
-    columns = st.columns([2, 1, 1])
+    columns = st.columns([3, 2, 2], vertical_alignment="bottom")
     text = columns[0].text_input("Verb", key="verb", bind="query-params", max_chars=200)
-    chosen = columns[1].selectbox("From", ["infer", *TENSES], key="source", bind="query-params")
-    target_name = columns[2].selectbox("To", TENSES, index=3, key="target", bind="query-params")
-    columns = st.columns(2)
-    with columns[0]:
+    target_name = columns[1].selectbox("To", TENSES, index=3, key="target", bind="query-params")
+    with columns[2].popover("Model and tense", icon=":material/tune:", width="stretch"):
         first = ui.pick_model("Model", "model")
-    with columns[1]:
         second = ui.pick_model("Compare with", "beside", none="none")
+        chosen = st.selectbox("From", ["infer", *TENSES], key="source", bind="query-params")
     try:
         word = parse_word(text)
     except UserError as error:
@@ -201,7 +207,10 @@ def show_batch() -> None:
     st.download_button("Download CSV", format_table(converted), "converted.csv", "text/csv")
 
 
-st.title("Convert a verb")
+ui.header(
+    "convert", "Convert a verb",
+    "Type an English verb, real or invented, and see how the model spells it in another tense, letter by letter.",
+)  # fmt: skip
 one, many = st.tabs(["One verb", "A file"])
 with one:
     show_word()

@@ -20,7 +20,10 @@ VIEWS = {
     "Claimed and measured": show_reports,
 }
 
-st.title("Curves")
+ui.header(
+    "curves", "Curves",
+    "Compare trainings: losses and scores epoch by epoch, beside the schedules that shaped them.",
+)  # fmt: skip
 view = ui.pick_view(VIEWS)
 try:
     VIEWS[view]()

@@ -268,7 +268,10 @@ if "clicked" in st.session_state:
 if "cell" in st.session_state:
     st.session_state["row"], st.session_state["column"] = st.session_state.pop("cell")
 
-st.title("Digits")
+ui.header(
+    "digits", "Digits",
+    "Hide part of a handwritten digit and see which digits the model thinks possible.",
+)  # fmt: skip
 view = ui.pick_view(VIEWS)
 try:
     VIEWS[view]()

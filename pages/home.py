@@ -1,4 +1,4 @@
-"""What a CVAE is, a conversion, and the scores of the shipped models."""
+"""What a CVAE is, a conversion, previews of the other pages, and the scores of the shipped models."""
 
 import streamlit as st
 
@@ -6,40 +6,74 @@ import ui
 
 ui.frame("home")
 
+from cvae_core import checkpoint
 from cvae_core.errors import UserError
 from cvae_core.tense.data import TENSES, parse_word
+from cvae_core.tense.lexicon import listed_forms
+from ui.figures.words import Card, form_cards
 
-LINKS = {
-    "convert": "**Convert**, letter by letter, or a whole file",
-    "latent": "**Latent space**: paths, a map, random verbs",
-    "digits": "**Digits**: predict the hidden quadrants",
-    "video": "**Video**: predict the frames after a robot's actions",
-    "curves": "**Curves**: compare training runs",
-    "train": "**Train**, or fine-tune on your own verbs",
-    "theory": "**Theory**: where the loss comes from",
-}
+ASSETS = checkpoint.ROOT / "assets"
+EXAMPLES = ("go", "stop", "write", "blorp")
 
 
 def show_conversion() -> None:
     """Convert a verb to the four tenses."""
-    st.session_state.setdefault("verb", "abandon")
-    text = st.text_input("Type a verb, real or invented", key="verb", bind="query-params", max_chars=200)
+    st.session_state.setdefault("verb", "go")
+    columns = st.columns([2, 3], vertical_alignment="bottom")
+    text = columns[0].text_input("Type a verb, real or invented", key="verb", bind="query-params", max_chars=200)
+    with columns[1].container(horizontal=True):
+        for example in EXAMPLES:
+            st.button(example, on_click=st.session_state.update, args=({"verb": example},))
     try:
         word = parse_word(text)
         if not ui.show_remark(word):
             return
         model = ui.load_model("tense")
         source = model.infer_tense(word)
-        candidates = model.convert([word] * len(TENSES), [source] * len(TENSES), list(range(len(TENSES))))
+        answers = model.convert([word] * len(TENSES), [source] * len(TENSES), list(range(len(TENSES))))
     except UserError as error:
         st.error(str(error))
         return
-    columns = [*st.columns(2), *st.columns(2)]  # two by two, so that long forms have room
-    for column, name, candidate in zip(columns, TENSES, candidates, strict=True):
-        column.metric(
-            name, candidate.form, f"{candidate.probability:.0%} probability", delta_color="off", delta_arrow="off"
-        )
-    st.markdown(f"Inferred tense: {TENSES[source]}. The percentage is the model's probability of the whole word.")
+    listed = [listed_forms(word, source, tense) for tense in range(len(TENSES))]
+    st.html(
+        form_cards([Card(t, a.form, a.probability, f) for t, a, f in zip(TENSES, answers, listed, strict=True)])
+    )  # fmt: skip
+    st.markdown(
+        f"The model read *{word}* as {TENSES[source]}. Each percentage is its probability of the whole word; the "
+        "dictionary only marks what it knows."
+    )
+    st.page_link("pages/convert.py", label="See it letter by letter", icon=":material/arrow_forward:",
+                 query_params={"verb": word})  # fmt: skip
+
+
+def show_previews() -> None:
+    """A picture of each of four pages, with a link to it."""
+    dark = st.context.theme.type == "dark"
+    verbs, digits, video, curve = [*st.columns(2, gap="medium"), *st.columns(2, gap="medium")]
+    with verbs:
+        st.page_link("pages/latent.py", label="**Latent space**: walk from one verb to another")
+        st.image(
+            ASSETS / "previews" / f"ribbon-{'dark' if dark else 'light'}.png", width="stretch",
+            alt="Ribbons: what is decoded along the path between two invented verbs, in four tenses",
+        )  # fmt: skip
+    with digits:
+        st.page_link("pages/digits.py", label="**Digits**: complete the hidden half")
+        st.image(
+            ASSETS / "previews" / "digit.png", width="stretch",
+            alt="The upper half of a digit, and seven completions that differ",
+        )  # fmt: skip
+    with video:
+        st.page_link("pages/video.py", label="**Video**: what happens next, beside the truth")
+        st.image(
+            ASSETS / "previews" / "clip.gif", width="stretch",
+            alt="A robot arm pushes objects over a table, beside the predicted frames",
+        )  # fmt: skip
+    with curve:
+        st.page_link("pages/curves.py", label="**Curves**: how the model learned")
+        st.image(
+            ASSETS / "previews" / "curve.svg", width="stretch",
+            alt="Cross entropy and KL of the shipped model of verbs by epoch",
+        )  # fmt: skip
 
 
 def show_scores() -> None:
@@ -71,26 +105,24 @@ def show_scores() -> None:
 
 st.title("Conditional variational autoencoders")
 st.markdown(
-    "A CVAE learns to generate something, here an English verb, **given a condition**, here its tense. The decoder "
-    "generates it letter by letter, without a dictionary."
+    "A CVAE learns to generate something, here an English verb, **given a condition**, here its tense: letter by "
+    "letter, without a dictionary."
 )
-left, right = st.columns([3, 2], gap="large")
-with left:
-    show_conversion()
-with right:
-    for name, label in LINKS.items():
-        st.page_link(f"pages/{name}.py", label=label)
-    st.markdown(
-        "It follows three course reports, *Deep Learning and Practice Lab4 – VAE*, *Lab4-Conditional "
-        "sequence-to-sequence VAE* and *Lab5: Conditional Sequence-to-Sequence VAE*, and corrects their errors. The "
-        "digits follow *Learning Structured Output Representation using Deep Conditional Generative Models* (Sohn, Lee "
-        "and Yan 2015): the hidden part of a picture given the rest. The video follows *Report of Lab #4*: "
-        "the next frames of a robot's table, given the actions of its arm."
-    )
+show_conversion()
+st.subheader("What else is here")
+show_previews()
+st.subheader("How good it is")
 show_scores()
-st.markdown(
-    "An LSTM encodes the verb in its tense as two Gaussians: **z** identifies a verb, **s** spells a word. Another "
-    "LSTM decodes s in the target tense. The model that answers, `tense`, was trained on every verb of the "
-    "dictionary; `tense-heldout` is the same model before fine-tuning on the test verbs. The scores are those of "
-    "`python -m cvae_core evaluate tense --compare` with `--checkpoint tense` and `tense-heldout`."
-)
+with st.expander("Where it comes from"):
+    st.markdown(
+        "An LSTM encodes the verb in its tense as two Gaussians: **z** identifies a verb, **s** spells a word. Another "
+        "LSTM decodes s in the target tense ([Theory](theory)). The model that answers, `tense`, was trained on every "
+        "verb of the dictionary; `tense-heldout` is the same model before fine-tuning on the test verbs. The scores "
+        "are those of `python -m cvae_core evaluate tense --compare` with `--checkpoint tense` and `tense-heldout`."
+        "\n\n"
+        "The verbs follow three course reports, *Deep Learning and Practice Lab4 – VAE*, *Lab4-Conditional "
+        "sequence-to-sequence VAE* and *Lab5: Conditional Sequence-to-Sequence VAE*, and correct their errors. The "
+        "digits follow *Learning Structured Output Representation using Deep Conditional Generative Models* (Sohn, Lee "
+        "and Yan 2015): the hidden part of a picture given the rest. The video follows *Report of Lab #4*: the next "
+        "frames of a robot's table, given the actions of its arm."
+    )

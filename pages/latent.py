@@ -21,11 +21,11 @@ VIEWS = {
     "Dimensions": show_dimensions,
 }
 
-st.title("Latent space")
-st.markdown(
+ui.header(
+    "latent", "Latent space",
     "The encoder maps a word to two latent vectors: **z identifies a verb**, **s spells a word**; a learned map takes "
-    "z to s, and the decoder gets s and the tense, nothing else. What is shown here is decoded from the latent alone."
-)
+    "z to s, and the decoder gets s and the tense, nothing else. What is shown here is decoded from the latent alone.",
+)  # fmt: skip
 left, right = st.columns([3, 1], vertical_alignment="bottom")
 view = ui.pick_view(VIEWS, left)
 with right:

@@ -9,13 +9,13 @@ ui.frame("theory")
 from ui.theory import plots
 from ui.theory.prose import show_section
 
-st.title("Theory")
-st.markdown(
+ui.header(
+    "theory", "Theory",
     "Where the loss comes from, and what its terms do. Open the steps, move the sliders. "
     "[The bound](#bound) · [Hidden parts](#structured) · [KL of Gaussians](#kl) · "
     "[Reparameterisation](#reparameterisation) · [Schedules](#schedules) · [KL collapse](#collapse) · "
-    "[The sources](#sources)"
-)
+    "[The sources](#sources)",
+)  # fmt: skip
 
 show_section("bound")
 

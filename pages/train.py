@@ -71,7 +71,10 @@ def show_scorecard() -> None:
 
 VIEWS = {"Training": show_training, "Scorecard": show_scorecard}
 
-st.title("Train")
+ui.header(
+    "train", "Train",
+    "Train a model, or fine-tune one on your own verbs, and watch it learn. It goes on in the background.",
+)  # fmt: skip
 if not training_allowed():
     st.info(
         "Training is switched off on this server (ALLOW_TRAINING is set, and not to yes), so that visitors do not "

@@ -13,11 +13,11 @@ from ui.video.steer import show_steer
 
 VIEWS = {"Predict": show_predict, "Steer": show_steer}
 
-st.title("Video")
-st.markdown(
+ui.header(
+    "video", "Video",
     "The model gets two frames and the arm's next actions, and predicts the frames that follow: where the arm is, what "
-    "it covers and uncovers, what it pushes."
-)
+    "it covers and uncovers, what it pushes.",
+)  # fmt: skip
 view = ui.pick_view(VIEWS)
 try:
     columns = st.columns([2, 3], vertical_alignment="bottom")

@@ -12,6 +12,12 @@ from tests.helpers import ROOT
 from tests.pages import open_page
 
 
+def markup(at, kind: str) -> str:
+    """The HTML on a page that has a list of this class."""
+    (found,) = [element.proto.body for element in at.get("html") if f'class="{kind}"' in element.proto.body]
+    return found
+
+
 @pytest.mark.parametrize("page", ["home", "convert", "latent", "digits", "video", "curves", "theory"])
 def test_page_runs(page):
     at = open_page(page)
@@ -22,7 +28,7 @@ def test_page_runs(page):
 def test_home_converts():
     at = open_page("home")
     at.text_input(key="verb").set_value("abandon").run()
-    assert "abandoned" in [m.value for m in at.metric]
+    assert "<b>abandoned</b>" in markup(at, "forms")
 
 
 def test_convert_answers():
@@ -57,6 +63,15 @@ def test_two_models_stand_side_by_side():
     at.selectbox(key="beside").set_value("tense").run()
     assert not at.exception
     assert [m.value for m in at.metric] == ["abandoned"] * 2
+
+
+def test_forms_are_drawn_at_a_temperature():
+    at = open_page("convert", verb="walk")
+    at.session_state["samples 0"] = True
+    at.run()
+    assert "<span>walked</span>" in markup(at, "bars") and any("200 forms drawn" in m.value for m in at.markdown)
+    at.slider(key="temperature 0").set_value(3.0).run()
+    assert any("others were drawn" in m.value for m in at.markdown)
 
 
 def test_example_button_fills_the_verb():
@@ -119,7 +134,7 @@ def test_home_shows_what_the_shipped_models_score():
     low, high = scores["spread"]["gaussian"]
     assert low - 5e-3 <= metrics.gaussian_scores(model, model.verbs, 1000, 0)["gaussian"] <= high + 5e-3
     home = open_page("home")
-    assert [m.value for m in home.metric][4:7] == [
+    assert [m.value for m in home.metric][:3] == [
         f"{scores['own']['accuracy']:.1%}",
         f"{heldout['unseen']['accuracy']:.1%}",
         f"{scores['bleu4']:.3f}",
@@ -130,7 +145,7 @@ def test_home_shows_what_the_shipped_models_score():
 @pytest.mark.parametrize("page", ["home", "convert"])
 def test_a_past_participle_gets_a_sentence_and_a_link(page, monkeypatch):
     links = []
-    monkeypatch.setattr("streamlit.page_link", lambda page, label, **options: links.append((page, label, options)))
+    monkeypatch.setattr("streamlit.page_link", lambda page, label="", **options: links.append((page, label, options)))
     at = open_page(page)
     at.text_input(key="verb").set_value("eaten").run()
     assert not at.exception and at.info[0].value == "eaten is the past participle of eat."
@@ -151,7 +166,7 @@ def test_convert_warns_of_words_that_the_chosen_model_does_not_know():
 
 def test_each_letter_of_the_answer_is_a_tile_with_its_probability():
     at = open_page("convert", verb="stop", target="progressive")
-    (html,) = [element.proto.body for element in at.get("html") if 'class="letters"' in element.proto.body]
+    html = markup(at, "letters")
     tiles = re.findall(r"<b style=\"--sure: ([\d.]+)\">(.)</b><span>(\d+)%</span>", html)
     assert "".join(letter for _, letter, _ in tiles) == "stopping⏎"
     assert all(abs(100 * float(sure) - int(percent)) <= 1 for sure, _, percent in tiles)

@@ -2,9 +2,13 @@
 
 import contextlib
 import math
+from pathlib import Path
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
+
+STYLE = Path(__file__).with_name("style.css")
+GUIDES = Path(__file__).with_name("guides")
 
 
 def frame(name: str) -> None:
@@ -16,6 +20,15 @@ def frame(name: str) -> None:
         st.session_state["_bounce"] = (name, {key: st.query_params.get_all(key) for key in st.query_params})
         st.switch_page("app.py")
     _clean_address()
+    st.html(STYLE)
+
+
+def header(page: str, title: str, sentence: str) -> None:
+    """The top of a page: its title, what can be done here, and a guide with a worked example, ui/guides/PAGE.md."""
+    st.title(title)
+    st.markdown(sentence)
+    with st.popover("How to read this page", icon=":material/help:"):
+        st.markdown((GUIDES / f"{page}.md").read_text(encoding="utf-8"))
 
 
 def _clean_address() -> None:

@@ -126,6 +126,28 @@ def greedy(
 
 
 @torch.no_grad()
+def sample(
+    model: nn.Module, s: Tensor, tense: Tensor, count: int, temperature: float, generator: torch.Generator
+) -> Tensor:
+    """Letters drawn one after the other from p(letter | letters before, s, tense) at a temperature.
+
+    s (1, S), tense (1,) -> (count, T) with PAD after EOS.
+    """
+    state = model.initial_state(s, tense.expand(count))
+    letter = torch.full((count, 1), SOS, device=s.device)
+    letters, done = [], torch.zeros(count, 1, dtype=torch.bool, device=s.device)
+    for position in range(MAX_LENGTH + 1):
+        logits, state = model.step(letter, state, position)
+        probabilities = log_probabilities(logits[:, 0], temperature).exp().cpu()
+        letter = torch.multinomial(probabilities, 1, generator=generator).to(s.device)
+        letters.append(letter.masked_fill(done, PAD))
+        done = done | (letter == EOS)
+        if bool(done.all()):
+            break
+    return torch.cat(letters, 1)
+
+
+@torch.no_grad()
 def beam_search(
     model: nn.Module, s: Tensor, tense: Tensor, width: int, temperature: float = 1.0
 ) -> list[tuple[float, list[int]]]:

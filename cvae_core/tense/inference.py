@@ -3,6 +3,7 @@
 Every answer is the network's own, the inferred tense included: no dictionary is looked up.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from cvae_core.load import load_model
 from cvae_core.tense import data, lexicon
 from cvae_core.tense.config import TenseConfig
 from cvae_core.tense.data import EOS, FIRST_LETTER, SOS, TENSES, Verb
-from cvae_core.tense.decoding import beam_search, fit_s, greedy, log_probabilities, log_probability
+from cvae_core.tense.decoding import beam_search, fit_s, greedy, log_probabilities, log_probability, sample
 from cvae_core.tense.model import Encoded, create
 
 CHUNK = 512  # words decoded at once
@@ -138,6 +139,12 @@ class Inflector:
         if greedy.form not in [c.form for c in ranked[:width]]:
             ranked[width - 1] = greedy
         return ranked[:width]
+
+    def sample(self, s: Tensor, target: int, count: int, temperature: float, seed: int) -> list[tuple[str, int]]:
+        """Forms drawn from the decoder at a temperature, each with how often, the most frequent first; s is (1, S)."""
+        generator = torch.Generator().manual_seed(seed)
+        letters = sample(self.model, s, self._tenses([target]), count, temperature, generator)
+        return Counter(data.decode(letters.cpu())).most_common()
 
     @torch.inference_mode()
     def score(

@@ -17,6 +17,7 @@ from cvae_core.runs import list_runs
 MAX_RUNS = 30
 FEW_RUNS = 8  # more are listed in a box that scrolls
 PRESELECTED = 4
+OPENED_ON = ("shipped/best", "shipped/source-002", "shipped/source-001")  # where there are no runs yet
 PNG = {"displaylogo": False, "toImageButtonOptions": {"format": "png", "scale": 2, "filename": "curves"}}
 
 
@@ -70,6 +71,13 @@ def _choose_newest(runs: dict[str, Run]) -> None:
         st.session_state["run"] = _match(runs, st.session_state["filter"])[:PRESELECTED]
 
 
+def _first(names: list[str]) -> list[str]:
+    """The newest runs; where there are only shipped ones, that of the verbs beside the reports'."""
+    opened_on = [name for name in OPENED_ON if name in names]
+    own = any(not name.startswith("shipped/") for name in names)
+    return names[:PRESELECTED] if own or not opened_on else opened_on
+
+
 def pick_runs(runs: dict[str, Run]) -> dict[str, Run]:
     """Choose runs, by their names, from those that match a filter; stops the page if the filter is invalid."""
     columns = st.columns([1, 3])
@@ -86,7 +94,7 @@ def pick_runs(runs: dict[str, Run]) -> dict[str, Run]:
     with columns[1].container(height=150 if len(matching) > FEW_RUNS else "content"):
         chosen = st.pills(
             f"Runs ({len(matching)} of {len(runs)} match, at most {MAX_RUNS} are compared)", matching,
-            selection_mode="multi", default=matching[:PRESELECTED], key="run", bind="query-params",
+            selection_mode="multi", default=_first(matching), key="run", bind="query-params",
         )  # fmt: skip
     if not matching:
         st.info("No run's name matches the filter.")

@@ -1,38 +1,101 @@
 """Figures of the Convert page."""
 
 import math
+import os
+from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 
+from cvae_core.tense.align import align
 from cvae_core.tense.data import LETTERS
+from cvae_core.tense.inference import Candidate
+
+END = "⏎"
 
 RUNNERS_UP = 3  # at each letter
-TILES = """<style>
-.letters { display: flex; flex-wrap: wrap; gap: 6px; list-style: none; margin: 0; padding: 0; }
-.letters li { margin: 0; text-align: center; min-width: 46px; font-size: 0.85rem; }
-.letters b {
-  display: block; font: 600 1.6rem ui-monospace, monospace; padding: 2px 8px; border-radius: 8px;
-  background: color-mix(in srgb, #2b8cc9 calc(var(--sure) * 55%), transparent);
-}
-.letters span { display: block; }
-</style>"""
 
 
-def letter_tiles(letters: list[str], probabilities: np.ndarray) -> str:
-    """The letters of an answer as tiles, in HTML: each with its probability and the letters likeliest beside it.
+class Card(NamedTuple):
+    """A form of a verb: its tense, the model's answer and its probability, and the dictionary's forms."""
 
-    `probabilities` are the distributions (T, 27), a to z, then the end; runners-up below 1 % are left out. A plotly
-    heat map of the same took a fifth of the time of a conversion.
+    tense: str
+    form: str
+    probability: float
+    listed: list[str]
+
+
+def form_cards(cards: list[Card], asked: str | None = None) -> str:
+    """The forms of a verb as cards, in HTML, each with a bar of its probability and what the dictionary says of it.
+
+    The card of the tense that was `asked` for has a border.
     """
-    names = [*LETTERS, "⏎"]
-    tiles = []
-    for letter, row in zip(letters, probabilities, strict=True):
+    items = []
+    for card in cards:
+        if not card.listed:
+            verdict = "not in the dictionary"
+        elif card.form in card.listed:
+            verdict = "✓ in the dictionary"
+        else:
+            verdict = f"✗ dictionary: {', '.join(card.listed)}"
+        items.append(
+            f"<li{' class=asked' if card.tense == asked else ''}><span>{card.tense}</span><b>{card.form}</b>"
+            f'<i style="--sure: {card.probability:.3f}"></i><span>{card.probability:.1%} · {verdict}</span></li>'
+        )
+    return f'<ol class="forms" aria-label="The verb in four tenses">{"".join(items)}</ol>'
+
+
+def letter_tiles(source: str, letters: list[str], probabilities: np.ndarray) -> str:
+    """The letters of an answer as tiles, in HTML: the source's letter above each, its probability and runners-up below.
+
+    Letters of the source that the answer drops are crossed out. `probabilities` are the distributions (T, 27), a to z,
+    then the end; runners-up below 1 % are left out. (A plotly heat map took a fifth of the time of a conversion.)
+    """
+    names, tiles = [*LETTERS, END], []
+    rows = iter(zip(letters, probabilities, strict=True))
+    for before, after in [*align(source, "".join(letters[:-1])), ("", END)]:
+        if not after:
+            tiles.append(f"<li><em>{before}</em><s>{before}</s><span>dropped</span></li>")
+            continue
+        letter, row = next(rows)
         chosen = names.index(letter)
         others = [i for i in np.argsort(-row)[: RUNNERS_UP + 1] if i != chosen and row[i] >= 0.01][:RUNNERS_UP]
         rest = "".join(f"<span>{names[i]} {row[i]:.0%}</span>" for i in others)
-        tiles.append(f'<li><b style="--sure: {row[chosen]:.2f}">{letter}</b><span>{row[chosen]:.0%}</span>{rest}</li>')
-    return f'{TILES}<ol class="letters" aria-label="Letters and their probabilities">{"".join(tiles)}</ol>'
+        tiles.append(
+            f'<li><em>{before}</em><b style="--sure: {row[chosen]:.2f}">{letter}</b><span>{row[chosen]:.0%}</span>'
+            f"{rest}</li>"
+        )
+    return f'<ol class="letters" aria-label="Letters and their probabilities">{"".join(tiles)}</ol>'
+
+
+def candidate_tree(candidates: list[Candidate]) -> str:
+    """The forms that beam search found as a tree, in HTML, which branches where they differ; ⏎ ends a word."""
+    forms = [(candidate.form + END, candidate.probability) for candidate in candidates]
+    return f'<ul class="tree" aria-label="Candidates of beam search">{_branch(forms)}</ul>'
+
+
+def _branch(forms: list[tuple[str, float]]) -> str:
+    """The letters that the forms begin with, and a branch for each letter that follows, the likeliest first."""
+    shared = os.path.commonprefix([form for form, _ in forms])
+    total = sum(probability for _, probability in forms)
+    label = shared if len(forms) > 1 else shared.removesuffix(END) or END
+    branches: dict[str, list[tuple[str, float]]] = {}
+    if len(forms) > 1:
+        for form, probability in forms:
+            rest = form[len(shared) :]
+            branches.setdefault(rest[0], []).append((rest, probability))
+    inner = "".join(map(_branch, branches.values()))
+    percent = f"{total:.1%}" if total >= 0.001 else "below 0.1%"
+    return f"<li><b>{label}</b> {percent}" + (f"<ul>{inner}</ul>" if inner else "") + "</li>"
+
+
+def sample_bars(drawn: list[tuple[str, int]], total: int) -> str:
+    """Forms that were drawn, in HTML, each with a bar of how often."""
+    items = [
+        f'<li><span>{form}</span><i style="--sure: {times / total:.3f}"></i><span>{times}</span></li>'
+        for form, times in drawn
+    ]
+    return f'<ol class="bars" aria-label="Forms drawn, with their number">{"".join(items)}</ol>'
 
 
 def reliability_figure(bins: list[dict]) -> go.Figure:

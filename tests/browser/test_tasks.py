@@ -1,0 +1,88 @@
+"""What visitors come for, from Home and without typing an address."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from .conftest import settle
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]  # half a minute
+
+
+def go_to(page, title):
+    """Follow the navigation to a page."""
+    page.get_by_test_id("stSidebar").get_by_role("link", name=title).click()
+    settle(page)
+
+
+def type_verb(page, verb):
+    box = page.get_by_role("textbox", name="verb")
+    box.fill(verb)
+    box.press("Enter")
+    settle(page)
+
+
+def test_convert_a_verb_and_read_its_probability(server, open_page):
+    page = open_page(server)
+    type_verb(page, "write")
+    past = page.locator(".forms li").filter(has_text="past")
+    expect(past.locator("b")).to_have_text("wrote")
+    expect(past).to_contain_text(re.compile(r"[\d.]+% · ✓ in the dictionary"))
+
+
+def test_find_why_the_answer_is_preferred_to_the_runner_up(server, open_page):
+    page = open_page(server)
+    type_verb(page, "blorp")
+    page.get_by_role("link", name="See it letter by letter").click()
+    settle(page)
+    expect(page.locator(".letters li").first).to_be_visible()
+    tree = page.locator(".tree").first
+    expect(tree.locator(":scope > li > b")).to_have_text(re.compile("^blor"))
+    branches = tree.locator(":scope > li > ul > li")  # they part at one letter, the likeliest first
+    percents = [float(re.search(r"([\d.]+)%", text).group(1)) for text in branches.all_inner_texts()]
+    assert len(percents) >= 2 and percents[0] == max(percents)
+
+
+def test_compare_the_kl_of_two_runs_and_share_the_view(server, open_page):
+    page = open_page(server)
+    go_to(page, "Curves")
+    names = ["shipped/best", "shipped/source-001"]
+    for name in ("shipped/source-002",):  # chosen at first, too
+        page.get_by_role("button", name=name, exact=True).click()
+        settle(page)
+    chart = page.locator(".js-plotly-plot").first
+    expect(chart.locator(".legendtext")).to_have_text(names)
+    expect(chart.get_by_text("kl", exact=True).first).to_be_visible()
+    again = open_page(page.url)
+    expect(again.locator(".js-plotly-plot").first.locator(".legendtext")).to_have_text(names)
+
+
+def test_open_the_run_of_a_report(server, open_page):
+    page = open_page(server)
+    go_to(page, "Curves")
+    page.get_by_role("radio", name="Claimed and measured").click()
+    settle(page)
+    page.get_by_role("button", name="Show the curves of these runs").click()
+    settle(page)
+    expect(page.locator(".js-plotly-plot").first.get_by_text("shipped/source-002", exact=True).first).to_be_attached()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_the_answer_in_either_theme(server, open_page, scheme):
+    page = open_page(server, color_scheme=scheme, viewport={"width": 390, "height": 844})
+    type_verb(page, "stop")
+    expect(page.locator(".forms li").filter(has_text="progressive").locator("b")).to_have_text("stopping")
+    background = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", background)[:3])) > 384) == (scheme == "light")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_each_page_has_a_guide_that_the_keyboard_opens(server, open_page):
+    page = open_page(server)
+    for title in ("Convert", "Latent space", "Digits", "Video", "Train", "Curves", "Theory"):
+        go_to(page, title)
+        page.get_by_role("button", name="How to read this page").press("Enter")
+        guide = page.get_by_test_id("stPopoverBody")
+        expect(guide).to_contain_text(re.compile("worked example|How to read"))
+        page.keyboard.press("Escape")
