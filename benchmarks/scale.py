@@ -83,7 +83,7 @@ def one_lexicon(count: int, prior_share: float) -> tuple[float, float, float, fl
     task = TenseTask(config, verbs)
     setup = time.perf_counter() - began
     if prior_share:
-        task.model.bank_mu.normal_()
+        task.matcher.mu.normal_()
     began = time.perf_counter()
     next(task.batches(Step(0, 1.0, 1.0, generator_at(0, 0, -1))))
     shuffle = time.perf_counter() - began
