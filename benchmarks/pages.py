@@ -23,7 +23,7 @@ from scripts.server import FLAGS, settle, start_server, stop_server
 REPEATS = 5
 # The element that each page is waited for.
 CONTENT = {
-    "": "text=abandoned >> nth=0", "convert": "text=abandoned >> nth=0", "latent": ".ribbon svg",
+    "": ".forms li >> nth=0", "convert": "text=abandoned >> nth=0", "latent": ".ribbon svg",
     "curves": ".js-plotly-plot .legendtext >> nth=0", "train": "text=A new training", "theory": ".katex >> nth=0",
 }  # fmt: skip
 
