@@ -130,11 +130,11 @@ class DigitsTask:
         nll = sum(value for name, value in scores.items() if not name.startswith("baseline"))
         return scores | {"score": -nll / len(self.model.branches) / len(TASKS)}
 
-    @torch.no_grad()
     def statistics(self) -> dict[str, float]:
         """Nothing beside the scores."""
         return {}
 
+    @torch.no_grad()
     def preview(self) -> dict[str, Any]:
         """Pictures as hexadecimal bytes, one per label; for a label model also posterior means of validation images."""
         generator = torch.Generator(self.device).manual_seed(self.config.seed)
