@@ -107,7 +107,7 @@ def train_point(
     values = {n: parse_knots(v) if isinstance(getattr(config, n), tuple) else v for n, v in values.items()}
     choices = repeats(setup["system"], setup["preset"], setup["overrides"] | values, setup.get("repeats", 1))
     return [
-        _train_repeat(setup, overrides, "".join(begun[i : i + 1]), partial(started, i), stopped)
+        _train_repeat(setup, overrides, begun[i] if i < len(begun) else "", partial(started, i), stopped)
         for i, overrides in enumerate(choices)
     ]
 

@@ -218,7 +218,7 @@ def work(
         runs = list(trial.user_attrs.get("runs", []))
 
         def started(number: int, run: str) -> None:
-            runs[number:] = [run, *runs[number + 1 :]]
+            runs[number : number + 1] = [run]  # in place of the one before, or as the next
             trial.set_user_attr("runs", runs)
 
         try:

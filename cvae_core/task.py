@@ -19,7 +19,7 @@ class Task(Protocol):
     device: torch.device
     config: TrainConfig
     model: nn.Module
-    state: nn.ModuleDict  # the model, and what a resumed training goes on with beside it
+    state: nn.ModuleDict  # what the resumable state contains: the model, and a memory bank, say
 
     def steps_per_epoch(self) -> int:
         """Batches of one epoch."""

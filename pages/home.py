@@ -14,6 +14,24 @@ from ui.figures.words import Card, form_cards
 
 ASSETS = checkpoint.ROOT / "assets"
 EXAMPLES = ("go", "stop", "write", "blorp")
+PREVIEWS = [  # page, label of the link, picture, its alternative text
+    (
+        "latent", "**Latent space**: walk from one verb to another", "ribbon-{theme}.png",
+        "Ribbons: what is decoded along the path between two verbs, in four tenses",
+    ),
+    (
+        "digits", "**Digits**: complete the hidden half", "digit.png",
+        "The upper half of a digit, and seven completions that differ",
+    ),
+    (
+        "video", "**Video**: what happens next, beside the truth", "clip.gif",
+        "A robot arm pushes objects over a table, beside the predicted frames",
+    ),
+    (
+        "curves", "**Curves**: how the model learned", "curve.svg",
+        "Cross entropy and KL of the shipped model of verbs by epoch",
+    ),
+]  # fmt: skip
 
 
 def show_conversion() -> None:
@@ -48,32 +66,12 @@ def show_conversion() -> None:
 
 def show_previews() -> None:
     """A picture of each of four pages, with a link to it."""
-    dark = st.context.theme.type == "dark"
-    verbs, digits, video, curve = [*st.columns(2, gap="medium"), *st.columns(2, gap="medium")]
-    with verbs:
-        st.page_link("pages/latent.py", label="**Latent space**: walk from one verb to another")
-        st.image(
-            ASSETS / "previews" / f"ribbon-{'dark' if dark else 'light'}.png", width="stretch",
-            alt="Ribbons: what is decoded along the path between two invented verbs, in four tenses",
-        )  # fmt: skip
-    with digits:
-        st.page_link("pages/digits.py", label="**Digits**: complete the hidden half")
-        st.image(
-            ASSETS / "previews" / "digit.png", width="stretch",
-            alt="The upper half of a digit, and seven completions that differ",
-        )  # fmt: skip
-    with video:
-        st.page_link("pages/video.py", label="**Video**: what happens next, beside the truth")
-        st.image(
-            ASSETS / "previews" / "clip.gif", width="stretch",
-            alt="A robot arm pushes objects over a table, beside the predicted frames",
-        )  # fmt: skip
-    with curve:
-        st.page_link("pages/curves.py", label="**Curves**: how the model learned")
-        st.image(
-            ASSETS / "previews" / "curve.svg", width="stretch",
-            alt="Cross entropy and KL of the shipped model of verbs by epoch",
-        )  # fmt: skip
+    places = [*st.columns(2, gap="medium"), *st.columns(2, gap="medium")]
+    theme = "dark" if st.context.theme.type == "dark" else "light"
+    for place, (page, label, picture, alt) in zip(places, PREVIEWS, strict=True):
+        with place:
+            st.page_link(f"pages/{page}.py", label=label)
+            st.image(ASSETS / "previews" / picture.format(theme=theme), width="stretch", alt=alt)
 
 
 def show_scores() -> None:

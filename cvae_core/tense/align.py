@@ -1,4 +1,4 @@
-"""Which letter of a form stands for which letter of the word that it was made from."""
+"""Alignment of the letters of a word with those of another form of it."""
 
 from collections.abc import Sequence
 

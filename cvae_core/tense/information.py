@@ -2,11 +2,10 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from cvae_core.latent import Gaussian, kl_to_standard, log_mean_exp, log_normal, reparameterize
 from cvae_core.tense import data
-from cvae_core.tense.data import PAD, SOS
+from cvae_core.tense.prior import decode_nll, log_responsibility
 
 ACTIVE = 0.01  # variance of the posterior mean over words above which a unit is active (Burda et al. 2016)
 SCORED, SAMPLES = 200, 50  # words whose likelihood is estimated, importance samples of each
@@ -44,12 +43,9 @@ def mutual_information(posterior: Gaussian, generator: torch.Generator) -> float
     E[log q(z | word) - log q(z)] with one sample a word and the mean of all posteriors as q(z) (Hoffman and Johnson
     2016, as estimated by He et al. 2019).
     """
-    posterior = Gaussian(*(part.cpu() for part in posterior))
-    z = reparameterize(*posterior, generator)
-    precision = torch.exp(-posterior.logvar)
-    # log q(z_i | word_j) but for its constant, as one product: (n, n)
-    scores = z.square() @ (-0.5 * precision).T + z @ (precision * posterior.mu).T
-    scores = scores - 0.5 * (precision * posterior.mu.square() + posterior.logvar).sum(1)
+    mu, logvar = (part.cpu() for part in posterior)
+    z = reparameterize(mu, logvar, generator)
+    scores = log_responsibility(z, mu[:, None], logvar[:, None])  # log q(z_i | word_j) but for its constant: (n, n)
     return (scores.diagonal() - log_mean_exp(scores, 1)).mean().item()
 
 
@@ -63,10 +59,8 @@ def _log_likelihoods(
         mu, logvar = (part[rows].cpu().repeat_interleave(SAMPLES, 0) for part in posterior)
         z = reparameterize(mu, logvar, generator)
         target, target_tense = letters[rows].repeat_interleave(SAMPLES, 0), tense[rows].repeat_interleave(SAMPLES)
-        target = target[:, : int((target != PAD).sum(1).max())].to(model.device)
-        inputs = F.pad(target[:, :-1], (1, 0), value=SOS)
-        logits = model.model(inputs, model.spelled(z.to(model.device), space), target_tense.to(model.device))
-        nll = F.cross_entropy(logits.float().transpose(1, 2), target, reduction="none", ignore_index=PAD).sum(1).cpu()
-        weights = log_normal(z, torch.zeros(()), torch.zeros(())) - log_normal(z, mu, logvar) - nll
+        s = model.spelled(z.to(model.device), space)
+        nll, *_ = decode_nll(model.model, s, target_tense.to(model.device), target.to(model.device))
+        weights = log_normal(z, torch.zeros(()), torch.zeros(())) - log_normal(z, mu, logvar) - nll.cpu()
         found.append(log_mean_exp(weights.view(-1, SAMPLES), 1))
     return torch.cat(found)

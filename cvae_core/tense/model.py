@@ -36,7 +36,6 @@ class TenseCVAE(nn.Module):
     to_cell: Any
     output_hidden: Any
     gate: Any
-    source_proj: Any
     classify_letter: Any
     classify_word: Any
 
@@ -105,7 +104,7 @@ class TenseCVAE(nn.Module):
         return Encoded(z, Gaussian(self.to_mu[1](features), self.to_logvar[1](features)))
 
     def freeze_encoder(self) -> None:
-        """Train q(z | word, tense) no more: its LSTMs and what they read. The layers from their outputs to s go on."""
+        """Freeze q(z | word, tense): the LSTMs, their embeddings and the layers to z. The layers to s still train."""
         reads = self.tense_embedding, self.encoder_embedding, self.encoder, self.encoder_back
         for part in (*reads, self.to_mu[0], self.to_logvar[0]):
             part.requires_grad_(False)

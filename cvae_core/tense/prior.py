@@ -6,8 +6,8 @@ the decoder is trained to decode that verb there. A bias for each verb, raised w
 all verbs equal shares of the prior (the semi-discrete optimal transport of Genevay et al. 2016).
 
 Once the encoder is frozen, log p(verb | z) counts too, as in the E-step of the whole model. A z that already decodes to
-a verb is assigned to it, unless another one is far more responsible; and where the decoder mixes several verbs, in all
-of such a region to the likeliest of them.
+a verb is assigned to it, unless another one is far more responsible. A z that decodes to none is assigned to the
+likeliest of the most responsible verbs.
 """
 
 from functools import partial
@@ -70,15 +70,15 @@ class PriorMatcher(nn.Module):
         self.balance(every[every >= 0], BALANCE_FROZEN)
         hard = hardest(-logprobs.sum(1).exp() * (decoded >= 0), drawn)
         scores, s, tense, verb = scores[hard], s[hard], tense[hard], decoded[hard]
-        kept = scores.gather(1, verb[:, None].clamp_min(0))[:, 0].masked_fill(verb < 0, -torch.inf)
-        (rest,) = (kept + TOLERANCE < scores.amax(1)).nonzero(as_tuple=True)
-        if len(rest):
-            scores, candidates = scores[rest].topk(min(CANDIDATES, scores.shape[1]), 1)  # (r, c)
+        own = scores.gather(1, verb[:, None].clamp_min(0))[:, 0].masked_fill(verb < 0, -torch.inf)
+        (open_rows,) = (own + TOLERANCE < scores.amax(1)).nonzero(as_tuple=True)  # not assigned to what they decode to
+        if len(open_rows):
+            scores, candidates = scores[open_rows].topk(min(CANDIDATES, scores.shape[1]), 1)  # (r, c)
             c = candidates.shape[1]
-            s_of_each, tense_of_each = (part[rest].repeat_interleave(c, 0) for part in (s, tense))
+            s_of_each, tense_of_each = (part[open_rows].repeat_interleave(c, 0) for part in (s, tense))
             target = forms.first_spellings(candidates.flatten(), tense_of_each)
             nll, *_ = decode_nll(model, s_of_each, tense_of_each, target)
-            verb[rest] = candidates.gather(1, (scores - nll.view(-1, c)).argmax(1, keepdim=True))[:, 0]
+            verb[open_rows] = candidates.gather(1, (scores - nll.view(-1, c)).argmax(1, keepdim=True))[:, 0]
         return hard, verb
 
     @torch.no_grad()
@@ -152,7 +152,7 @@ def decode_nll(model: nn.Module, s: Tensor, tense: Tensor, target: Tensor) -> tu
 
 
 def log_responsibility(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
-    """Sum over the tenses of log q(z | form, tense), but for a constant: (m, Z), (n, 4, Z), (n, 4, Z) -> (m, n)."""
+    """Sum over a verb's forms of log q(z | form, tense), but for a constant: (m, Z), twice (n, forms, Z) -> (m, n)."""
     return _log_densities(z, *_products(mu, logvar))
 
 

@@ -121,10 +121,10 @@ class TenseTask:
     def loss(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Cross entropy of the target's letters and KL of both levels to N(0, I), in nats, means over the batch.
 
-        Once the encoder is frozen, over its `hardest` words.
-        Some real words are decoded from z by way of the map, all others from s; each word has the KL of its own level
-        alone: two bounds, on log p(word | tense) of the model of verbs and of the model of spellings.
-        With samples from the prior, their mean cross entropy is added as `prior`; a classifier's as `classifier`.
+        Once the encoder is frozen, means are over the batch's `hardest` words. Some real words are decoded from z by
+        way of the map, all others from s, and each word has the KL of that level alone: the model of verbs and the
+        model of spellings have a bound each. With samples from the prior, their mean cross entropy is added as `prior`;
+        a classifier's as `classifier`.
         """
         config, model, generator = self.config, self.model, step.generator
         real, train_encoder = batch.verb >= 0, self._trains_encoder(step)
