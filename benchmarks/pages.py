@@ -11,6 +11,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,7 @@ def median_ms(do: Callable[[], None], before: Callable[[], None] = lambda: None)
 def first_content(page: Page, url: str, path: str) -> float:
     def load() -> None:
         page.goto(f"{url}/{path}")
-        page.wait_for_selector(CONTENT[path], timeout=60_000)
+        page.wait_for_selector(CONTENT[path])
 
     return median_ms(load, lambda: page.goto("about:blank"))
 
@@ -77,7 +78,7 @@ def enter_to_word(page: Page, url: str) -> float:
 
     def enter() -> None:
         box.press("Enter")
-        page.get_by_test_id("stMetricLabel").filter(has_text=f"{fill.word} →").wait_for()
+        page.locator(".forms li b").get_by_text(fill.word, exact=True).first.wait_for()
 
     return median_ms(enter, fill)
 
@@ -86,7 +87,7 @@ def click_to_forms(page: Page, url: str) -> float:
     """A click on the map of latent space, until the forms of its point are shown."""
     page.goto(f"{url}/latent?view=Map")
     plot = page.locator(".map canvas")
-    plot.wait_for(timeout=60_000)
+    plot.wait_for()
     settle(page)
     box = plot.bounding_box()
     places = iter([(0.3, 0.5), (0.55, 0.4), (0.45, 0.6), (0.6, 0.55), (0.4, 0.45), (0.5, 0.35)])
@@ -106,14 +107,17 @@ def click_to_forms(page: Page, url: str) -> float:
 def words_to_ribbon(page: Page, url: str) -> float:
     """Enter in an end of the path, until its ribbons are drawn."""
     page.goto(f"{url}/latent?from=walk&to=skipped")
-    page.wait_for_selector(CONTENT["latent"], timeout=60_000)
+    page.wait_for_selector(CONTENT["latent"])
     settle(page)
     box, words = page.get_by_role("textbox", name="From"), iter(["jump", "smile", "carry", "stop", "bake"])
 
     def enter() -> None:
         box.fill(word := next(words))
         box.press("Enter")
-        page.wait_for_selector(f".ribbon svg title >> text=/^{word}:/", state="attached")
+        page.wait_for_function(
+            "form => [...document.querySelectorAll('.ribbon svg title')].some(t => t.textContent.startsWith(form))",
+            arg=f"{word}:",
+        )
 
     return median_ms(enter, lambda: page.wait_for_timeout(500))
 
@@ -121,14 +125,14 @@ def words_to_ribbon(page: Page, url: str) -> float:
 def plane(page: Page, url: str, side: str) -> float:
     """A new plane, until the coarse or the fine picture is drawn."""
     page.goto(f"{url}/latent?view=Plane")
-    page.wait_for_selector(".plane canvas", timeout=60_000)
+    page.wait_for_selector(".plane canvas")
     settle(page)
     box, words = page.get_by_role("textbox", name="Third"), iter(["jump", "smile", "carry", "stop", "bake"])
 
     def enter() -> None:
         box.fill(f"{next(words)}{'s' if side == '80' else 'ing'}")
         box.press("Enter")
-        page.wait_for_selector(f".plane[data-side='{side}'][data-corners*='{box.input_value()}']", timeout=60_000)
+        page.wait_for_selector(f".plane[data-side='{side}'][data-corners*='{box.input_value()}']", state="attached")
 
     return median_ms(enter, lambda: page.wait_for_timeout(3000))
 
@@ -137,7 +141,7 @@ def slider_to_curves(page: Page, url: str) -> float:
     """A step of the smoothing slider with 30 runs, until the curves are drawn again."""
     chosen = "&".join(f"run={run.id}" for run in runs.list_runs() if run.id.count("made-up"))
     page.goto(f"{url}/curves?{chosen}")
-    page.wait_for_selector(CONTENT["curves"], timeout=60_000)
+    page.wait_for_selector(CONTENT["curves"])
     settle(page)
     path = ".js-plotly-plot .scatterlayer .trace path.js-line"
     thumb = page.get_by_role("slider").first
@@ -153,16 +157,22 @@ def slider_to_curves(page: Page, url: str) -> float:
     return median_ms(step, lambda: page.wait_for_timeout(500))
 
 
-def measure(page: Page, url: str) -> dict[str, float]:
-    found = {f"first content, {path or 'home'}": first_content(page, url, path) for path in CONTENT}
-    return found | {
-        "Enter to word": enter_to_word(page, url),
-        "Enter to ribbons, 201 points": words_to_ribbon(page, url),
-        "Enter to plane, 16 x 16": plane(page, url, "16"),
-        "Enter to plane, 80 x 80": plane(page, url, "80"),
-        "click on the map to forms": click_to_forms(page, url),
-        "30 runs × 500 epochs redrawn": slider_to_curves(page, url),
-    }
+MEASURES: dict[str, Callable[[Page, str], float]] = {
+    **{f"first content, {path or 'home'}": partial(first_content, path=path) for path in CONTENT},
+    "Enter to word": enter_to_word,
+    "Enter to ribbons, 201 points": words_to_ribbon,
+    "Enter to plane, 16 x 16": partial(plane, side="16"),
+    "Enter to plane, 80 x 80": partial(plane, side="80"),
+    "click on the map to forms": click_to_forms,
+    "30 runs × 500 epochs redrawn": slider_to_curves,
+}
+
+
+def measure(page: Page, url: str, title: str) -> None:
+    """Print each time as it is measured."""
+    print(f"\n{title}")
+    for name, taken in MEASURES.items():
+        print(f"{name:<34}{taken(page, url):>10.0f}", flush=True)
 
 
 def train_in_background(page: Page, url: str) -> None:
@@ -179,7 +189,7 @@ def train_in_background(page: Page, url: str) -> None:
     page.get_by_text("words per second").wait_for(timeout=120_000)
 
 
-def main() -> dict[str, dict[str, float]]:
+def main() -> None:
     folder = Path(tempfile.mkdtemp())
     make_runs(folder)
     runs.RUNS = folder
@@ -188,21 +198,18 @@ def main() -> dict[str, dict[str, float]]:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
             page = browser.new_page(viewport={"width": 1280, "height": 900})
+            page.set_default_timeout(60_000)
             for path, content in CONTENT.items():  # the server warms up
                 page.goto(f"{url}/{path}")
-                page.wait_for_selector(content, timeout=60_000)
-            found = {"idle": measure(page, url)}
+                page.wait_for_selector(content)
+            print(f"Median of {REPEATS}, in milliseconds. {machine()}")
+            measure(page, url, "Nothing else running")
             train_in_background(page, url)
-            found["training"] = measure(page, url)
+            measure(page, url, "Beside one training")
             browser.close()
     finally:
         stop_server(process)
         shutil.rmtree(folder)
-    print(f"Median of {REPEATS}, in milliseconds. {machine()}")
-    print(f"{'':<34}{'idle':>10}{'training':>10}")
-    for name, idle in found["idle"].items():
-        print(f"{name:<34}{idle:>10.0f}{found['training'][name]:>10.0f}")
-    return found
 
 
 if __name__ == "__main__":
