@@ -86,8 +86,8 @@ def probabilities(model: Inflector, verb: str, pasts: Sequence[str], samples: in
     """p(past | verb) = E p(past | s) over q(s | verb), the probabilities of one sound's spellings added up.
 
     Conversion decodes the mean of q(s | verb) alone; averaging over the posterior gives graded probabilities. The mean
-    is the s that spells the verb (`Inflector.infer`), the variance that of the encoder. Temperature 1; all verbs get the
-    same noise. Raises UserError for what is no word.
+    is the s that spells the verb (`Inflector.infer`), the variance that of the encoder. At temperature 1, with the same
+    noise for all verbs. Raises UserError for what is no word.
     """
     mean = model.infer([verb], [PRESENT])
     sigma = torch.exp(0.5 * model.posterior([verb], [PRESENT], "s").logvar)
@@ -119,7 +119,8 @@ def evaluate(model: Inflector, verbs: str = "core", samples: int = SAMPLES, seed
     network = [p for forms in groups for p in probabilities(model, forms[0].verb, [f.past for f in forms], samples)]
     forms = [form for group in groups for form in group]
     columns = {"model": np.array(network)}
-    columns |= {name: np.array([getattr(form, name) for form in forms]) for name in (*MODELS[1:], "rating", "production")}
+    for name in (*MODELS[1:], "rating", "production"):
+        columns[name] = np.array([getattr(form, name) for form in forms])
     regular = np.array([form.regular for form in forms])
     kinds = {"all": regular | True, "regular": regular, "irregular": ~regular}
     ends = np.cumsum([len(group) for group in groups])
@@ -151,12 +152,13 @@ def as_table(scores: dict) -> str:
     names = {"model": scores["checkpoint"], "rule_model": "rule model", "analogy_model": "analogy model"}
     lines = [f"Spearman's correlation with people, {scores['verbs']} invented verbs, {scores['forms']} pasts"]
     for title, of in (("ratings", scores), ("share who said it", scores["production"])):
-        lines.append(f"{title:<20}{'all':>20}{'regular':>20}{'irregular':>20}")
+        lines.append(f"{title:<20}{'all':>24}{'regular':>24}{'irregular':>24}")
         for name, label in names.items():
             cells = [f"{value:.3f}" for value in of[name].values()]
             if name == "model":
-                cells = [f"{c} ({l:.2f} to {h:.2f})" for c, (l, h) in zip(cells, of["interval"].values(), strict=True)]
-            lines.append(f"  {label:<18}" + "".join(f"{cell:>20}" for cell in cells))
+                ends = ["{:.2f} to {:.2f}".format(*interval) for interval in of["interval"].values()]
+                cells = [f"{cell} ({interval})" for cell, interval in zip(cells, ends, strict=True)]
+            lines.append(f"  {label:<18}" + "".join(f"{cell:>24}" for cell in cells))
     return "\n".join(lines)
 
 
