@@ -32,7 +32,7 @@ def test_an_answer_is_marked_beside_people_and_models_and_the_next_verb_is_asked
     own = html.split("<tr class=own>")[1].split("</tr>")[0]
     assert regular.past in own and "your answer" in own and f"<span>{regular.production:.0%}</span>" in own
     assert all(f"<b>{form.past}</b>" in html for form in wug.load_forms()[verb])
-    assert "Most people" in texts(at) and "the rule model" in texts(at)
+    assert "most often" in texts(at) and "the rule model" in texts(at)
 
 
 def test_an_answer_that_nobody_rated_gets_a_row_of_its_own():

@@ -77,7 +77,7 @@ def test_probabilities_are_means_over_the_posterior_and_add_up_spellings(model):
     pasts = ["fletted", "flet", "fleted"]
     doubled, unchanged, single = wug.probabilities(model, "flet", pasts, samples=20)
     assert doubled == pytest.approx(single, rel=1e-4)  # the same two spellings
-    assert 0 < min(doubled, unchanged) and doubled + unchanged <= 1
+    assert min(doubled, unchanged) > 0 and doubled + unchanged <= 1
     assert wug.probabilities(model, "flet", pasts, samples=20) == [doubled, unchanged, single]
 
 
@@ -118,3 +118,10 @@ def test_the_shipped_log_has_the_pasts_of_every_epoch():
 def test_kinds_of_pasts():
     assert [wug.kind_of("go", past) for past in ("went", "goed", "gent")] == [wug.RIGHT, wug.REGULAR, wug.OTHER]
     assert wug.kind_of("hit", "hit") == wug.RIGHT and wug.kind_of("spling", "splinged") == wug.REGULAR
+
+
+def test_the_document_has_the_measured_table():
+    from scripts.wug import FILE, PAGE, with_table
+
+    text = PAGE.read_text(encoding="utf-8")
+    assert with_table(text, json.loads(FILE.read_text())) == text, "run python -m scripts.wug"

@@ -110,8 +110,9 @@ def spearman(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def evaluate(model: Inflector, verbs: str = "core", samples: int = SAMPLES, seed: int = 0) -> dict:
-    """Spearman's correlation of the network and of both models with people: `all` forms, `regular`, `irregular`.
+    """Spearman's correlation of the network and of both models with people.
 
+    Over `all` pasts, over each verb's `regular` one, and over each verb's main `irregular` one, which is listed first.
     With ratings, and under `production` with the shares of people who said a form. `interval` is the network's: 95 %,
     by a bootstrap over verbs.
     """
@@ -121,8 +122,8 @@ def evaluate(model: Inflector, verbs: str = "core", samples: int = SAMPLES, seed
     columns = {"model": np.array(network)}
     for name in (*MODELS[1:], "rating", "production"):
         columns[name] = np.array([getattr(form, name) for form in forms])
-    regular = np.array([form.regular for form in forms])
-    kinds = {"all": regular | True, "regular": regular, "irregular": ~regular}
+    position = np.array([i for group in groups for i in range(len(group))])
+    kinds = {"all": position >= 0, "regular": position == 0, "irregular": position == 1}
     ends = np.cumsum([len(group) for group in groups])
     rows = [np.arange(end - len(group), end) for end, group in zip(ends, groups, strict=True)]
     scores: dict = {"checkpoint": model.name, "verbs": len(groups), "forms": len(forms), "samples": samples}

@@ -51,8 +51,12 @@ def _bar(share: float | None, text: str) -> str:
 
 
 def percent(probability: float) -> str:
-    """A probability as text, also a small one."""
-    return f"{probability:.0%}" if probability >= 0.095 else f"{probability:.1%}" if probability >= 0.001 else "< 0.1%"
+    """A probability as text, also one near 0 or 1."""
+    if probability < 0.001:
+        return "< 0.1%"
+    if probability > 0.995:
+        return "> 99%"
+    return f"{probability:.0%}" if probability >= 0.095 else f"{probability:.1%}"
 
 
 def people_scatter(forms: Sequence[Form], probabilities: Sequence[float], answered: Sequence[str]) -> go.Figure:

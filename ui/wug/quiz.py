@@ -94,7 +94,7 @@ def _sentence(rows: list[Row]) -> str:
     said, liked = max(forms, key=lambda f: f.production), max(forms, key=lambda f: f.rating)
     rules = max(forms, key=lambda f: f.rule_model).past
     best = max(rows, key=lambda row: row.probability)
-    text = f"Most people ({said.production:.0%}) said *{said.past}*"
+    text = f"People said *{said.past}* most often ({said.production:.0%})"
     if liked is not said:
         text += f", but *{liked.past}* was rated higher ({liked.rating:.1f} against {said.rating:.1f})"
     if rules == best.past == liked.past:
