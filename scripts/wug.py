@@ -26,7 +26,7 @@ def table(scores: dict) -> str:
         lines.append(f"| {label.format(scores['checkpoint'])} | {' | '.join(f'{value:.2f}' for value in values)} |")
     ends = [*scores["interval"].values(), *scores["production"]["interval"].values()]
     cells = ("{:.2f} to {:.2f}".format(*interval) for interval in ends)
-    lines.append(f"| its 95 % interval | {' | '.join(cells)} |")
+    lines.insert(3, f"| its 95 % interval | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
