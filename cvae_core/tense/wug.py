@@ -82,21 +82,29 @@ def spellings(verb: str, past: str) -> tuple[str, ...]:
 
 
 @torch.inference_mode()
-def probabilities(model: Inflector, verb: str, pasts: Sequence[str], samples: int = SAMPLES) -> list[float]:
+def probabilities(
+    model: Inflector,
+    verb: str,
+    pasts: Sequence[str],
+    samples: int = SAMPLES,
+    scale: float = 1.0,
+    temperature: float = 1.0,
+) -> list[float]:
     """p(past | verb) = E p(past | s) over q(s | verb), the probabilities of one sound's spellings added up.
 
     Conversion decodes the mean of q(s | verb) alone; averaging over the posterior gives graded probabilities. The mean
-    is the s that spells the verb (`Inflector.infer`), the variance that of the encoder. At temperature 1, with the same
-    noise for all verbs. Raises UserError for what is no word.
+    is the s that spells the verb (`Inflector.infer`), the standard deviation `scale` times the encoder's, and all verbs
+    get the same noise. Raises UserError for what is no word.
     """
     mean = model.infer([verb], [PRESENT])
     sigma = torch.exp(0.5 * model.posterior([verb], [PRESENT], "s").logvar)
     eps = torch.randn(samples, mean.shape[1], generator=torch.Generator().manual_seed(0)).to(model.device)
-    s, tense = mean + sigma * eps, torch.full((samples,), PAST, device=model.device)
+    s, tense = mean + scale * sigma * eps, torch.full((samples,), PAST, device=model.device)
 
     def probability(word: str) -> float:
         letters = torch.from_numpy(data.encode([data.parse_word(word)])).long().to(model.device)
-        return log_probability(model.model, letters.expand(samples, -1), s, tense).exp().mean().item()
+        found = log_probability(model.model, letters.expand(samples, -1), s, tense, temperature)
+        return found.exp().mean().item()
 
     return [sum(map(probability, spellings(verb, past))) for past in pasts]
 
