@@ -81,7 +81,7 @@ def test_all_verbs_can_be_answered():
 def test_the_slider_shows_the_pasts_of_an_epoch():
     at = open_page("wug", view="While it learns")
     tables = [e.proto.body for e in at.get("html") if 'class="learning"' in e.proto.body]
-    assert len(tables) == 2 and all("After epoch 40" in table for table in tables)
+    assert len(tables) == 2 and all("After epoch 20" in table for table in tables)
     at.select_slider(key="epoch").set_value(5).run()
     assert not at.exception and any("After epoch 5 " in m.value for m in at.markdown)
     assert sum("After epoch 5<" in e.proto.body for e in at.get("html")) == 2

@@ -57,4 +57,4 @@ def test_the_arrow_keys_move_through_the_epochs(server, open_page):
     slider.focus()
     for _ in range(3):
         page.keyboard.press("ArrowLeft")
-    expect(page.locator(".learning caption").first).to_have_text("After epoch 37")
+    expect(page.locator(".learning caption").first).to_have_text("After epoch 17")

@@ -18,11 +18,11 @@ def show_learning() -> None:
         return
     config = run.read_config()["config"]
     st.markdown(
-        f"This is the log of a small network, {config['hidden_size']} units wide where `tense` has 256. It learned the "
-        f"training split of the dictionary from random weights in {config['epochs']} epochs, without invented verbs. "
+        f"This is the log of a small network, {config['hidden_size']} units wide where `tense` has 256: its first "
+        f"{len(pasts)} epochs on the training split of the dictionary, from random weights and without invented verbs. "
         "Children say *went*, later *goed*, then *went* again; Rumelhart and McClelland (1986) saw the same in a "
-        "network that met frequent verbs first. Here all verbs are there from the start: move the slider and see which "
-        "irregular pasts are regularised, and for how long."
+        "network that met frequent verbs first. Here all verbs are there from the start, the frequent and irregular "
+        "ones oftener. Move the slider and see which pasts are regularised when, and which come back."
     )
     epoch = st.select_slider("Epoch", list(pasts), list(pasts)[-1], key="epoch", bind="query-params")
     kinds = [wug.kind_of(verb, pasts[epoch][verb]) for verb in wug.REAL]
