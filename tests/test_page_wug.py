@@ -83,5 +83,5 @@ def test_the_slider_shows_the_pasts_of_an_epoch():
     tables = [e.proto.body for e in at.get("html") if 'class="learning"' in e.proto.body]
     assert len(tables) == 2 and all("After epoch 20" in table for table in tables)
     at.select_slider(key="epoch").set_value(5).run()
-    assert not at.exception and any("After epoch 5 " in m.value for m in at.markdown)
+    assert not at.exception and any("After epoch 5, " in m.value for m in at.markdown)
     assert sum("After epoch 5<" in e.proto.body for e in at.get("html")) == 2

@@ -105,7 +105,7 @@ def learning_table(pasts: dict[int, dict[str, str]], verbs: Sequence[str], epoch
         label = KINDS[kinds[epoch]] if real else {REGULAR: "regular"}.get(kinds[epoch], "not regular")
         rows.append(
             f'<tr><th scope="row">{verb}</th><td><b class="{kinds[epoch]}">{by_epoch[epoch] or "(nothing)"}</b>'
-            f'<span>{label}</span></td><td class="strip" aria-hidden="true">{cells}</td></tr>'
+            f'<span>{label}</span></td><td class="strip" aria-hidden="true"><div>{cells}</div></td></tr>'
         )
     return (
         f'<table class="learning"><caption>After epoch {epoch}</caption><thead><tr><th scope="col">verb</th>'

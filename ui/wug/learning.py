@@ -28,7 +28,7 @@ def show_learning() -> None:
     kinds = [wug.kind_of(verb, pasts[epoch][verb]) for verb in wug.REAL]
     wrong = [pasts[epoch][verb] for verb, kind in zip(wug.REAL, kinds, strict=True) if kind == wug.REGULAR]
     st.markdown(
-        f"After epoch {epoch} {kinds.count(wug.RIGHT)} of {len(kinds)} irregular pasts are right and {len(wrong)} "
+        f"After epoch {epoch}, {kinds.count(wug.RIGHT)} of {len(kinds)} irregular pasts are right and {len(wrong)} "
         "regularised" + (f": *{', '.join(wrong)}*." if wrong else ".")
     )
     left, right = st.columns(2, gap="large")
