@@ -4,7 +4,11 @@ import streamlit as st
 
 GROUPS = {
     "": {"home": ("Home", "home")},
-    "Verbs": {"convert": ("Convert", "spellcheck"), "latent": ("Latent space", "scatter_plot")},
+    "Verbs": {
+        "convert": ("Convert", "spellcheck"),
+        "latent": ("Latent space", "scatter_plot"),
+        "wug": ("Wug test", "quiz"),
+    },
     "Other systems": {"digits": ("Digits", "draw"), "video": ("Video", "movie")},
     "Training": {"train": ("Train", "model_training"), "curves": ("Curves", "show_chart")},
     "Learn": {"theory": ("Theory", "school")},

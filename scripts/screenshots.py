@@ -33,6 +33,8 @@ VIEWS = {
     "train": "/train",
     "train-scorecard": "/train?view=Scorecard",
     "theory": "/theory",
+    "wug": "/wug",
+    "wug-learning": "/wug?view=While+it+learns",
 }
 README = {"convert": "convert", "ribbon": "latent-ribbon", "plane": "latent-plane", "video": "video-predict"}
 DRAWN_MS = 1500  # that pictures may take after the script has run

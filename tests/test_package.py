@@ -76,6 +76,7 @@ def test_the_wheel_holds_the_library_and_the_shipped_checkpoints(wheel):
     }
     shipped = {path.name for path in (ROOT / "checkpoints").glob("*.safetensors")} - {"tense-first.safetensors"}
     expected |= {f"cvae_core/checkpoints/{name}" for name in shipped}
+    expected.add("cvae_core/wug/albright_hayes_2003.tsv")
     held = set(zipfile.ZipFile(wheel).namelist())
     assert {name for name in held if ".dist-info/" not in name} == expected
     assert {"LICENSE", "NOTICE"} <= {Path(name).name for name in held}

@@ -18,7 +18,7 @@ def markup(at, kind: str) -> str:
     return found
 
 
-@pytest.mark.parametrize("page", ["home", "convert", "latent", "digits", "video", "curves", "theory"])
+@pytest.mark.parametrize("page", ["home", "convert", "latent", "digits", "video", "curves", "theory", "wug"])
 def test_page_runs(page):
     at = open_page(page)
     assert not at.exception and not at.error

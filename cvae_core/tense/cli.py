@@ -1,4 +1,4 @@
-"""Commands of the tense system: convert, score, generate, interpolate, evaluate tense."""
+"""Commands of the tense system: convert, score, generate, interpolate, evaluate tense, evaluate wug."""
 
 import argparse
 import sys
@@ -55,6 +55,12 @@ def add_commands(commands, evaluate, predict) -> None:
     scores.add_argument("--own", type=int, help="how many of the verbs trained on are scored (all)")
     scores.add_argument("--compare", action="store_true", help="add the baselines")
     options.model_options(scores, run_evaluate, CHECKPOINT)
+
+    wug = evaluate.add_parser("wug", help="pasts of invented verbs: correlation with people, beside two models")
+    wug.add_argument("--verbs", default="core", choices=("core", "peripheral"), help="which verbs of the experiment")
+    wug.add_argument("--samples", type=int, default=200, help="of the posterior, for the network's probabilities")
+    wug.add_argument("--seed", type=options.seed, default=0, help="of the bootstrap")
+    options.model_options(wug, run_evaluate_wug, CHECKPOINT)
 
 
 def _load(args: argparse.Namespace):
@@ -217,4 +223,13 @@ def run_evaluate(args: argparse.Namespace) -> None:
     model = _load(args)
     options.set_threads(args.threads)
     scores = evaluate(model, lexicon, pairs, args.split, args.seed, args.samples, args.compare, args.seeds, args.own)
+    options.print_json(scores) if args.json else print(as_table(scores))
+
+
+def run_evaluate_wug(args: argparse.Namespace) -> None:
+    """Print how the probabilities of invented verbs' pasts correlate with people."""
+    from cvae_core.tense.wug import as_table, evaluate
+
+    options.in_range("samples", args.samples, 1, 100_000)
+    scores = evaluate(_load(args), args.verbs, args.samples, args.seed)
     options.print_json(scores) if args.json else print(as_table(scores))

@@ -63,8 +63,11 @@ def follows_rules(verb: Verb) -> bool:
     return all(rule(verb.lemma) == form for rule, form in zip(SPELLING_RULES, verb.row, strict=True))
 
 
+def regular_pasts(verb: str) -> set[str]:
+    """Every past that regular spelling allows, whatever doubles."""
+    return {spell_past(verb), verb + "ed", verb + verb[-1] + "ed", verb + "ked"}
+
+
 def is_irregular(verb: Verb) -> bool:
     """Whether no accepted past is what regular spelling (with or without doubling) gives."""
-    lemma = verb.lemma
-    regular = {spell_past(lemma), lemma + "ed", lemma + lemma[-1] + "ed", lemma + "ked"}
-    return not regular & set(verb.forms[PAST])
+    return not regular_pasts(verb.lemma) & set(verb.forms[PAST])

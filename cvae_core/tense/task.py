@@ -23,6 +23,7 @@ from cvae_core.tense.information import latent_statistics
 from cvae_core.tense.model import Encoded, build
 from cvae_core.tense.prior import DRAWN, PriorMatcher, decode_nll, hardest
 from cvae_core.tense.reports import ARCHITECTURES
+from cvae_core.tense.wug import logged_pasts
 
 WORDS_DRAWN = 4  # for each that is trained on, once the encoder is frozen
 VALIDATION_VERBS = 200  # scored at each epoch's end
@@ -233,18 +234,20 @@ class TenseTask:
         return scores
 
     def preview(self) -> dict[str, Any]:
-        """Conversions of the course's pairs and three generated rows."""
+        """Conversions of the course's pairs, three generated rows, and the pasts that `wug` lists."""
         model = Inflector(self.model)
         self.model.eval()
         words, sources, targets = zip(*[(w, s, t) for w, s, _, t in data.COURSE_PAIRS], strict=True)
         made = model.convert(words, sources, targets)
         rows = model.decode_rows(model.draw(3, seed=self.config.seed))
+        pasts = logged_pasts(model)
         self.model.train()
         return {
             "conversions": [
                 [w, TENSES[t], p.form, wanted] for (w, _, wanted, t), p in zip(data.COURSE_PAIRS, made, strict=True)
             ],
             "generated": [list(row) for row in rows],
+            "pasts": pasts,
         }
 
     def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from .conftest import settle
 
 pytestmark = pytest.mark.browser
-PAGES = ["", "convert", "latent", "digits", "video", "curves", "train", "theory"]
+PAGES = ["", "convert", "latent", "digits", "video", "curves", "train", "theory", "wug"]
 
 
 def answer(page):
@@ -23,6 +23,7 @@ DEEP_LINKS = {
     "video?view=Steer&seed=2000007": "The simulator moves the arm in the same way",
     "train?view=Scorecard": "BLEU-4 (passed)",
     "theory?sigma_q=2.0": "KL(q‖p)",
+    "wug?view=While+it+learns&epoch=3": "After epoch 3",
 }
 
 

@@ -80,7 +80,7 @@ def test_a_phone_shows_the_answer_in_either_theme(server, open_page, scheme):
 
 def test_each_page_has_a_guide_that_the_keyboard_opens(server, open_page):
     page = open_page(server)
-    for title in ("Convert", "Latent space", "Digits", "Video", "Train", "Curves", "Theory"):
+    for title in ("Convert", "Latent space", "Digits", "Video", "Train", "Curves", "Theory", "Wug test"):
         go_to(page, title)
         page.get_by_role("button", name="How to read this page").press("Enter")
         guide = page.get_by_test_id("stPopoverBody")

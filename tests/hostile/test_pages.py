@@ -19,6 +19,7 @@ VIEWS = {
     "curves": [{"view": view} for view in ("Curves", "Two scores", "Sweeps", "Claimed and measured")],
     "train": [{"system": system} for system in ("Verbs", "Digits", "Video")] + [{"view": "Scorecard"}],
     "theory": [{}],
+    "wug": [{"view": view} for view in ("Wug test", "While it learns")],
 }
 WORDS = [
     "", "\0\x1b[2J\x7f", "\u202e\ufeff\U0010ffff", "走る", "<script>alert(1)</script>", "=1+1",
@@ -35,7 +36,7 @@ def run(widget) -> AppTest:
     return at
 
 
-@pytest.mark.parametrize("page", ["home", "convert", "latent", "curves", "train"])
+@pytest.mark.parametrize("page", ["home", "convert", "latent", "curves", "train", "wug"])
 def test_every_text_field_of_every_page(page):
     for query in VIEWS[page][:1]:
         at = open_page(page, alone=True, **query)
