@@ -1,7 +1,7 @@
 // Table: a frame of the simulated table. Mode "goal" marks where a thing should go, mode "steer" sends moves.
 //
-// data: { mode, alt, frame, reach: [x, y, width, height] | null, things: [{ name, at }], target, goal, fans, plan, moved,
-// ahead, done }. Points are [x, y] in pixels of the frame. `fans` has for each iteration the candidates' paths, the
+// data: { mode, alt, frame, reach: [x, y, width, height] | null, things: [{ name, at }], target, goal, fans, moved, plan,
+// status, done }. Points are [x, y] in pixels of the frame. `fans` has for each iteration the candidates' paths, the
 // cheapest first. `done` is how many moves the server has had.
 
 const PIXELS = 64
@@ -107,7 +107,8 @@ export default function ({ data, parentElement, setStateValue }) {
   const centimetres = ([x, y]) => `${(y / 2).toFixed(1)} cm down, ${(x / 2).toFixed(1)} cm to the right`
   const say = (text) => (status.textContent = text)
 
-  if (data.mode === "goal") {
+  if (data.mode === "steer") say(data.status)
+  else {
     say(data.goal ? `Goal for ${data.things[data.target].name}: ${centimetres(data.goal)}.` : "")
     svg.onpointerdown = (event) => {
       svg.setPointerCapture(event.pointerId)
@@ -152,7 +153,7 @@ export default function ({ data, parentElement, setStateValue }) {
     event.preventDefault()
     root.moves = [...root.moves, move].slice(-50)
     root.sent += 1
-    say(move)
+    say(`${move} …`)
     setStateValue("moves", { count: root.sent, last: root.moves })
   }
 

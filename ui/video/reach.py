@@ -57,7 +57,7 @@ def show_reach(name: str, model: VideoCVAE, clip: Clip) -> None:
     if st.session_state.get("reach seed") != seed or "thing" not in st.session_state:
         st.session_state.update({"reach seed": seed, "goal": None, "thing": things[0].name})
     st.session_state["reach things"] = [thing.name for thing in things]
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns(2, gap="large")
     with left:
         chosen = st.selectbox("What to move", [thing.name for thing in things], key="thing", on_change=_forget_goal)
         thing = next(thing for thing in things if thing.name == chosen)

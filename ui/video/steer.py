@@ -35,14 +35,15 @@ def _reset_actions(clip: Clip, past: int) -> None:
 
 
 def _set_actions(actions: np.ndarray, step: int) -> None:
-    st.session_state.update(table=actions, actions=actions, step=step)
+    # The slider's value apart: after quick presses the browser still sends its old one.
+    st.session_state.update(table=actions, actions=actions, steer_step=step)
     st.session_state["edits"] = st.session_state.get("edits", 0) + 1  # a new key: the table editor drops earlier edits
 
 
 def _press(move: str) -> None:
     """A move sets the action of the chosen step, and the next step is chosen; or the last move is undone or redone."""
     state = st.session_state
-    now = state["actions"], state["step"]
+    now = state["actions"], state["steer_step"]
     if move in ("Undo", "Redo"):
         source, target = ("steer_history", "steer_undone") if move == "Undo" else ("steer_undone", "steer_history")
         if state[source]:
@@ -62,6 +63,10 @@ def _press(move: str) -> None:
     _set_actions(actions, step + 1)
 
 
+def _choose_step() -> None:
+    st.session_state["steer_step"] = st.session_state["step"]
+
+
 def _on_moves() -> None:
     """Moves by key: the component sends the last ones and how many there have been."""
     sent = pictures.sent(TABLE_KEY, "moves")
@@ -79,7 +84,7 @@ def _edit_actions(clip: Clip, past: int) -> np.ndarray:
     if st.session_state.get("steered") != clip.name:
         _reset_actions(clip, past)
     last = len(clip.condition) - 1
-    st.session_state["step"] = min(max(st.session_state.get("step", past - 1), past - 1), last)
+    st.session_state["step"] = st.session_state["steer_step"] = max(st.session_state["steer_step"], past - 1)
     buttons = st.container(horizontal=True)
     for move in MOVES:
         buttons.button(
@@ -89,7 +94,9 @@ def _edit_actions(clip: Clip, past: int) -> np.ndarray:
     buttons.button("Redo", key="redo", on_click=_press, args=("Redo",), disabled=not st.session_state["steer_undone"])
     buttons.button("Reset", key="reset", on_click=_reset_actions, args=(clip, past))
     columns = st.columns(2)
-    columns[0].slider("Frame", past - 1, last, key="step", help="The next move leads on from this frame.")
+    columns[0].slider(
+        "Frame", past - 1, last, key="step", on_change=_choose_step, help="The next move leads on from this frame."
+    )
     columns[1].slider("Length, cm", 0.5, 4.0, 2.0, 0.5, key="length", help="How far an arrow moves the arm.")
     table = st.session_state["table"]
     with st.expander("All steps as a table"):
@@ -110,9 +117,9 @@ def _edit_actions(clip: Clip, past: int) -> np.ndarray:
 
 
 def show_steer(name: str, model: VideoCVAE, clip: Clip) -> None:
-    """The view: the predicted frame that the last move led to, with the path; all frames beside it."""
+    """The view: the predicted frame that the last move led to, with the gripper's path; all frames beside it."""
     past = model.config.past
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns(2, gap="large")
     picture = left.container()
     with left:
         actions = _edit_actions(clip, past)
@@ -143,14 +150,20 @@ def show_steer(name: str, model: VideoCVAE, clip: Clip) -> None:
 
 def _show_table(clip: Clip, frame: torch.Tensor, truth: Clip | None, step: int) -> None:
     """The predicted frame at a step with the gripper's path: solid so far, dashed ahead; of a real robot no path."""
-    path = [] if truth is None else seen_at(truth.condition[:, ACTION:].double().numpy())[:, ::-1].round(1).tolist()
+    path, status = [], f"Frame {step}"
+    if truth is not None:
+        positions = truth.condition[:, ACTION:].double().numpy()
+        path = seen_at(positions)[:, ::-1].round(1).tolist()
+        (right, down), height = path[step], positions[step, 2]
+        status += f": gripper {down / 2:.1f} cm down, {right / 2:.1f} cm to the right, {100 * height:.1f} cm high"
     pictures.show_table(
         frame.permute(1, 2, 0).numpy(),
         {
             "mode": "steer", "scene": clip.name, "reach": None, "things": [], "target": 0, "goal": None, "fans": [],
             "alt": f"The prediction at frame {step}, with the gripper's path. Arrow keys move the arm; Page up and "
             "Page down raise and lower it; O opens and C closes the gripper; Ctrl+Z and Ctrl+Y undo and redo.",
-            "moved": path[: step + 1], "plan": path[step:], "done": st.session_state.get("steer_moves", 0),
+            "moved": path[: step + 1], "plan": path[step:], "status": status,
+            "done": st.session_state.get("steer_moves", 0),
         },
         TABLE_KEY, on_moves=_on_moves,
     )  # fmt: skip
