@@ -96,15 +96,17 @@ def solve(model: VideoCVAE, task: Task) -> dict[str, float]:
 def evaluate(
     model: VideoCVAE, tasks: Sequence[Task], processes: int = 1, done: Callable[[], object] = lambda: None
 ) -> dict:
-    """Success rates by planner, over all tasks and for each thing, and the mean seconds of a plan with the model.
-
-    Each process plans with one thread; `done` is called after each task.
-    """
+    """Solve tasks in processes of one thread each; `done` is called after each task. See `summarize`."""
     results = []
     with ProcessPoolExecutor(processes, get_context("spawn"), _start, (model,)) as pool:
         for result in pool.map(_solve, tasks):
             results.append(result)
             done()
+    return summarize(tasks, results)
+
+
+def summarize(tasks: Sequence[Task], results: Sequence[dict[str, float]]) -> dict:
+    """Success rates by planner, over all tasks and for each thing, and the mean seconds of a plan with the model."""
 
     def rates(thing: str | None = None) -> dict[str, float]:
         chosen = [r for task, r in zip(tasks, results, strict=True) if thing in (None, task.goal.thing)]
