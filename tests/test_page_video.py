@@ -74,7 +74,7 @@ def test_arrows_move_the_arm_step_by_step(model):
 
 def test_after_the_last_frame_no_arrow_can_be_pressed(model):
     at = open_page(model, view="Steer", seed=TEST)
-    at.slider(key="step").set_value(10).run()
+    next(s for s in at.slider if s.label == "Frame").set_value(10).run()
     button(at, "↑").click().run()
     assert not at.exception and at.session_state["step"] == 11 and button(at, "↑").disabled
     assert at.session_state["actions"][10].tolist()[:3] == [-0.02, 0, 0]
@@ -89,7 +89,7 @@ def test_a_goal_is_planned_for_and_the_plan_carried_out(model):
     assert "The simulator leaves it" in texts(at)
     at.toggle(key="with_simulator").set_value(True).run()
     assert not at.exception and "Planning with the simulator in the model's place" in texts(at)
-    things = at.selectbox(key="thing")
+    things = next(box for box in at.selectbox if box.label == "What to move")
     assert things.options[0] == "the gripper" and "the red object" in things.options
     things.set_value("the red object").run()
     assert not at.exception and "Mark a goal for the red object" in at.info[0].value

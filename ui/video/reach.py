@@ -54,12 +54,15 @@ def show_reach(name: str, model: VideoCVAE, clip: Clip) -> None:
     seed, past = st.session_state["seed"], model.config.past
     scene = _scene(seed, past + planning.HORIZON)
     things = _things(scene, past)
-    if st.session_state.get("reach seed") != seed or "thing" not in st.session_state:
-        st.session_state.update({"reach seed": seed, "goal": None, "thing": things[0].name})
-    st.session_state["reach things"] = [thing.name for thing in things]
+    if st.session_state.get("reach_seed") != seed:
+        st.session_state.update(reach_seed=seed, reach_things=[thing.name for thing in things])
+        _choose(things[0].name, None)
     left, right = st.columns(2, gap="large")
     with left:
-        chosen = st.selectbox("What to move", [thing.name for thing in things], key="thing", on_change=_forget_goal)
+        key = f"thing {st.session_state['marks']}"
+        st.session_state.setdefault(key, st.session_state["thing"])
+        names = [thing.name for thing in things]
+        chosen = st.selectbox("What to move", names, key=key, on_change=_on_thing, args=(key,))
         thing = next(thing for thing in things if thing.name == chosen)
         goal = st.session_state["goal"]
         arguments = (model, scene, seed, "gripper" if thing.target is None else "object", tuple(thing.at))
@@ -106,18 +109,24 @@ def _things(scene: Scene, past: int) -> list[Thing]:
     return [thing for thing in things if names.count(thing.name) == 1]
 
 
-def _forget_goal() -> None:
-    st.session_state["goal"] = None
+def _choose(thing: str, goal: tuple[float, float] | None = None) -> None:
+    """What to move, and where to."""
+    st.session_state.update(thing=thing, goal=goal)
+    st.session_state["marks"] = st.session_state.get("marks", 0) + 1  # a new key for the select box
+
+
+def _on_thing(key: str) -> None:
+    if key == f"thing {st.session_state['marks']}":  # the browser may still send an earlier box
+        _choose(st.session_state[key])
 
 
 def _on_mark() -> None:
     """A mark in the picture chooses the thing and its goal."""
-    mark, names = pictures.sent(TABLE_KEY, "mark"), st.session_state["reach things"]
+    mark, names = pictures.sent(TABLE_KEY, "mark"), st.session_state["reach_things"]
     place = pictures.place(mark.get("goal")) if isinstance(mark, dict) else None
     number = mark.get("thing") if place else None
     if isinstance(number, int) and 0 <= number < len(names) and place and max(place) <= SIDE and min(place) >= 0:
-        st.session_state["thing"] = names[number]
-        st.session_state["goal"] = (place[1], place[0])
+        _choose(names[number], (place[1], place[0]))
 
 
 def _show_table(

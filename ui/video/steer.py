@@ -35,15 +35,15 @@ def _reset_actions(clip: Clip, past: int) -> None:
 
 
 def _set_actions(actions: np.ndarray, step: int) -> None:
-    # The slider's value apart: after quick presses the browser still sends its old one.
-    st.session_state.update(table=actions, actions=actions, steer_step=step)
-    st.session_state["edits"] = st.session_state.get("edits", 0) + 1  # a new key: the table editor drops earlier edits
+    st.session_state.update(table=actions, actions=actions, step=step)
+    # New keys for the slider and the table editor, which drops earlier edits.
+    st.session_state["edits"] = st.session_state.get("edits", 0) + 1
 
 
 def _press(move: str) -> None:
     """A move sets the action of the chosen step, and the next step is chosen; or the last move is undone or redone."""
     state = st.session_state
-    now = state["actions"], state["steer_step"]
+    now = state["actions"], state["step"]
     if move in ("Undo", "Redo"):
         source, target = ("steer_history", "steer_undone") if move == "Undo" else ("steer_undone", "steer_history")
         if state[source]:
@@ -63,8 +63,9 @@ def _press(move: str) -> None:
     _set_actions(actions, step + 1)
 
 
-def _choose_step() -> None:
-    st.session_state["steer_step"] = st.session_state["step"]
+def _choose_step(key: str) -> None:
+    if key == f"step {st.session_state['edits']}":  # after quick presses the browser still sends earlier sliders
+        st.session_state["step"] = st.session_state[key]
 
 
 def _on_moves() -> None:
@@ -84,7 +85,7 @@ def _edit_actions(clip: Clip, past: int) -> np.ndarray:
     if st.session_state.get("steered") != clip.name:
         _reset_actions(clip, past)
     last = len(clip.condition) - 1
-    st.session_state["step"] = st.session_state["steer_step"] = max(st.session_state["steer_step"], past - 1)
+    st.session_state["step"] = max(st.session_state["step"], past - 1)
     buttons = st.container(horizontal=True)
     for move in MOVES:
         buttons.button(
@@ -94,9 +95,12 @@ def _edit_actions(clip: Clip, past: int) -> np.ndarray:
     buttons.button("Redo", key="redo", on_click=_press, args=("Redo",), disabled=not st.session_state["steer_undone"])
     buttons.button("Reset", key="reset", on_click=_reset_actions, args=(clip, past))
     columns = st.columns(2)
+    key = f"step {st.session_state['edits']}"
+    st.session_state.setdefault(key, st.session_state["step"])
     columns[0].slider(
-        "Frame", past - 1, last, key="step", on_change=_choose_step, help="The next move leads on from this frame."
-    )
+        "Frame", past - 1, last, key=key, on_change=_choose_step, args=(key,),
+        help="The next move leads on from this frame.",
+    )  # fmt: skip
     columns[1].slider("Length, cm", 0.5, 4.0, 2.0, 0.5, key="length", help="How far an arrow moves the arm.")
     table = st.session_state["table"]
     with st.expander("All steps as a table"):
