@@ -30,7 +30,6 @@ SPREAD = (0.03, 0.03, 0.02)  # standard deviation of the first candidates' steps
 DESCENT = -0.008  # their mean along z: the gripper starts above the objects
 TOLERANCE = 3.0  # pixels, 1.5 cm: a goal is reached within it
 APPROACH = 0.5  # weight of the way from the gripper to the object; without it nothing tells candidates that miss apart
-EFFORT = 0.02  # weight of the length of the gripper's path: of two ways to a goal the shorter one
 MATCH = 25 / 255  # standard deviation of an accepted difference in colour
 SHADE = (0.75, 1.02)  # an object in a shadow is darker
 LEAST = 0.25  # share of an object's pixels that have to be found
@@ -211,11 +210,10 @@ def positions_of(given: Situation, actions: np.ndarray) -> np.ndarray:
 def cost_of(frames: Tensor, positions: np.ndarray, given: Situation, goal: Goal) -> np.ndarray:
     """The cost (n,) of candidates in pixels, from their last frames (n, 3, 64, 64) and positions (n, H + 1, 3).
 
-    It is the distance from where the frame shows the thing to the goal, and a small share of the path's length; for an
-    object also a share of how close the gripper comes to it. Where a thing is not found it counts as unmoved.
+    It is the distance from where the frame shows the thing to the goal; for an object also a share of how close the
+    gripper comes to it. Where a thing is not found it counts as unmoved.
     """
-    lengths = np.linalg.norm(np.diff(positions, axis=1), axis=-1).sum(1) / PIXEL
-    cost = np.linalg.norm(find(frames, given, goal) - goal.position, axis=1) + EFFORT * lengths
+    cost = np.linalg.norm(find(frames, given, goal) - goal.position, axis=1)
     if goal.thing == "gripper":
         return cost
     ahead = np.array([*(goal.start - SIDE / 2) * PIXEL + TABLE.mean(1), 0.02])  # the object, at half of its height
