@@ -79,7 +79,11 @@ def show_reach(name: str, model: VideoCVAE, clip: Clip) -> None:
             )
     with right:
         if plan is None:
-            st.info(f"Mark a goal for {chosen} in the picture.")
+            tried = planning.ITERATIONS * planning.CANDIDATES
+            st.info(
+                f"Mark a goal for {chosen} in the picture. The model then predicts what {tried} sequences of actions lead "
+                "to, and the simulator carries out the one whose prediction ends nearest to the goal."
+            )
             return
         task = Task(seed, thing.target, Goal(arguments[3], thing.at, np.array(goal)))
         _show_outcome(name, model, clip, scene, task, plan, chosen)
@@ -170,7 +174,7 @@ def _show_outcome(name: str, model: VideoCVAE, clip: Clip, scene: Scene, task: T
     expected, real = float(np.linalg.norm(found - task.goal.position)), distance(executed, task)
     lost = task.target is not None and np.array_equal(found, task.goal.start)
     in_prediction = (
-        f"The predicted last frame does not show {thing} anywhere but at its start: the model cannot tell where it goes"
+        f"The predicted last frame does not show {thing}: the model does not tell where it goes"
         if lost
         else f"In the predicted last frame {thing} is **{expected / 2:.1f} cm** from the goal"
     )
