@@ -32,7 +32,7 @@ class Thing(NamedTuple):
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
-def _scene(seed: int, length: int) -> Scene:
+def _simulated(seed: int, length: int) -> Scene:
     return rollout(seed, length)
 
 
@@ -52,16 +52,16 @@ def show_reach(name: str, model: VideoCVAE, clip: Clip) -> None:
         st.info("A plan is carried out by the simulator: choose *Simulator* above.")
         return
     seed, past = st.session_state["seed"], model.config.past
-    scene = _scene(seed, past + planning.HORIZON)
+    scene = _simulated(seed, past + planning.HORIZON)
     things = _things(scene, past)
-    if st.session_state.get("reach_seed") != seed:
-        st.session_state.update(reach_seed=seed, reach_things=[thing.name for thing in things])
-        _choose(things[0].name, None)
+    names = [thing.name for thing in things]
+    if st.session_state.get("reach_seed") != seed or st.session_state["reach_things"] != names:
+        st.session_state.update(reach_seed=seed, reach_things=names)
+        _choose(names[0])
     left, right = st.columns(2, gap="large")
     with left:
         key = f"thing {st.session_state['marks']}"
         st.session_state.setdefault(key, st.session_state["thing"])
-        names = [thing.name for thing in things]
         chosen = st.selectbox("What to move", names, key=key, on_change=_on_thing, args=(key,))
         thing = next(thing for thing in things if thing.name == chosen)
         goal = st.session_state["goal"]
@@ -81,8 +81,8 @@ def show_reach(name: str, model: VideoCVAE, clip: Clip) -> None:
         if plan is None:
             tried = planning.ITERATIONS * planning.CANDIDATES
             st.info(
-                f"Mark a goal for {chosen} in the picture. The model then predicts what {tried} sequences of actions lead "
-                "to, and the simulator carries out the one whose prediction ends nearest to the goal."
+                f"Mark a goal for {chosen} in the picture. The model then predicts what {tried} sequences of actions "
+                "lead to, and the simulator carries out the one whose prediction ends nearest to the goal."
             )
             return
         task = Task(seed, thing.target, Goal(arguments[3], thing.at, np.array(goal)))
