@@ -74,7 +74,7 @@ def test_a_goal_is_marked_planned_for_and_the_execution_is_replayed(server, open
     iteration.press("Home")
     expect(page.locator(".table output")).to_have_text("iteration 1 of 8")
     frame = page.locator(".js-plotly-plot .slider-current-value, .js-plotly-plot .slider-label").first
-    expect(frame).to_have_text("frame 2")
+    expect(frame).to_have_text("frame 2", timeout=30_000)
     page.locator(".js-plotly-plot").get_by_text("Play").click()
     expect(frame).to_have_text("frame 11", timeout=15_000)
 
