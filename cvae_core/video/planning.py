@@ -1,9 +1,9 @@
 """Choose actions by the cross-entropy method (Rubinstein 1999) in the frames that a world model predicts.
 
-A goal is a position in the picture for the gripper or an object. Candidate actions are judged by the last
-frame alone, as the world model predicts it: where the thing is found there by its colour (visual foresight, Finn and
-Levine 2017; judging a video model by its plans, VP², Tian et al. 2023). The video model and the simulator are both
-world models, with the same cost and the same number of candidates. The simulator then executes the plan.
+A goal is a position in the picture for the gripper or an object. Candidate actions are judged by the last frame alone,
+as the world model predicts it: where the thing is found there by its colour (visual foresight, Finn and Levine 2017;
+judging a video model by its plans, VP², Tian et al. 2023). The video model and the simulator are both world models,
+with the same cost and the same number of candidates. The simulator then executes the plan.
 Shapes: n candidates, H actions, P given frames. Positions in the picture are (row, column) in pixels of 5 mm.
 """
 
