@@ -91,7 +91,7 @@ def test_a_goal_is_marked_by_keyboard_and_an_object_by_dragging(server, open_pag
     expect(page.get_by_text("The simulator leaves it")).to_be_visible(timeout=60_000)
     settle(page)
     start = rollout(TEST, 3).objects[1, 0]
-    row, column = planning.seen_at(start) / 64
+    row, column = (planning.seen_at(start) / 64).tolist()
     box = picture.bounding_box()
     page.mouse.move(box["x"] + column * box["width"], box["y"] + row * box["height"])
     page.mouse.down()
