@@ -9,9 +9,10 @@ ui.frame("video")
 from cvae_core.errors import UserError
 from ui.video.clips import pick_clip, pick_model
 from ui.video.predict import show_predict
+from ui.video.reach import show_reach
 from ui.video.steer import show_steer
 
-VIEWS = {"Predict": show_predict, "Steer": show_steer}
+VIEWS = {"Predict": show_predict, "Steer": show_steer, "Reach": show_reach}
 
 ui.header(
     "video", "Video",

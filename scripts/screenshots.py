@@ -26,6 +26,7 @@ VIEWS = {
     "digits-latent": "/digits?view=Latent+space",
     "video-predict": "/video",
     "video-steer": "/video?view=Steer",
+    "video-reach": "/video?view=Reach",
     "curves": "/curves",
     "curves-two-scores": "/curves?view=Two+scores",
     "curves-sweeps": "/curves?view=Sweeps",

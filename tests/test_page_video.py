@@ -1,4 +1,4 @@
-"""The Video page: predictions, several futures, steering, and sequences of users."""
+"""The Video page: predictions, several futures, steering, plans, and sequences of users."""
 
 import io
 from pathlib import Path
@@ -51,12 +51,18 @@ def test_arrows_move_the_arm_step_by_step(model):
     assert not at.exception and not at.error
     button(at, "↓").click().run()
     button(at, "→").click().run()
+    before = at.session_state["actions"][3:, 3]
     button(at, "Close").click().run()
     assert not at.exception and not at.error
     actions = at.session_state["actions"]
     assert actions[1].tolist() == pytest.approx([0.02, 0, 0, simulate(TEST).condition[1, 3].item()])
     assert actions[2, :3].tolist() == pytest.approx([0, 0.02, 0])
     assert actions[3:, 3].tolist() == [0.0] * 8 and at.session_state["step"] == 4
+    button(at, "Undo").click().run()
+    assert at.session_state["step"] == 3 and at.session_state["actions"][3:, 3].tolist() == before.tolist()
+    button(at, "Redo").click().run()
+    assert at.session_state["step"] == 4 and np.array_equal(at.session_state["actions"], actions)
+    assert button(at, "Redo").disabled
     assert "the prediction scores" in texts(at)
     button(at, "Reset").click().run()
     assert at.session_state["actions"] == pytest.approx(simulate(TEST).condition[:-1, :4].double().numpy(), abs=1e-6)
@@ -64,6 +70,34 @@ def test_arrows_move_the_arm_step_by_step(model):
     assert at.session_state["actions"] == pytest.approx(
         simulate(TEST + 1).condition[:-1, :4].double().numpy(), abs=1e-6
     )
+
+
+def test_after_the_last_frame_no_arrow_can_be_pressed(model):
+    at = open_page(model, view="Steer", seed=TEST)
+    next(s for s in at.slider if s.label == "Frame").set_value(10).run()
+    button(at, "↑").click().run()
+    assert not at.exception and at.session_state["step"] == 11 and button(at, "↑").disabled
+    assert at.session_state["actions"][10].tolist()[:3] == [-0.02, 0, 0]
+
+
+def test_a_goal_is_planned_for_and_the_plan_carried_out(model):
+    at = open_page(model, view="Reach", seed=TEST)
+    assert "Mark a goal for the gripper" in at.info[0].value
+    at.session_state["goal"] = (40.0, 30.0)
+    at.run()
+    assert not at.exception and not at.error
+    assert "The simulator leaves it" in texts(at)
+    at.toggle(key="with_simulator").set_value(True).run()
+    assert not at.exception and "Planning with the simulator in the model's place" in texts(at)
+    things = next(box for box in at.selectbox if box.label == "What to move")
+    assert things.options[0] == "the gripper" and "the red object" in things.options
+    things.set_value("the red object").run()
+    assert not at.exception and "Mark a goal for the red object" in at.info[0].value
+
+
+def test_a_plan_needs_the_simulator(model):
+    at = open_page(model, view="Reach", source="My own folder")
+    assert not at.exception and "0.png" in at.info[0].value
 
 
 def files_of(folder: Path, seed: int = 5, length: int = 6) -> list[tuple[str, bytes, str]]:

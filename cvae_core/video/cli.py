@@ -3,6 +3,7 @@
 import argparse
 
 from cvae_core.cli import options
+from cvae_core.errors import UserError
 
 DATA = "folder with train/ and validate/, or with sequences; the simulator when not given"
 
@@ -10,7 +11,10 @@ DATA = "folder with train/ and validate/, or with sequences; the simulator when 
 def add_commands(commands, evaluate, predict) -> None:
     """Add the commands to their groups."""
     scores = evaluate.add_parser("video", help="PSNR and SSIM of predicted frames")
-    _clip_options(scores, "how many clips of the simulator", 100)
+    scores.add_argument(
+        "--plan", action="store_true", help="how often plans reach a goal: by the model, by the simulator, at random"
+    )
+    _clip_options(scores, "how many clips of the simulator, or tasks with --plan", 100)
     options.model_options(scores, run_evaluate, "video")
     pictures = predict.add_parser("video", help="true and predicted frames of each clip, as a GIF and a PNG strip")
     pictures.add_argument("--out", required=True, help="folder for the images")
@@ -24,11 +28,26 @@ def _clip_options(parser: argparse.ArgumentParser, clips: str, default: int) -> 
 
 
 def run_evaluate(args: argparse.Namespace) -> None:
-    """Print every score of a checkpoint on clips outside the training data."""
+    """Print every score of a checkpoint on clips outside the training data, or of its plans."""
+    if args.plan:
+        return _evaluate_plans(args)
     from cvae_core.video.metrics import as_table, evaluate
 
     model, clips, name = _load(args)
     scores = evaluate(model, clips, name, args.seed)
+    options.print_json(scores) if args.json else print(as_table(scores))
+
+
+def _evaluate_plans(args: argparse.Namespace) -> None:
+    from cvae_core.video.family import load
+    from cvae_core.video.planning_metrics import as_table, evaluate, make_tasks
+
+    if args.data is not None:
+        raise UserError("--plan goes with the simulator, which carries out the plans: leave out --data.")
+    model, processes = load(args.checkpoint), options.in_range("threads", args.threads, 1, 1024)
+    tasks = make_tasks(options.in_range("clips", args.clips, 1, 100_000), model.config.past)
+    with options.progress(len(tasks), "task") as bar:
+        scores = evaluate(model, tasks, min(processes, len(tasks)), bar.update)
     options.print_json(scores) if args.json else print(as_table(scores))
 
 

@@ -230,19 +230,23 @@ class VideoCVAE(nn.Module):
         return Prediction(predicted, mu, logvar, prior_mu, prior_logvar)
 
     @torch.no_grad()
-    def predict(self, given: Tensor, condition: Tensor, generator: torch.Generator) -> Tensor:
+    def predict(self, given: Tensor, condition: Tensor, generator: torch.Generator, last: int | None = None) -> Tensor:
         """Given frames (B, P, 3, 64, 64), conditions (B, P + H - 1, 7) -> the H frames after, with z from the prior.
 
-        `condition[:, i]` belongs to frame i; the last given frame is i = P - 1.
+        `condition[:, i]` belongs to frame i; the last given frame is i = P - 1. One clip's given frames (1, P, ·) serve
+        every condition. With `last` only so many of the last frames are decoded, where that is possible, and returned.
         """
         past, condition = given.shape[1], self._standard(condition)
+        last = condition.shape[1] - past + 1 if last is None else last
         if self.config.feedback:
-            return self._rollout(given, condition, None, generator, first=past)[0]
+            given = given.expand(len(condition), -1, -1, -1, -1)
+            return self._rollout(given, condition, None, generator, first=past)[0][:, -last:]
         codes, skips = self._encode(given)
+        codes, given, *skips = (x.expand(len(condition), *x.shape[1:]) for x in (codes, given[:, -1:], *skips))
         inputs = self._references(codes, condition.shape[1])
         mu, logvar, _ = self.prior(torch.cat([inputs, condition], -1))
         predicted, _ = self.next_code(inputs, reparameterize(mu, logvar, generator), condition, None)
-        return self._decode(predicted[:, past - 1 :], [maps[:, -1:] for maps in skips], given[:, -1:])
+        return self._decode(predicted[:, -last:], [maps[:, -1:] for maps in skips], given)
 
     def _encode(self, frames: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Frames (B, T, 3, 64, 64) -> codes (B, T, G) and maps (B, T, h, w, C), channels last as they lie in memory."""

@@ -1,12 +1,25 @@
-"""The random policy of the simulated gripper: it pushes objects, grasps, carries and drops them, or wanders."""
+"""Actions of the gripper: the simulator's random policy, and the conditions that given actions lead to."""
 
 import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pymunk
+import torch
+from torch import Tensor
 
+from cvae_core.video.data import ACTION
 from cvae_core.video.physics import REACH, World
+
+
+def follow(condition: Tensor, actions: np.ndarray) -> Tensor:
+    """A model's conditions (P + H - 1, 7): those of P given frames (P, 7), then actions (H, 4).
+
+    The first action leads from the last given frame; positions are sums of the steps.
+    """
+    chosen = torch.from_numpy(actions).float()
+    moved = torch.cat([chosen.new_zeros(1, 3), chosen[:-1, :3].cumsum(0)])
+    return torch.cat([condition[:-1], torch.cat([chosen, condition[-1, ACTION:] + moved], 1)])
 
 
 def random_actions(world: World, rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -15,7 +15,7 @@ VIEWS = {
     "convert": [{}],
     "latent": [{"view": view} for view in ("Ribbon", "Plane", "Map", "Samples", "Dimensions")],
     "digits": [{"view": view} for view in ("Complete", "By label", "Training")],
-    "video": [{"view": view} for view in ("Predict", "Steer")],
+    "video": [{"view": view} for view in ("Predict", "Steer", "Reach")],
     "curves": [{"view": view} for view in ("Curves", "Two scores", "Sweeps", "Claimed and measured")],
     "train": [{"system": system} for system in ("Verbs", "Digits", "Video")] + [{"view": "Scorecard"}],
     "theory": [{}],

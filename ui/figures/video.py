@@ -41,7 +41,7 @@ def player(rows: Mapping[str, np.ndarray], at: int, height: int = 330) -> go.Fig
     figure.update_layout(
         height=height, margin={"l": 0, "r": 0, "t": 28, "b": 0},
         updatemenus=[{"type": "buttons", "direction": "left", "x": 0, "y": -0.06, "yanchor": "top", "xanchor": "left",
-                      "buttons": buttons, "pad": {"r": 0, "t": 0}}],
+                      "showactive": False, "buttons": buttons, "pad": {"r": 0, "t": 0}}],
         sliders=[{"active": at, "x": 0.3, "len": 0.7, "y": -0.02, "steps": steps, "pad": {"t": 0},
                   "currentvalue": {"prefix": "frame ", "xanchor": "right"}}],
     )  # fmt: skip

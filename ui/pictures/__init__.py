@@ -1,16 +1,20 @@
-"""Pictures that plotly cannot draw, as components of our own: ribbons, planes and maps (Streamlit components v2).
+"""Pictures that plotly cannot draw, as components of our own (Streamlit components v2).
 
-Each is one file of JavaScript after shared.js. What they get is decoded in `cvae_core.tense.regions`; they draw it,
-move the cursor without the server, and save it as PNG, SVG or CSV.
+Each is one file of JavaScript after shared.js. Ribbons, planes and maps draw what is decoded in
+`cvae_core.tense.regions`, move the cursor without the server, and save the picture as PNG, SVG or CSV; the table with
+the robot's gripper takes goals and moves.
 """
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from cvae_core.tense.regions import Decoded
+from ui.figures.digits import png
 
 FOLDER = Path(__file__).parent
 SAVE = '<span class="save" role="group" aria-label="Save the picture"></span>'
@@ -37,6 +41,11 @@ _map = _component(
     f'{STATUS}<div class="bar"><button type="button" class="in" aria-label="Zoom in">+</button>'
     '<button type="button" class="out" aria-label="Zoom out">−</button><button type="button" class="all">All</button>'
     f'<button type="button" class="lasso" aria-pressed="false">Lasso</button>{SAVE}</div>',
+)
+_table = _component(
+    "table",
+    f'<div class="stage"></div>{STATUS}<div class="bar" hidden><input type="range" min="0" step="1" '
+    'aria-label="Iteration"><output></output></div>',
 )
 
 
@@ -92,6 +101,24 @@ def show_map(data: dict[str, Any], key: str) -> tuple[dict[str, Any] | None, lis
     picked = result.picked if isinstance(result.picked, dict) else None
     lasso = set(result.lasso) if isinstance(result.lasso, list) else ()
     return picked, [word for word in data["words"] if word in lasso]
+
+
+def show_table(
+    frame: np.ndarray,
+    data: dict[str, Any],
+    key: str,
+    on_mark: Callable[[], None] = lambda: None,
+    on_moves: Callable[[], None] = lambda: None,
+) -> None:
+    """A frame (64, 64, 3) in [0, 1] of the table, with `data` as table.js has it; the callbacks read `sent`."""
+    url = "data:image/png;base64," + base64.b64encode(png(frame, scale=1)).decode()
+    _table(data={"frame": url} | data, key=key, on_mark_change=on_mark, on_moves_change=on_moves)
+
+
+def sent(key: str, name: str) -> Any:
+    """What the component with this key has sent under a name; None before."""
+    state = st.session_state.get(key)
+    return state.get(name) if state is not None else None
 
 
 def place(value: Any) -> tuple[float, float] | None:
