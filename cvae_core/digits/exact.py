@@ -7,7 +7,9 @@ weighted bounds ≤ log p(x | c) holds without an error of discretisation.
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from scipy.optimize import minimize
 from torch import Tensor
 
 from cvae_core.digits.data import LABELS
@@ -80,31 +82,25 @@ def elbo(joint: Tensor, q: Gaussian) -> Tensor:
     return (log_q.exp() * (joint - log_q)).sum()
 
 
-def optimise(joint: Tensor, start: Gaussian, steps: int = STEPS, tolerance: float = 1e-4) -> list[Gaussian]:
-    """Maximise the ELBO of one picture over diagonal Gaussians by L-BFGS: the start and q after each step.
+def optimise(joint: Tensor, start: Gaussian, steps: int = STEPS) -> list[Gaussian]:
+    """Maximise the ELBO of one picture over diagonal Gaussians by BFGS: the start and q after each step."""
 
-    Ends before `steps` when a step gains less than `tolerance` nats.
-    """
-    # In units of the start's standard deviations, so that one step size suits mean and variance.
-    shift, stretch = (torch.zeros_like(start.mu, requires_grad=True) for _ in range(2))
-    optimiser = torch.optim.LBFGS([shift, stretch], max_iter=1, line_search_fn="strong_wolfe")
-
-    def q() -> Gaussian:
+    def q(values: Tensor) -> Gaussian:
+        # In units of the start's standard deviations, so that one step size suits mean and variance.
+        shift, stretch = values.float().to(start.mu.device).chunk(2)
         return Gaussian(start.mu + torch.exp(0.5 * start.logvar) * shift, start.logvar + stretch)
 
-    def loss() -> float:
-        optimiser.zero_grad()
-        negative = -elbo(joint, q())
-        negative.backward()
-        return negative.item()
+    def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
+        point = torch.tensor(values, requires_grad=True)
+        negative = -elbo(joint, q(point))
+        (gradient,) = torch.autograd.grad(negative, point)
+        return negative.item(), gradient.numpy()
 
-    path, values = [start], [elbo(joint, start).item()]
-    for _ in range(steps):
-        optimiser.step(loss)
-        path.append(Gaussian(*(part.detach() for part in q())))
-        values.append(elbo(joint, path[-1]).item())
-        if values[-1] - values[-2] < tolerance:
-            break
+    path = [start]
+    minimize(
+        loss, np.zeros(2 * len(start.mu)), method="BFGS", jac=True, options={"maxiter": steps, "gtol": 1e-3},
+        callback=lambda values: path.append(q(torch.from_numpy(values.copy()))),
+    )  # fmt: skip
     return path
 
 

@@ -41,6 +41,11 @@ def sum_log_likelihood(logits: Tensor, read: Tensor) -> Tensor:
     return torch.einsum("sbw,rbw->rsb", logits, read) - F.softplus(logits).sum(-1)
 
 
+def picture_log_likelihood(samples: Tensor, pixels: Tensor, hidden: Tensor) -> Tensor:
+    """log p(y | x, z) of a picture's hidden pixels under samples (n, P) of probabilities: (P,), (P,) bool -> (n,)."""
+    return -F.binary_cross_entropy(samples[:, hidden], pixels[hidden].expand(len(samples), -1), reduction="none").sum(1)
+
+
 @torch.no_grad()
 def baseline_nll(model: QuadrantCVAE, pixels: Tensor, visible: Tensor) -> float:
     """NLL of the hidden pixels under the deterministic baseline, nats per image: (B, 784), (B, 4) bool."""
