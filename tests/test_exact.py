@@ -26,7 +26,7 @@ def model_with_style() -> LabelCVAE:
 
 
 def correlated(rho: float) -> torch.Tensor:
-    """log p(x, z | c) (N,) of a posterior with mean (0.5, -0.3), deviations 0.4 and 0.2, correlation rho; p(x | c) = 1."""
+    """log p(x, z | c) (N,) with p(x | c) = 1; the posterior is a Gaussian whose coordinates correlate."""
     sigma = torch.tensor([0.4, 0.2])
     covariance = torch.outer(sigma, sigma) * torch.tensor([[1, rho], [rho, 1]])
     joint = MultivariateNormal(torch.tensor([0.5, -0.3]), covariance).log_prob(exact.cells())
