@@ -182,10 +182,10 @@ def test_each_reading_has_the_likelihood_that_it_has_alone(importance):
 
 def test_the_gap_of_a_label_model_is_reported():
     task = tiny_digits(LABEL)
-    few = task.digits._replace(test=Images(*(part[:8] for part in task.digits.test)))
+    few = task.digits._replace(test=Images(*(part[:2] for part in task.digits.test)))
     scores = metrics.evaluate(task.model, few)
     assert set(scores["gap"]) == {"log_p", "elbo", "approximation", "amortisation"}
-    assert -scores["nll"] == pytest.approx(scores["gap"]["elbo"], abs=1)  # one z a picture, and the exact mean
+    assert -scores["nll"] == pytest.approx(scores["gap"]["elbo"], abs=2)  # one z a picture, and the exact mean
     assert "amortisation" in metrics.as_table(scores)
     assert "gap" not in metrics.evaluate(build(replace(LABEL, latent_size=3)), few)
 

@@ -75,7 +75,7 @@ def test_a_row_shows_what_is_visible_and_what_is_predicted():
 
 def test_samples_are_sorted_by_likelihood_and_one_is_nearest():
     page = htmls(open_page(view="Complete", samples=12))
-    values = [float(v.replace("−", "-")) for v in re.findall(r"<figcaption>(−?[\d.]+)", page)]
+    values = [float(v.replace("−", "-")) for v in re.findall(r"<figcaption>(?:★ )?(−?[\d.]+)", page)]
     assert len(values) == 12 and values == sorted(values, reverse=True)
     assert page.count('class="nearest"') == 1
 

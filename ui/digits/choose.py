@@ -30,10 +30,10 @@ class Digit(NamedTuple):
     index: int | None = None  # in the test set
 
 
-def pick_source(key: str = "source") -> str:
+def pick_source(key: str = "source", label: str = "Digit") -> str:
     """Choose where a digit comes from."""
     return st.segmented_control(
-        "Digit", [TEST, DRAW, PHOTO], default=TEST, required=True, key=key, bind="query-params",
+        label, [TEST, DRAW, PHOTO], default=TEST, required=True, key=key, bind="query-params",
         help="Without a pointer: choose one of the test set.",
     )  # fmt: skip
 
@@ -48,7 +48,7 @@ def pick_digit(source: str, prefix: str = "", first: int = 3) -> Digit | None:
     key, last = f"{prefix}digit", len(images.pixels) - 1
     st.session_state.setdefault(key, first)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        index = st.number_input("Number of the test digit", 0, last, step=1, key=key, bind="query-params", width=220)
+        index = st.number_input("Number of the digit", 0, last, step=1, key=key, bind="query-params", width=170)
         st.button(
             "Another", key=f"{key} another", on_click=lambda: st.session_state.update({key: random.randint(0, last)})
         )
@@ -86,11 +86,11 @@ def _photo(prefix: str) -> Digit | None:
     return None
 
 
-def pick_labelled(name: str, model: LabelCVAE, prefix: str = "", first: int = 3, title: str = "") -> Digit | None:
+def pick_labelled(name: str, model: LabelCVAE, prefix: str = "", first: int = 3, title: str = "Digit") -> Digit | None:
     """Choose a digit and its label; the model proposes the label of a drawing or a photograph."""
-    source = pick_source(f"{prefix}source")
     left, right = st.columns([3, 1])
     with left:
+        source = pick_source(f"{prefix}source", title)
         digit = pick_digit(source, prefix, first)
     if digit is None:
         return None
@@ -99,8 +99,7 @@ def pick_labelled(name: str, model: LabelCVAE, prefix: str = "", first: int = 3,
         with left:
             label = _pick_label(name, model, digit.pixels, f"{prefix}label")
     with right:
-        caption = f"{title}the model's input, label {label}"
-        show_images([image(digit.pixels.view(28, 28).numpy(), caption[0].upper() + caption[1:])], 84)
+        show_images([image(digit.pixels.view(28, 28).numpy(), f"{title}, label {label}")], 84)
     return digit._replace(label=label)
 
 

@@ -35,7 +35,7 @@ def show_complete() -> None:
         chosen = pick_source()
     with hiding:
         visible = _pick_quadrants()
-    left, right = st.columns([1, 3]) if chosen == DRAW else (st.container(), st.container())
+    left, right = st.columns([3, 7]) if chosen == DRAW else (st.container(), st.container())
     with left:
         digit = pick_digit(chosen)
     if digit is None:
@@ -96,7 +96,7 @@ def _show_samples(pixels: Tensor, visible: tuple[bool, ...], samples: Tensor, ob
         (
             image(
                 samples[i].view(28, 28).numpy(),
-                f"{log_p[i]:.1f}".replace("-", "−") + (" nearest" if i == nearest else ""), i == nearest,
+                ("★ " if i == nearest else "") + f"{log_p[i]:.1f}".replace("-", "−"), i == nearest,
             )
             for i in order
         ),
@@ -104,7 +104,7 @@ def _show_samples(pixels: Tensor, visible: tuple[bool, ...], samples: Tensor, ob
     )  # fmt: skip
     st.caption(
         "Under each sample: log p(y | x, z), the log-likelihood in nats of the true hidden pixels y given its z, by "
-        "which the samples are sorted. Outlined: the smallest squared distance to the truth."
+        "which the samples are sorted. ★: the nearest to the truth, by squared distance."
     )
     save_buttons(figures.tile(samples[order].numpy(), columns=int(np.ceil(len(order) ** 0.5))), "samples")
 

@@ -114,14 +114,16 @@ def _picture(analysis: Analysis, step: int) -> str:
         longest,
     )
     return (
-        f'<div class="posterior"><div><p><b>Closer</b></p>{closer}</div><div><p><b>The whole plane</b></p>{whole}</div>'
-        f"<div><p><b>How far each bound is below log p(x | c)</b>, nats</p>{figures.bars(rows, longest)}"
-        f"<p><b>The gap of the ELBO: {approximation + amortisation:.2f} nats</b></p>{split}</div></div>{key}"
+        f'<div class="posterior"><div>{closer}{key}</div><div>'
+        f"<p><b>How far each bound is below log p(x | c)</b>, nats</p>{figures.bars(rows, longest)}"
+        f"<p><b>The gap of the ELBO: {approximation + amortisation:.3f} nats</b></p>{split}"
+        f'<div class="whole">{whole}<p>The whole plane: the posterior is far narrower than the prior.</p></div>'
+        "</div></div>"
     )
 
 
 def _nats(bound: float, log_p: float) -> str:
-    return f"{bound:.2f} ({bound - log_p:+.2f})"
+    return f"{bound:.2f} ({bound - log_p:+.3f})"
 
 
 def _table(analysis: Analysis) -> pd.DataFrame:

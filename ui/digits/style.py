@@ -28,9 +28,9 @@ def show_style() -> None:
     )
     left, right = st.columns(2)
     with left:
-        a = pick_labelled(name, model, first=FIRST, title="Digit A: ")
+        a = pick_labelled(name, model, first=FIRST, title="Digit A")
     with right:
-        b = pick_labelled(name, model, "other ", SECOND, "Digit B: ")
+        b = pick_labelled(name, model, "other ", SECOND, "Digit B")
     if a is None or b is None:
         return
     ends = [inference.style(model, digit.pixels, digit.label) for digit in (a, b)]
@@ -39,11 +39,15 @@ def show_style() -> None:
     show_images((image(row[0].reshape(28, 28), f"{label}") for label, row in enumerate(pictures)), 62)
     st.subheader("From style A to style B")
     sheet = figures.tile(pictures.reshape(-1, 784), steps)
-    show_images([image(sheet, "One row per label; A's style on the left, B's on the right")], 300)
-    save_buttons(sheet, "styles")
-    if model.config.latent_size <= 4:
-        z = "; ".join(
-            f"{end}: ({', '.join(f'{v:.2f}' for v in z.tolist())})".replace("-", "−")
-            for end, z in zip("AB", ends, strict=True)
+    grid, beside = st.columns([2, 1])
+    with grid:
+        show_images([image(sheet, "One row per label; A's style on the left, B's on the right")], 200)
+    with beside:
+        save_buttons(sheet, "styles")
+        if model.config.latent_size == 2:
+            for name, z in zip("AB", ends, strict=True):
+                st.markdown(f"z of digit {name}: ({z[0]:.2f}, {z[1]:.2f})".replace("-", "−"))
+        st.markdown(
+            "A style that is common for one label can be rare for another: where a row hardly changes, the model has "
+            "found little to vary there."
         )
-        st.caption(f"z of {z}")

@@ -1,4 +1,4 @@
-"""The latent plane of one digit as SVG, and its bounds as bars: HTML for `st.html`, which follows the page's theme."""
+"""The latent plane of one digit and its bounds as bars: HTML for `st.html`, in colours for either theme."""
 
 import base64
 import io
@@ -7,8 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image
 
-PICTURE = 320  # units of the SVG's side
-MARGIN = 26  # for the axes' numbers
+PICTURE = 400  # units of the SVG's side
 BLUE, ORANGE, GREEN, GREY = "#2b8cc9", "#d08700", "#009E73", "#8a8a8a"
 COLOURS = {"posterior": BLUE, "q": ORANGE, "encoder": GREEN, "prior": GREY}
 
@@ -40,57 +39,39 @@ def plane(
 ) -> str:
     """The posterior's masses (side, side), rows from the top, with q, the encoder's q and the prior, within a window.
 
-    The ellipses enclose one and two standard deviations, as do the prior's circles.
+    The ellipses enclose one and two standard deviations, as do the prior's circles. The page's HTML may contain no SVG,
+    but a picture of one.
     """
     x, y, half = window
-    scale = (PICTURE - 2 * MARGIN) / (2 * half)
+    scale = PICTURE / (2 * half)
 
-    def place(point: Iterable[float]) -> tuple[float, float]:
-        a, b = point
-        return MARGIN + (a - x + half) * scale, MARGIN + (y + half - b) * scale
-
-    def ellipses(shape: Ellipse, colour: str, dashes: str = "") -> str:
-        (cx, cy), (rx, ry) = place(shape[0]), shape[1] * scale
+    def ellipses(shape: Ellipse, colour: str, dashes: str = "none") -> str:
+        (cx, cy), (rx, ry) = shape[0], shape[1] * scale
         return "".join(
-            f'<ellipse cx="{cx:.2f}" cy="{cy:.2f}" rx="{k * rx:.2f}" ry="{k * ry:.2f}" fill="none" stroke="{colour}" '
-            f'stroke-width="{3 - k}" stroke-dasharray="{dashes}"/>'
+            f'<ellipse cx="{(cx - x + half) * scale:.2f}" cy="{(y + half - cy) * scale:.2f}" rx="{k * rx:.2f}" '
+            f'ry="{k * ry:.2f}" fill="none" stroke="{colour}" stroke-width="{4 - k}" stroke-dasharray="{dashes}"/>'
             for k in (1, 2)
         )
 
-    step = 2 * limit / (len(mass) - 1)
-    left, top = place((-limit - step / 2, limit + step / 2))
-    size = (2 * limit + step) * scale
-    inner = PICTURE - 2 * MARGIN
-    prior = (np.zeros(2), np.ones(2))
-    drawn = (
-        f'<image href="{heat(mass)}" x="{left:.2f}" y="{top:.2f}" width="{size:.2f}" height="{size:.2f}" '
-        'preserveAspectRatio="none"/>'
-        + ellipses(prior, COLOURS["prior"])
-        + ellipses(encoder, COLOURS["encoder"], "5 4")
+    end = limit + limit / (len(mass) - 1)  # of the outermost cells
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {PICTURE} {PICTURE}">'
+        f'<image href="{heat(mass)}" x="{(half - end - x) * scale:.2f}" y="{(y + half - end) * scale:.2f}" '
+        f'width="{2 * end * scale:.2f}" height="{2 * end * scale:.2f}"/>'
+        + ellipses((np.zeros(2), np.ones(2)), COLOURS["prior"])
+        + ellipses(encoder, COLOURS["encoder"], "7 5")
         + ellipses(q, COLOURS["q"])
+        + "</svg>"
     )
-    frame = f'x="{MARGIN}" y="{MARGIN}" width="{inner}" height="{inner}"'
-    numbers = [
-        (MARGIN, PICTURE - 8, "start", x - half), (PICTURE - MARGIN, PICTURE - 8, "end", x + half),
-        (MARGIN - 4, PICTURE - MARGIN, "end", y - half), (MARGIN - 4, MARGIN + 10, "end", y + half),
-    ]  # fmt: skip
-    text = "".join(
-        f'<text x="{a}" y="{b}" text-anchor="{anchor}">{value:.1f}</text>'.replace(">-", ">−")
-        for a, b, anchor, value in numbers
-    )
-    return (
-        f'<svg viewBox="0 0 {PICTURE} {PICTURE}" role="img" aria-label="{alt}" fill="currentColor" font-size="11">'
-        f'<svg {frame} viewBox="{MARGIN} {MARGIN} {inner} {inner}">{drawn}</svg>'
-        f'<rect {frame} fill="none" stroke="currentColor" stroke-opacity="0.4"/>{text}'
-        f'<text x="{PICTURE / 2}" y="{PICTURE - 8}" text-anchor="middle">z₁</text>'
-        f'<text x="{MARGIN - 4}" y="{PICTURE / 2}" text-anchor="end">z₂</text></svg>'
-    )
+    source = "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+    spans = " and ".join(f"{name} from {m - half:.1f} to {m + half:.1f}" for name, m in (("z₁", x), ("z₂", y)))
+    return f'<figure><img src="{source}" alt="{alt}"><figcaption>{spans.replace("-", "−")}</figcaption></figure>'
 
 
 def key(names: dict[str, str]) -> str:
     """What the colours of `plane` are: HTML."""
-    parts = (f'<i style="--bar: {COLOURS[name]}"></i>{text}' for name, text in names.items())
-    return f'<p class="key">{" ".join(parts)}</p>'
+    parts = (f'<span><i style="--bar: {COLOURS[name]}"></i>{text}</span>' for name, text in names.items())
+    return f'<p class="key">{"".join(parts)}</p>'
 
 
 def bars(rows: Iterable[tuple[str, list[tuple[float, str]], str]], longest: float) -> str:

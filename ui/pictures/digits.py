@@ -24,7 +24,10 @@ _draw = _component(
     "draw",
     '<div class="stage" style="max-width: 280px"><canvas role="img" style="width: 100%; aspect-ratio: 1; '
     'touch-action: none; border-radius: 6px"></canvas></div><div class="bar">'
-    + "".join(f'<button type="button">{label}</button>' for label in ("Pen", "Eraser", "Undo", "Clear"))
+    + "".join(
+        f'<button type="button" style="padding: 4px 9px">{label}</button>'
+        for label in ("Pen", "Eraser", "Undo", "Clear")
+    )
     + "</div>",
 )
 _completion = _component("completion", '<div class="stage"></div>')
