@@ -11,8 +11,8 @@ pytestmark = pytest.mark.browser
 SEVEN = [[(60, 60), (200, 60), (120, 240)], [(90, 150), (180, 150)]]  # strokes on a square of 280
 
 
-def stroke(page: Page, points: list[tuple[int, int]]) -> None:
-    """Draw a line on the square by mouse."""
+def stroke(page: Page, points: list[tuple[int, int]], lift: bool = True) -> None:
+    """Draw a line on the square by mouse; without `lift` the pen stays down."""
     canvas = page.locator(".draw canvas")
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
@@ -21,7 +21,9 @@ def stroke(page: Page, points: list[tuple[int, int]]) -> None:
         page.mouse.move(box["x"] + x * scale, box["y"] + y * scale, steps=8 if i else 1)
         if i == 0:
             page.mouse.down()
-    page.mouse.up()
+        page.wait_for_timeout(150)
+    if lift:
+        page.mouse.up()
 
 
 def ink(page: Page) -> int:
@@ -50,11 +52,12 @@ def test_a_click_shows_a_quadrant_and_another_hides_it_again(server, open_page):
 
 
 def test_a_drawing_is_completed_while_it_grows_and_can_be_undone_and_erased(server, open_page):
-    page = open_page(f"{server}/digits?source=Draw")
+    page = open_page(f"{server}/digits?source=Draw", has_touch=True)
     page.locator(".draw canvas").wait_for()
     expect(page.locator(".completion")).to_have_count(0)
-    stroke(page, SEVEN[0])
+    stroke(page, SEVEN[0], lift=False)
     page.locator(".completion figure").nth(4).wait_for()
+    page.mouse.up()
     settle(page)
     first, before = picture(page, "Truth"), ink(page)
     stroke(page, SEVEN[1])
@@ -67,6 +70,10 @@ def test_a_drawing_is_completed_while_it_grows_and_can_be_undone_and_erased(serv
     stroke(page, SEVEN[0])
     expect(page.get_by_text("Draw a digit")).to_be_visible()
     assert ink(page) == 0
+    page.get_by_role("button", name="Pen").tap()
+    box = page.locator(".draw canvas").bounding_box()
+    page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    assert ink(page) > 0
 
 
 def test_q_of_one_digit_is_optimised_until_only_the_approximation_gap_is_left(server, open_page):

@@ -9,6 +9,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+import ui
 from cvae_core.digits import data, exact
 from cvae_core.digits.model import LabelCVAE
 from cvae_core.digits.photos import read_digit
@@ -99,12 +100,12 @@ def pick_labelled(name: str, model: LabelCVAE, prefix: str = "", first: int = 3,
         with left:
             label = _pick_label(name, model, digit.pixels, f"{prefix}label")
     with right:
-        show_images([image(digit.pixels.view(28, 28).numpy(), f"{title}, label {label}")], 84)
+        show_images([image(digit.pixels.view(28, 28).numpy(), f"{title}, label {label}")], 84, "150px")
     return digit._replace(label=label)
 
 
 def _pick_label(name: str, model: LabelCVAE, pixels: Tensor, key: str) -> int:
-    probabilities = _label_probabilities(name, model, pixels.numpy())
+    probabilities = _label_probabilities(ui.stamp(name), model, pixels.numpy())
     order = np.argsort(-probabilities)
     return st.selectbox(
         "Label", order.tolist(), key=f"{key} {order[0]}", format_func=lambda c: f"{c}  ({probabilities[c]:.1%})",
@@ -113,6 +114,6 @@ def _pick_label(name: str, model: LabelCVAE, pixels: Tensor, key: str) -> int:
 
 
 @st.cache_data(max_entries=100, show_spinner=False)
-def _label_probabilities(name: str, _model: LabelCVAE, pixels: np.ndarray) -> np.ndarray:
+def _label_probabilities(stamp: tuple[str, float], _model: LabelCVAE, pixels: np.ndarray) -> np.ndarray:
     """See `exact.label_probabilities`."""
     return exact.label_probabilities(_model, torch.from_numpy(pixels)).numpy()

@@ -42,9 +42,9 @@ def image(picture: np.ndarray, caption: str, marked: bool = False) -> str:
     )
 
 
-def show_images(figures: Iterable[str], least: int = 96) -> None:
-    """Pictures by `image` in rows, each at least so many pixels wide."""
-    st.html(f'<div class="digits" style="--least: {least}px">{"".join(figures)}</div>')
+def show_images(figures: Iterable[str], least: int, most: str = "none") -> None:
+    """Pictures by `image` in rows, each at least so many pixels wide, and at most as wide as the CSS length `most`."""
+    st.html(f'<div class="digits" style="--least: {least}px; --most: {most}">{"".join(figures)}</div>')
 
 
 def show_picture(picture: np.ndarray, caption: str, name: str) -> None:
