@@ -109,8 +109,8 @@ def log_likelihoods(
 ) -> Tensor:
     """Estimate log p(y | x) of the hidden pixels of each reading (R, B, P), as `model.log_likelihood` does: (R, B).
 
-    The networks get the first reading, and each z is decoded once for all of them: the estimate of every reading is
-    unbiased (paper, eq. 5 and 6), because the likelihood is of what the decoder is asked to predict alone.
+    The networks get the first reading, and each z is decoded once for all of them. Importance sampling allows that
+    (paper, eq. 6): z may be drawn from the posterior of another reading than the one that is scored.
     """
     branch = model.branches[objective]
     visible = torch.tensor(quadrants, device=read.device)
