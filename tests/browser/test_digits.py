@@ -39,13 +39,13 @@ def picture(page: Page, caption: str) -> str:
 
 def test_a_click_shows_a_quadrant_and_another_hides_it_again(server, open_page):
     page = open_page(f"{server}/digits")
-    quadrant = page.get_by_role("button", name="top left quadrant")
+    quadrant = page.get_by_role("switch", name="top left quadrant")
     for visible in (True, False):
         quadrant.click()
-        expect(quadrant).to_have_attribute("aria-pressed", str(visible).lower())
+        expect(quadrant).to_have_attribute("aria-checked", str(visible).lower())
         expect(page).to_have_url(re.compile("shown=top") if visible else re.compile("digits$"))
     quadrant.press("Enter")  # the keyboard, too
-    expect(quadrant).to_have_attribute("aria-pressed", "true")
+    expect(quadrant).to_have_attribute("aria-checked", "true")
     with page.expect_download() as download:
         page.get_by_role("button", name="PNG 8×").first.click()
     assert download.value.suggested_filename == "completion-8x.png"
@@ -95,7 +95,7 @@ def test_a_click_on_the_map_selects_its_z(server, open_page):
     box = chart.bounding_box()
     side = min(box["width"], box["height"])
     page.mouse.move(1, 1)
-    page.mouse.click(box["x"] + (box["width"] - side) / 2 + 0.1 * side, box["y"] + box["height"] / 2)
+    page.mouse.click(box["x"] + (box["width"] - side) / 2 + 0.1 * side, box["y"] + side / 2)
     page.wait_for_timeout(300)
     settle(page)
     expect(page.get_by_role("slider", name="First dimension")).to_have_value("1")

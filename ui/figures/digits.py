@@ -107,5 +107,8 @@ def _bare(figure: go.Figure, height: int) -> go.Figure:
     figure.update_layout(height=height, margin={"l": 0, "r": 0, "t": 0, "b": 0}, plot_bgcolor="rgba(0,0,0,0)")
     rows, columns = np.shape(figure.data[0].z)
     figure.update_xaxes(visible=False, fixedrange=True, range=[-0.5, columns - 0.5], constrain="domain")
-    figure.update_yaxes(visible=False, fixedrange=True, range=[rows - 0.5, -0.5], scaleanchor="x", constrain="domain")
+    figure.update_yaxes(
+        visible=False, fixedrange=True, range=[rows - 0.5, -0.5], scaleanchor="x", constrain="domain",
+        constraintoward="top",
+    )  # fmt: skip
     return figure

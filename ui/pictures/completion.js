@@ -16,8 +16,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     figure.querySelector("figcaption").textContent = caption
   })
   stage.querySelectorAll("button").forEach((button, quadrant) => {
-    button.setAttribute("aria-pressed", data.visible[quadrant])
-    button.setAttribute("aria-label", `${data.names[quadrant]} quadrant`)
+    button.setAttribute("aria-checked", data.visible[quadrant])
+    button.setAttribute("aria-label", `${data.names[quadrant]} quadrant visible`)
     button.title = data.visible[quadrant] ? "Hide" : "Show"
     button.textContent = data.visible[quadrant] ? "" : "?"
     button.style.background = data.visible[quadrant] ? "transparent" : "#47699c"
@@ -31,7 +31,7 @@ function empty(clickable) {
   frame.append(htmlElement("img", { style: "display: block; width: 100%; image-rendering: pixelated; border-radius: 4px" }))
   for (const place of clickable ? PLACES : []) {
     const look = "position: absolute; width: 50%; height: 50%; border: 1px solid #888; border-radius: 0; outline-offset: -3px"
-    frame.append(htmlElement("button", { type: "button", style: `${place}; ${look}; color: white; font-size: 20px` }))
+    frame.append(htmlElement("button", { type: "button", role: "switch", style: `${place}; ${look}; color: white; font-size: 20px` }))
   }
   figure.append(frame, htmlElement("figcaption", { style: "margin-top: 4px" }))
   return figure
