@@ -88,7 +88,7 @@ def _photo(prefix: str) -> Digit | None:
 
 
 def pick_labelled(name: str, model: LabelCVAE, prefix: str = "", first: int = 3, title: str = "Digit") -> Digit | None:
-    """Choose a digit and its label; the model proposes the label of a drawing or a photograph."""
+    """Choose a digit and its label; the model proposes the label of a drawing or a photograph, where it gets one."""
     left, right = st.columns([3, 1])
     with left:
         source = pick_source(f"{prefix}source", title)
@@ -98,9 +98,10 @@ def pick_labelled(name: str, model: LabelCVAE, prefix: str = "", first: int = 3,
     label = digit.label
     if label is None:
         with left:
-            label = _pick_label(name, model, digit.pixels, f"{prefix}label")
+            label = _pick_label(name, model, digit.pixels, f"{prefix}label") if model.config.conditional else 0
+    caption = f"{title}, label {label}" if model.config.conditional else title
     with right:
-        show_images([image(digit.pixels.view(28, 28).numpy(), f"{title}, label {label}")], 84, "150px")
+        show_images([image(digit.pixels.view(28, 28).numpy(), caption)], 84, "150px")
     return digit._replace(label=label)
 
 
