@@ -30,7 +30,7 @@ export default function ({ data, parentElement, setStateValue }) {
       context.lineWidth = erase ? data.rubber : data.pen
       context.beginPath()
       points.forEach(([x, y], i) => context[i ? "lineTo" : "moveTo"](x, y))
-      context.lineTo(...points.at(-1)) // a point, too, is a line
+      context.lineTo(points.at(-1)[0] + 0.01, points.at(-1)[1]) // a point, too, is drawn: a line without length is not
       context.stroke()
     }
     undo.disabled = clear.disabled = !root.strokes.length
