@@ -124,8 +124,7 @@ def test_strokes_become_a_picture_and_the_eraser_takes_them_away():
     erased = drawing.drawn([line, line | {"erase": True}])
     assert not erased.any()
     many = [{"points": [[1, 1]] * 5000}] * 500
-    read = drawing.read_strokes(many)
-    assert len(read) == drawing.MAX_STROKES and len(read[0]["points"]) == drawing.MAX_POINTS
+    assert sum(len(stroke["points"]) for stroke in drawing.read_strokes(many)) == drawing.MAX_POINTS
 
 
 def test_the_styles_of_two_digits_go_with_all_labels():

@@ -16,7 +16,7 @@ from ui.pictures import _component
 
 SIDE = 280  # units of a drawing
 PEN, ERASER = 22, 44  # width of their lines; in MNIST a stroke is a tenth as wide as a digit is high
-MAX_STROKES, MAX_POINTS = 200, 2_000  # of a drawing, and of a stroke
+MAX_POINTS = 20_000  # of a drawing
 
 Stroke = dict[str, Any]  # "erase": bool, "points": [[x, y], …] from 0 to SIDE
 
@@ -48,14 +48,15 @@ def show_canvas(key: str, alt: str) -> list[Stroke]:
 
 
 def read_strokes(value: Any) -> list[Stroke]:
-    """The strokes that a browser sent, without what is not one, at most MAX_STROKES of MAX_POINTS."""
-    strokes = [s for s in value if isinstance(s, dict)] if isinstance(value, list) else []
-    read = []
-    for stroke in strokes[:MAX_STROKES]:
-        points = stroke.get("points")
-        points = [point for point in points if _is_point(point)] if isinstance(points, list) else []
+    """The strokes that a browser sent, without what is not one; MAX_POINTS points at most."""
+    read: list[Stroke] = []
+    room = MAX_POINTS
+    for stroke in value if isinstance(value, list) else []:
+        points = stroke.get("points") if isinstance(stroke, dict) else None
+        points = [point for point in points[:room] if _is_point(point)] if isinstance(points, list) else []
         if points:
-            read.append({"erase": stroke.get("erase") is True, "points": points[:MAX_POINTS]})
+            read.append({"erase": stroke.get("erase") is True, "points": points})
+            room -= len(points)
     return read
 
 
