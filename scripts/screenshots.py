@@ -23,7 +23,7 @@ VIEWS = {
     "latent-samples": "/latent?view=Samples",
     "latent-dimensions": "/latent?view=Dimensions",
     "digits-complete": "/digits",
-    "digits-latent": "/digits?view=Latent+space",
+    "digits-latent": "/digits?view=Gap",
     "video-predict": "/video",
     "video-steer": "/video?view=Steer",
     "video-reach": "/video?view=Reach",

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from cvae_core import __main__ as command_line
 from cvae_core import runs
 from cvae_core.digits import metrics
-from cvae_core.digits.data import PIXELS, TASKS, pixel_mask
-from cvae_core.digits.inference import complete, estimates, load, manifold, sheet
+from cvae_core.digits.data import PIXELS, TASKS, Images, pixel_mask
+from cvae_core.digits.inference import complete, estimates, load, manifold, sheet, style, with_all_labels
 from cvae_core.digits.model import build, log_likelihood, log_weights
 from cvae_core.digits.presets import PRESETS, preset
 from cvae_core.digits.task import Batch, shifted
@@ -158,6 +158,48 @@ def test_running_estimates_end_at_the_likelihood_and_begin_with_one_sample(impor
     torch.testing.assert_close(running[:, 0], first)
 
 
+def test_pixels_are_read_in_three_ways():
+    pixels = torch.rand(50, PIXELS)
+    grey, thresholded, binarised = metrics.readings(pixels, seed=3)
+    assert torch.equal(grey, pixels) and torch.equal(thresholded, (pixels > 0.5).float())
+    assert set(binarised.unique().tolist()) == {0, 1} and binarised.mean().item() == pytest.approx(0.5, abs=0.02)
+    assert (binarised - pixels).mean().abs() < 0.01 and torch.equal(binarised, metrics.readings(pixels, seed=3)[2])
+    assert not torch.equal(binarised, metrics.readings(pixels, seed=4)[2])
+
+
+@pytest.mark.parametrize("importance", [True, False])
+def test_each_reading_has_the_likelihood_that_it_has_alone(importance):
+    """With black and white pictures every reading is the same; of grey ones the first is the model's own estimate."""
+    model, visible = build(CONFIG), torch.tensor(TASKS["2"]).expand(4, -1)
+    for pixels in (torch.rand(4, PIXELS).round(), torch.rand(4, PIXELS)):
+        expected = log_likelihood(model, "cvae", pixels, visible, 9, torch.Generator().manual_seed(1), importance)
+        read, generator = metrics.readings(pixels, 0), torch.Generator().manual_seed(1)
+        found = metrics.log_likelihoods(model, "cvae", read, TASKS["2"], 9, generator, importance)
+        torch.testing.assert_close(found[0], expected)
+        assert torch.equal(found[0], found[2]) == torch.equal(pixels, pixels.round())
+        assert not torch.equal(read[0], read[1]) or torch.equal(found[0], found[1])
+
+
+def test_the_gap_of_a_label_model_is_reported():
+    task = tiny_digits(LABEL)
+    few = task.digits._replace(test=Images(*(part[:2] for part in task.digits.test)))
+    scores = metrics.evaluate(task.model, few)
+    assert set(scores["gap"]) == {"log_p", "elbo", "approximation", "amortisation"}
+    assert -scores["nll"] == pytest.approx(scores["gap"]["elbo"], abs=2)  # one z a picture, and the exact mean
+    assert "amortisation" in metrics.as_table(scores)
+    assert "gap" not in metrics.evaluate(build(replace(LABEL, latent_size=3)), few)
+
+
+def test_a_picture_is_likeliest_under_its_own_probabilities():
+    samples = torch.rand(6, PIXELS).clamp(0.01, 0.99)
+    hidden = ~pixel_mask(torch.tensor(TASKS["1"]))
+    log_p = metrics.picture_log_likelihood(samples, samples[2], hidden)
+    assert log_p.shape == (6,) and log_p.argmax() == 2
+    logits = torch.logit(samples)
+    expected = (samples[2] * logits - torch.nn.functional.softplus(logits))[:, hidden].sum(1)
+    torch.testing.assert_close(log_p, expected, rtol=1e-4, atol=1e-2)
+
+
 def test_a_gsnn_has_no_importance_sampling():
     model = build(replace(CONFIG, objective="gsnn"))
     with pytest.raises(UserError, match="no recognition network"):
@@ -196,6 +238,16 @@ def test_a_sheet_has_a_row_a_label_and_a_column_a_z():
     assert not torch.allclose(rows[0, 0], rows[0, 1])
     plain = sheet(build(replace(LABEL, conditional=False)), 3, seed=0)
     assert len({tuple(picture.tolist()) for picture in plain.flatten(0, 1)}) == 30
+
+
+def test_a_style_is_the_posterior_mean_and_goes_with_every_label():
+    model, pixels = build(LABEL), torch.rand(PIXELS)
+    z = style(model, pixels, 4)
+    torch.testing.assert_close(z, model.posterior(pixels[None], torch.tensor([4]))[0][0].detach())
+    pictures = with_all_labels(model, torch.stack([z, z + 1]))
+    assert pictures.shape == (10, 2, PIXELS)
+    expected = torch.sigmoid(model.likelihood(z[None], torch.tensor([7])))[0]
+    torch.testing.assert_close(pictures[7, 0], expected.detach())
 
 
 # --- training -------------------------------------------------------------------------------------------------------
@@ -256,11 +308,14 @@ def test_the_command_line_trains_and_evaluates(tmp_path, run_root, capsys):
     capsys.readouterr()
     options = ["--data", str(tmp_path), "--checkpoint", str(run.path), "--json", "--threads", "1"]
     assert command_line.main(["evaluate", "digits", *options]) == 0
-    nll = json.loads(capsys.readouterr().out)["nll"]
-    assert {name: set(row) for name, row in nll.items()} == {
-        name: {"baseline", "cvae_elbo", "cvae_mc", "cvae_is", "gsnn", "hybrid"} for name in TASKS
-    }
-    assert all(math.isfinite(value) for row in nll.values() for value in row.values())
+    scores = json.loads(capsys.readouterr().out)
+    for reading in ("nll", "nll_thresholded", "nll_binarised"):
+        assert {name: set(row) for name, row in scores[reading].items()} == {
+            name: {"baseline", "cvae_elbo", "cvae_mc", "cvae_is", "gsnn", "hybrid"} for name in TASKS
+        }
+        assert all(math.isfinite(value) for row in scores[reading].values() for value in row.values())
+    table = metrics.as_table(scores)
+    assert all(title in table for title in metrics.TITLES.values())
     assert command_line.main(["train", "digits", "--init", "tense"]) == 2
     assert command_line.main(["evaluate", "digits", "--checkpoint", "tense"]) == 2
     assert "not of digits" in capsys.readouterr().err

@@ -1,6 +1,8 @@
 """The Digits page: completions, pictures of users, the map of a label, and runs with and without samples."""
 
 import io
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from tests import pages
 from tests.tiny_pictures import LABEL
 from tests.tiny_pictures import tiny_digits as few
 from ui.figures import digits as figures
+from ui.pictures import digits as drawing
 
 
 def open_page(**state) -> AppTest:
@@ -25,6 +28,17 @@ def open_page(**state) -> AppTest:
 def upload(at: AppTest, content: bytes, name: str = "digit.png") -> AppTest:
     at.file_uploader[0].upload(name, content, "image/png").run()
     return at
+
+
+def row(at: AppTest) -> dict:
+    """The pictures of the Complete view."""
+    return json.loads(
+        next(e for e in at.get("bidi_component") if e.proto.component_name == "cvae_completion").proto.json
+    )
+
+
+def htmls(at: AppTest) -> str:
+    return "".join(element.proto.body for element in at.get("html"))
 
 
 def as_file(picture: np.ndarray) -> bytes:
@@ -50,18 +64,26 @@ def test_each_objective_completes(objective):
     assert not at.exception and not at.error
 
 
-def test_a_click_toggles_a_quadrant():
-    at = open_page(view="Complete", shown=["bottom left"], clicked="top right")
-    assert at.session_state["shown"] == ["top right", "bottom left"]
-    at.session_state["clicked"] = "bottom left"
-    at.run()
-    assert at.session_state["shown"] == ["top right"]
+def test_a_row_shows_what_is_visible_and_what_is_predicted():
+    at = open_page(view="Complete", shown=["top right", "bottom left"], samples=7)
+    assert row(at)["visible"] == [False, True, True, False]
+    captions = [picture["caption"] for picture in row(at)["pictures"]]
+    assert captions == [
+        "Visible part", "Truth", "Deterministic guess", "Mean of 7 samples", "Variance of each pixel"
+    ]  # fmt: skip
+
+
+def test_samples_are_sorted_by_likelihood_and_one_is_nearest():
+    page = htmls(open_page(view="Complete", samples=12))
+    values = [float(v.replace("−", "-")) for v in re.findall(r"<figcaption>(?:★ )?(−?[\d.]+)", page)]
+    assert len(values) == 12 and values == sorted(values, reverse=True)
+    assert page.count('class="nearest"') == 1
 
 
 def test_a_picture_of_the_user_is_completed_and_a_bad_one_explained():
     page = np.full((120, 90), 240, np.uint8)
     page[20:90, 40:50] = 10
-    at = upload(open_page(view="Complete"), as_file(page))
+    at = upload(open_page(view="Complete", source="Photo"), as_file(page))
     assert not at.exception and not at.error
     for content, says in (
         (b"no picture", "expected a picture"),
@@ -69,8 +91,65 @@ def test_a_picture_of_the_user_is_completed_and_a_bad_one_explained():
         (as_file(page)[:60], "expected a picture"),
         (as_file(np.zeros((5000, 2), np.uint8)), "at most"),
     ):
-        at = upload(open_page(view="Complete"), content)
+        at = upload(open_page(view="Complete", source="Photo"), content)
         assert not at.exception and says in at.error[0].value
+
+
+@pytest.mark.parametrize("view", ["Complete", "Style", "Gap"])
+def test_a_drawing_is_a_digit_and_an_empty_square_is_none(view):
+    at = open_page(view=view, source="Draw")
+    assert "Draw a digit" in at.caption[0].value and not at.get("plotly_chart")
+    one = [{"erase": False, "points": [[140, y] for y in range(30, 250, 4)]}]
+    at = open_page(view=view, source="Draw", drawing={"strokes": one})
+    assert not at.error and "Draw a digit" not in pages.texts(at)
+    if view != "Complete":
+        assert at.selectbox(key="label 1").value == 1  # the model's own proposal
+
+
+@pytest.mark.parametrize(
+    "forged", [3, [3], [{}], [{"points": 3}], [{"points": [[1], [1, 2, 3], ["a", 1], [-1, 5], [1e400, 0], [999, 5]]}]]
+)
+def test_forged_strokes_are_no_drawing(forged):
+    assert drawing.read_strokes(forged) == []
+    at = open_page(view="Complete", source="Draw", drawing={"strokes": forged})
+    assert not at.exception and "Draw a digit" in at.caption[0].value
+
+
+def test_strokes_become_a_picture_and_the_eraser_takes_them_away():
+    line = {"erase": False, "points": [[40, 140], [240, 140]]}
+    picture = drawing.drawn([line])
+    assert picture.shape == (280, 280) and (picture[140, 40:241] == 255).all() and not picture[:120].any()
+    assert (picture[:, 140] > 0).sum() == pytest.approx(drawing.PEN, abs=2)
+    assert drawing.drawn([{"erase": False, "points": [[100, 100]]}]).any()  # a point, too
+    erased = drawing.drawn([line, line | {"erase": True}])
+    assert not erased.any()
+    many = [{"points": [[1, 1]] * 5000}] * 500
+    assert sum(len(stroke["points"]) for stroke in drawing.read_strokes(many)) == drawing.MAX_POINTS
+
+
+def test_the_styles_of_two_digits_go_with_all_labels():
+    at = open_page(view="Style", digit=7, style_steps=5)
+    assert not at.error and htmls(at).count("<figcaption>") == 2 + 10 + 1
+    assert {b.label for b in at.get("download_button")} == {"PNG 1×", "PNG 8×"}
+    at.selectbox(key="label_model").set_value("digits-unconditional").run()
+    assert "gets no label" in at.info[0].value
+
+
+def test_optimising_q_closes_the_amortisation_gap_alone():
+    at = open_page(view="Gap", digit=11)
+    gaps = [gap_of(at)]
+    pages.button(at, "Optimise q for this digit").click().run()
+    assert not at.exception
+    gaps.append(gap_of(at))
+    assert gaps[0]["amortisation"] > 0.05 and gaps[1]["amortisation"] == 0
+    assert gaps[0]["approximation"] == gaps[1]["approximation"] > 0
+    at.number_input(key="digit").set_value(12).run()
+    assert at.session_state["gap_step"] == 0  # another digit begins at the encoder's q
+
+
+def gap_of(at: AppTest) -> dict[str, float]:
+    found = re.findall(r"<span>(\w+)</span>.{0,200}?<span>([\d.]+) nats", htmls(at), re.DOTALL)
+    return {name: float(value) for name, value in found}
 
 
 def test_the_map_follows_label_and_cell():
@@ -144,8 +223,9 @@ def test_pictures_become_files_and_sheets():
     assert saved.shape == (176, 176) and saved[0, 56] == round(0.4 * 255)
 
 
-def test_a_hidden_quadrant_is_covered():
-    figure = figures.quadrant_figure(np.ones(784), (True, False, True, False))
-    covered = [shape.fillcolor != "rgba(0,0,0,0)" for shape in figure.layout.shapes]
-    assert covered == [False, True, False, True]
-    assert list(figure.data[1].customdata) == [0, 1, 2, 3]
+def test_a_sheet_and_a_picture_in_colours_stand_side_by_side():
+    colours = figures.viridis(np.linspace(0, 1, 784).reshape(28, 28))
+    np.testing.assert_allclose(colours[[0, -1], [0, -1]] * 255, [[0x44, 0x01, 0x54], [0xFD, 0xE7, 0x25]], atol=0.5)
+    both = figures.beside(np.zeros((28, 58)), colours)
+    assert both.shape == (28, 88, 3)
+    np.testing.assert_allclose(both[:, 60:], colours)

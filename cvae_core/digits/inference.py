@@ -69,7 +69,21 @@ def manifold(model: LabelCVAE, label: int, steps: int) -> Tensor:
 def sheet(model: LabelCVAE, columns: int, seed: int) -> Tensor:
     """Samples (10, columns, 784): one row per label and one column per z; unconditional models: a new z for each."""
     generator = torch.Generator().manual_seed(seed)
-    rows = 1 if model.config.conditional else LABELS
-    z = torch.randn(rows, columns, model.config.latent_size, generator=generator).expand(LABELS, -1, -1)
-    labels = torch.arange(LABELS).repeat_interleave(columns)
-    return torch.sigmoid(model.likelihood(z.flatten(0, 1), labels)).view(LABELS, columns, -1)
+    if model.config.conditional:
+        return with_all_labels(model, torch.randn(columns, model.config.latent_size, generator=generator))
+    z = torch.randn(LABELS * columns, model.config.latent_size, generator=generator)
+    labels = torch.zeros(len(z), dtype=torch.long)  # which this model does not get
+    return torch.sigmoid(model.likelihood(z, labels)).view(LABELS, columns, -1)
+
+
+@torch.no_grad()
+def with_all_labels(model: LabelCVAE, z: Tensor) -> Tensor:
+    """Decode each z (n, Z) with each of the ten labels: (10, n, 784)."""
+    labels = torch.arange(LABELS, device=z.device).repeat_interleave(len(z))
+    return torch.sigmoid(model.likelihood(z.repeat(LABELS, 1), labels)).view(LABELS, len(z), -1)
+
+
+@torch.no_grad()
+def style(model: LabelCVAE, pixels: Tensor, label: int) -> Tensor:
+    """What a label leaves open, the posterior mean of one picture (784,): (Z,)."""
+    return model.posterior(pixels[None], torch.tensor([label], device=pixels.device))[0][0]

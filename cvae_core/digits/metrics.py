@@ -1,24 +1,62 @@
-"""Negative log-likelihoods of digits, in nats per image, as `evaluate digits` prints them."""
+"""Negative log-likelihoods of digits, in nats per image, as `evaluate digits` prints them.
+
+Shapes: B images, P = 784 pixels, W of them predicted, S samples of z, R readings of the same pixels.
+"""
+
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from cvae_core.digits import data
+from cvae_core.digits import data, exact
 from cvae_core.digits.data import TASKS, Digits, pixel_mask
-from cvae_core.digits.model import LabelCVAE, QuadrantCVAE, log_likelihood, pixel_log_likelihood
+from cvae_core.digits.model import Branch, LabelCVAE, QuadrantCVAE, pixel_log_likelihood
 from cvae_core.errors import UserError
-from cvae_core.latent import kl_between, kl_to_standard, reparameterize
+from cvae_core.latent import kl_between, kl_to_standard, log_mean_exp, log_normal, reparameterize
 
 MC_IMAGES, MC_SAMPLES = 1_000, 1_000
 IS_SAMPLES = 100
 CHUNK = 1_000
+DECODED = 2_048  # samples decoded at once by `log_likelihoods`
+EXACT_IMAGES = 100  # of a label model's test images, whose gap is computed
+READINGS = ("nll", "nll_thresholded", "nll_binarised")  # in the order of `readings`
+
+
+def readings(pixels: Tensor, seed: int) -> Tensor:
+    """Grey pixels (B, P) in [0, 1] read in three ways: as they are, thresholded at 1/2, binarised at random: (3, B, P).
+
+    In the third a pixel is 1 with its grey level as the probability, drawn once (Salakhutdinov and Murray 2008).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.rand(pixels.shape, generator=generator).to(pixels.device) < pixels
+    return torch.stack([pixels, (pixels > 0.5).to(pixels.dtype), drawn.to(pixels.dtype)])
+
+
+def sum_log_likelihood(logits: Tensor, read: Tensor) -> Tensor:
+    """log-likelihood of each reading's pixels, summed: logits (S, B, W), readings (R, B, W) -> (R, S, B).
+
+    `pixel_log_likelihood` is linear in the pixels: the part without them is computed once for all readings.
+    """
+    return torch.einsum("sbw,rbw->rsb", logits, read) - F.softplus(logits).sum(-1)
+
+
+def picture_log_likelihood(samples: Tensor, pixels: Tensor, hidden: Tensor) -> Tensor:
+    """log p(y | x, z) of a picture's hidden pixels under samples (n, P) of probabilities: (P,), (P,) bool -> (n,)."""
+    return -F.binary_cross_entropy(samples[:, hidden], pixels[hidden].expand(len(samples), -1), reduction="none").sum(1)
 
 
 @torch.no_grad()
 def baseline_nll(model: QuadrantCVAE, pixels: Tensor, visible: Tensor) -> float:
     """NLL of the hidden pixels under the deterministic baseline, nats per image: (B, 784), (B, 4) bool."""
-    guess, _ = model.condition(pixels, visible)
-    return -float((pixel_log_likelihood(guess, pixels) * ~pixel_mask(visible)).sum(1).mean())
+    return float(_baseline_nlls(model, pixels[None], visible)[0])
+
+
+@torch.no_grad()
+def _baseline_nlls(model: QuadrantCVAE, read: Tensor, visible: Tensor) -> Tensor:
+    """The mean NLL of each reading (R, B, P) under the baseline, which gets the first: (R,)."""
+    guess, _ = model.condition(read[0], visible)
+    return -(pixel_log_likelihood(guess, read) * ~pixel_mask(visible)).sum(-1).mean(1)
 
 
 @torch.no_grad()
@@ -29,16 +67,62 @@ def negative_elbo(
 
     For a GSNN, which has no posterior, the cross entropy with z from the prior, also a bound (eq. 8).
     """
+    return float(_negative_elbos(model, objective, pixels[None], visible, generator)[0])
+
+
+@torch.no_grad()
+def _negative_elbos(
+    model: QuadrantCVAE, objective: str, read: Tensor, visible: Tensor, generator: torch.Generator
+) -> Tensor:
+    """The mean negative ELBO of each reading (R, B, P), of which the networks get the first: (R,)."""
     branch = model.branches[objective]
-    total = 0.0
-    for part, quadrants in zip(pixels.split(CHUNK), visible.split(CHUNK), strict=True):
-        guess, condition = model.condition(part, quadrants)
+    total = torch.zeros(len(read), dtype=torch.float64)
+    for part, quadrants in zip(read.split(CHUNK, 1), visible.split(CHUNK), strict=True):
+        guess, condition = model.condition(part[0], quadrants)
         prior = branch.prior(condition)
-        mu, logvar = prior if branch.recognition is None else branch.posterior(part, quadrants)
+        mu, logvar = prior if branch.recognition is None else branch.posterior(part[0], quadrants)
         logits = branch.likelihood(reparameterize(mu, logvar, generator), condition, guess)
-        log_p = (pixel_log_likelihood(logits, part) * ~pixel_mask(quadrants)).sum(1)
-        total += float((kl_between(mu, logvar, *prior).sum(1) - log_p).sum())
-    return total / len(pixels)
+        log_p = (pixel_log_likelihood(logits, part) * ~pixel_mask(quadrants)).sum(-1)
+        total += (kl_between(mu, logvar, *prior).sum(1) - log_p).sum(1).double().cpu()
+    return total / read.shape[1]
+
+
+def _proposal(
+    branch: Branch, pixels: Tensor, visible: Tensor, condition: Tensor, samples: int, generator, importance: bool
+) -> tuple[Tensor, Tensor | float]:
+    """Samples z (S, B, Z) of the posterior or of the prior, and log p(z | x) minus their log-density (S, B)."""
+    mu_p, logvar_p = branch.prior(condition)
+    mu, logvar = branch.posterior(pixels, visible) if importance else (mu_p, logvar_p)
+    z = reparameterize(mu.expand(samples, -1, -1), logvar.expand(samples, -1, -1), generator)
+    return z, log_normal(z, mu_p, logvar_p) - log_normal(z, mu, logvar) if importance else 0.0
+
+
+@torch.no_grad()
+def log_likelihoods(
+    model: QuadrantCVAE,
+    objective: str,
+    read: Tensor,
+    quadrants: tuple[bool, ...],
+    samples: int,
+    generator: torch.Generator,
+    importance: bool = True,
+) -> Tensor:
+    """Estimate log p(y | x) of the hidden pixels of each reading (R, B, P), as `model.log_likelihood` does: (R, B).
+
+    The networks get the first reading, and each z is decoded once for all of them. Importance sampling allows that
+    (paper, eq. 6): z may be drawn from the posterior of another reading than the one that is scored.
+    """
+    branch = model.branches[objective]
+    visible = torch.tensor(quadrants, device=read.device)
+    wanted = (~pixel_mask(visible)).nonzero()[:, 0]
+    estimates = []
+    for part in read.split(max(1, DECODED // samples), 1):
+        rows = visible.expand(part.shape[1], -1)
+        guess, condition = model.condition(part[0], rows)
+        z, log_ratio = _proposal(branch, part[0], rows, condition, samples, generator, importance)
+        logits = branch.likelihood(z, condition, guess, wanted)
+        estimates.append(log_mean_exp(sum_log_likelihood(logits, part[..., wanted]) + log_ratio, 1))
+    return torch.cat(estimates, 1)
 
 
 @torch.no_grad()
@@ -49,51 +133,80 @@ def label_negative_elbo(model: LabelCVAE, pixels: Tensor, labels: Tensor, genera
     return float((kl_to_standard(mu, logvar).sum(1) - pixel_log_likelihood(logits, pixels).sum(1)).mean())
 
 
-def evaluate(model: QuadrantCVAE | LabelCVAE, digits: Digits, seed: int = 0) -> dict:
-    """Scores on the test images: `nll` by the number of visible quadrants and by model and estimate, nats per image.
+def evaluate(model: QuadrantCVAE | LabelCVAE, digits: Digits, seed: int = 0) -> dict[str, Any]:
+    """Scores on the test images, in nats per image, by the number of visible quadrants and by model and estimate.
 
-    `cvae_elbo` is the negative ELBO of all images, `cvae_is` importance sampling with 100 samples for each, `cvae_mc`
-    1,000 samples from the prior for each of the first 1,000. `gsnn` is estimated like `cvae_mc` and `hybrid` like
-    `cvae_is`. For a label model `nll` is one number, the negative ELBO. Raises UserError for quadrants without a CVAE.
+    `nll` reads the pixels as grey, `nll_thresholded` and `nll_binarised` as `readings` has them; the networks get grey
+    pixels in all three. In each, `cvae_elbo` is the negative ELBO of all images, `cvae_is` importance sampling with 100
+    samples for each, `cvae_mc` 1,000 samples from the prior for each of the first 1,000. `gsnn` is estimated like
+    `cvae_mc` and `hybrid` like `cvae_is`. For a label model `nll` is one number, the negative ELBO, and with two latent
+    dimensions `gap` has the exact means of the first 100 images. Raises UserError for quadrants without a CVAE.
     """
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
     pixels, labels = (part.to(device) for part in digits.test)
     pixels = pixels.float() / 255
+    scores = {"data": digits.name, "images": len(pixels)}
     if isinstance(model, LabelCVAE):
-        label_nll = label_negative_elbo(model, pixels, labels, generator)
-        return {"data": digits.name, "images": len(pixels), "nll": label_nll}
+        scores["nll"] = label_negative_elbo(model, pixels, labels, generator)
+        if model.config.latent_size == 2:
+            scores["gap"] = exact.mean_gap(model, pixels[:EXACT_IMAGES], labels[:EXACT_IMAGES])
+        return scores
     if "cvae" not in model.branches:
         raise UserError("The checkpoint has no CVAE to evaluate: train with objective all or cvae.")
-
-    def estimate(objective: str, visible: Tensor, importance: bool) -> float:
-        n, samples = (len(pixels), IS_SAMPLES) if importance else (MC_IMAGES, MC_SAMPLES)
-        log_p = log_likelihood(model, objective, pixels[:n], visible[:n], samples, generator, importance)
-        return -float(log_p.mean())
-
-    nll: dict[str, dict[str, float]] = {}
+    read = readings(pixels, seed)
+    tables: dict[str, dict] = {reading: {} for reading in READINGS}
     for name, quadrants in TASKS.items():
-        visible = torch.tensor(quadrants, device=device).expand(len(pixels), data.QUADRANTS)
-        scores = {
-            "baseline": baseline_nll(model, pixels, visible),
-            "cvae_elbo": negative_elbo(model, "cvae", pixels, visible, generator),
-            "cvae_mc": estimate("cvae", visible, importance=False),
-            "cvae_is": estimate("cvae", visible, importance=True),
-        }
-        if "gsnn" in model.branches:
-            scores["gsnn"] = estimate("gsnn", visible, importance=False)
-        if "hybrid" in model.branches:
-            scores["hybrid"] = estimate("hybrid", visible, importance=True)
-        nll[name] = scores
-    return {"data": digits.name, "images": len(pixels), "nll": nll}
+        columns = _quadrant_scores(model, read, quadrants, generator)
+        for i, reading in enumerate(READINGS):
+            tables[reading][name] = {column: float(values[i]) for column, values in columns.items()}
+    return scores | tables
 
 
-def as_table(scores: dict) -> str:
+def _quadrant_scores(
+    model: QuadrantCVAE, read: Tensor, quadrants: tuple[bool, ...], generator: torch.Generator
+) -> dict[str, Tensor]:
+    """NLL of each reading (R, B, P) with these quadrants visible, by model and estimate: (R,) each."""
+    visible = torch.tensor(quadrants, device=read.device).expand(read.shape[1], data.QUADRANTS)
+
+    def estimate(objective: str, importance: bool) -> Tensor:
+        some, samples = (read, IS_SAMPLES) if importance else (read[:, :MC_IMAGES], MC_SAMPLES)
+        return -log_likelihoods(model, objective, some, quadrants, samples, generator, importance).mean(1)
+
+    scores = {
+        "baseline": _baseline_nlls(model, read, visible),
+        "cvae_elbo": _negative_elbos(model, "cvae", read, visible, generator),
+        "cvae_mc": estimate("cvae", importance=False),
+        "cvae_is": estimate("cvae", importance=True),
+    }
+    if "gsnn" in model.branches:
+        scores["gsnn"] = estimate("gsnn", importance=False)
+    if "hybrid" in model.branches:
+        scores["hybrid"] = estimate("hybrid", importance=True)
+    return scores
+
+
+TITLES = {
+    "nll": "grey pixels",
+    "nll_thresholded": "pixels thresholded at one half",
+    "nll_binarised": "pixels binarised once at random",
+}
+
+
+def as_table(scores: dict[str, Any]) -> str:
     """The result of `evaluate` as text."""
     lines = [f"{scores['data']}, {scores['images']:,} test images; negative log-likelihood in nats per image"]
     if not isinstance(scores["nll"], dict):
-        return lines[0] + f"\nnegative ELBO {scores['nll']:.2f}"
+        lines.append(f"negative ELBO {scores['nll']:.2f}")
+        if "gap" in scores:
+            lines.append(
+                "exact, first images: log p(x | c) {log_p:.2f}, ELBO {elbo:.2f}; gap: approximation "
+                "{approximation:.2f}, amortisation {amortisation:.2f}".format(**scores["gap"])
+            )
+        return "\n".join(lines)
     columns = list(scores["nll"]["1"])
-    lines.append(f"{'visible quadrants':<18}" + "".join(f"{name:>12}" for name in columns))
-    lines += [f"{n:<18}" + "".join(f"{row[name]:12.2f}" for name in columns) for n, row in scores["nll"].items()]
+    for reading, title in TITLES.items():
+        lines += ["", title, f"{'visible quadrants':<18}" + "".join(f"{name:>12}" for name in columns)]
+        table = scores[reading].items()
+        lines += [f"{n:<18}" + "".join(f"{row[name]:12.2f}" for name in columns) for n, row in table]
     return "\n".join(lines)

@@ -14,7 +14,7 @@ VIEWS = {
     "home": [{}],
     "convert": [{}],
     "latent": [{"view": view} for view in ("Ribbon", "Plane", "Map", "Samples", "Dimensions")],
-    "digits": [{"view": view} for view in ("Complete", "By label", "Training")],
+    "digits": [{"view": view} for view in ("Complete", "Style", "Gap", "By label", "Training")],
     "video": [{"view": view} for view in ("Predict", "Steer", "Reach")],
     "curves": [{"view": view} for view in ("Curves", "Two scores", "Sweeps", "Claimed and measured")],
     "train": [{"system": system} for system in ("Verbs", "Digits", "Video")] + [{"view": "Scorecard"}],
@@ -109,7 +109,7 @@ TEXTS = [
         ("convert", {}, TEXTS),
         ("train", {}, TEXTS),
         ("train", {"view": "Scorecard"}, TEXTS[:4]),
-        ("digits", {}, list(PICTURES.values())),
+        ("digits", {"source": "Photo"}, list(PICTURES.values())),
     ],
     ids=["convert", "train", "scorecard", "digits"],
 )
@@ -127,6 +127,6 @@ def test_the_format_of_a_picture_does_not_depend_on_its_name(monkeypatch):
     monkeypatch.setattr("subprocess.Popen", lambda *args, **options: started.append(args))
     monkeypatch.setattr("subprocess.check_call", lambda *args, **options: started.append(args))
     monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", "gs")
-    at = open_page("digits")
+    at = open_page("digits", source="Photo")
     run(at.file_uploader[0].upload("digit.png", EPS, "image/png"))
     assert "Cannot read" in at.error[0].value and started == []

@@ -4,6 +4,7 @@ import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import plotly.colors
 import plotly.graph_objects as go
 from PIL import Image
 
@@ -32,38 +33,17 @@ def tile(pictures: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
     return canvas
 
 
-def quadrant_figure(picture: np.ndarray, visible: Sequence[bool], height: int = 250) -> go.Figure:
-    """A picture (784,) with its hidden quadrants covered; a click selects a quadrant, its index is the customdata."""
-    figure = go.Figure()
-    _draw(figure, np.asarray(picture).reshape(SIDE, SIDE))
-    half = SIDE / 2
-    for quadrant, is_visible in enumerate(visible):
-        top, left = divmod(quadrant, 2)
-        x, y = left * half - 0.5, top * half - 0.5
-        figure.add_shape(
-            type="rect", x0=x, x1=x + half, y0=y, y1=y + half, line={"color": "#888888", "width": 1},
-            fillcolor="rgba(0,0,0,0)" if is_visible else "#5b7fb5",
-        )  # fmt: skip
-        if not is_visible:
-            middle = {"x": x + half / 2, "y": y + half / 2}
-            figure.add_annotation(**middle, text="?", showarrow=False, font={"size": 28, "color": "white"})
-    figure.add_scatter(
-        x=[half / 2 - 0.5 + half * (q % 2) for q in range(4)], y=[half / 2 - 0.5 + half * (q // 2) for q in range(4)],
-        mode="markers", customdata=list(range(4)), hovertemplate="click to show or hide<extra></extra>",
-        marker={"size": height // 2 - 10, "symbol": "square", "opacity": 0.01}, showlegend=False,
-        selected={"marker": {"opacity": 0.01}}, unselected={"marker": {"opacity": 0.01}},
-    )  # fmt: skip
-    return _bare(figure, height)
+def viridis(values: np.ndarray) -> np.ndarray:
+    """Values (h, w) in [0, 1] as colours of the scale Viridis, (h, w, 3) in [0, 1]."""
+    scale = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in plotly.colors.sequential.Viridis]) / 255
+    stops = np.linspace(0, 1, len(scale))
+    return np.stack([np.interp(values, stops, channel) for channel in scale.T], -1)
 
 
-def variance_figure(variance: np.ndarray, height: int = 250) -> go.Figure:
-    """The variance of each pixel over samples: (784,)."""
-    figure = go.Figure()
-    figure.add_heatmap(
-        z=np.asarray(variance).reshape(SIDE, SIDE), colorscale="Viridis", zmin=0, zmax=0.25, showscale=False,
-        hovertemplate="variance %{z:.3f}<extra></extra>",
-    )  # fmt: skip
-    return _bare(figure, height)
+def beside(sheet: np.ndarray, picture: np.ndarray, gap: int = 2) -> np.ndarray:
+    """A grey sheet (h, w) with a picture in colours (h, v, 3) to its right: (h, w + gap + v, 3)."""
+    grey = np.repeat(sheet[..., None], 3, 2)
+    return np.concatenate([grey, np.full((len(sheet), gap, 3), 0.4), picture], 1)
 
 
 def manifold_figure(pictures: np.ndarray, chosen: tuple[int, int], height: int = 560) -> go.Figure:
@@ -127,5 +107,8 @@ def _bare(figure: go.Figure, height: int) -> go.Figure:
     figure.update_layout(height=height, margin={"l": 0, "r": 0, "t": 0, "b": 0}, plot_bgcolor="rgba(0,0,0,0)")
     rows, columns = np.shape(figure.data[0].z)
     figure.update_xaxes(visible=False, fixedrange=True, range=[-0.5, columns - 0.5], constrain="domain")
-    figure.update_yaxes(visible=False, fixedrange=True, range=[rows - 0.5, -0.5], scaleanchor="x", constrain="domain")
+    figure.update_yaxes(
+        visible=False, fixedrange=True, range=[rows - 0.5, -0.5], scaleanchor="x", constrain="domain",
+        constraintoward="top",
+    )  # fmt: skip
     return figure

@@ -1,0 +1,1 @@
+"""The views of the Digits page, a module each."""
