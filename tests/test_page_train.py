@@ -235,7 +235,7 @@ def test_no_training_on_a_public_server(setting, state, runs_here, monkeypatch):
         assert not at.exception
         assert "switched off" in at.info[0].value
         assert [b.label for b in at.button] == []
-        assert [f.key for f in at.file_uploader] == ["rows", "pairs"]  # the scorecard's
+        assert [f.key for f in at.file_uploader] == ["checkpoint", "rows", "pairs"]  # the scorecard's
         assert at.segmented_control(key="view").options == ["Scorecard"]
     assert run.path.exists()
     hold.set()

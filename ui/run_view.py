@@ -9,6 +9,7 @@ from cvae_core.run import ACTIVE, Run
 from cvae_core.systems import SYSTEMS
 from ui.form import enqueue
 from ui.systems import view
+from ui.watch import show_comparison, show_history, show_information
 
 LIVE_POINTS = 400
 USE = {
@@ -18,6 +19,10 @@ USE = {
     "gpu_memory_gb": "GPU memory, GB",
 }
 POLL_SECONDS = 1.0
+LOOK_AT_LOSSES = (
+    "**Losses.** `recon` is what it costs to reconstruct the target from z, and falls first; `kl` is what the encoder "
+    "spends to tell z of one input from those of others; `loss` is recon + β·kl, plus what else this system minimises."
+)
 
 
 def show_runs(system: str) -> None:
@@ -61,17 +66,21 @@ def _show_run(run_id: str, system: str) -> None:
     try:
         run = runs.find(run_id)
         status = run.read_status()
+        rows = run.read_metrics()
         _show_state(run, status)
         _show_progress(run, status, view(system).LOSS_UNIT)
-        _show_scores(run.read_metrics(), view(system).SCORES)
-        _show_samples(run, system)
+        show_history(run, system)
+        _show_scores(rows, view(system).SCORES)
+        show_information(rows, status.get("epochs") or 1)
+        if status["state"] == "finished":
+            show_comparison(run, view(system).SCORES)
         log = run.read_log(12)
     except UserError as error:  # deleted, or its folder is damaged
         st.error(str(error))
         return
     if log:
-        st.markdown("**Log**")
-        st.code(log, language=None)
+        with st.expander("Log"):
+            st.code(log, language=None)
     if status["state"] not in ACTIVE and st.session_state.get("watched") == (run_id, "active"):
         st.session_state["watched"] = (run_id, "ended")
         st.rerun()  # the whole page: polling ends, and the lists of models include the new one
@@ -131,6 +140,7 @@ def _show_progress(run: Run, status: dict, unit: str) -> None:
         return
     points = progress.iloc[curves.thin(progress["loss"].to_numpy(), LIVE_POINTS)]
     losses = [name for name in ("loss", "recon", "kl") if name in points]
+    st.markdown(LOOK_AT_LOSSES)
     st.line_chart(points, x="epoch", y=losses, height=260, alt="Losses so far, by epoch", y_label=unit)
     used = [name for name in USE if name in points]
     if used:
@@ -162,16 +172,6 @@ def _show_scores(rows: list[dict], labels: dict[str, str]) -> None:
 
 def _rounded(score: object) -> str:
     return f"{score:.3f}" if isinstance(score, int | float) else "–"
-
-
-def _show_samples(run: Run, system: str) -> None:
-    """The system's preview of the last finished epoch."""
-    samples = run.read_samples()
-    try:
-        if samples:
-            view(system).show_samples(run, samples)
-    except (LookupError, TypeError, ValueError):
-        raise UserError(f"Run {run.id} has no readable samples.jsonl.") from None
 
 
 def _show_actions(run: Run, system: str) -> None:

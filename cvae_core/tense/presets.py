@@ -160,6 +160,25 @@ FINE_TUNE: dict[str, Any] = {
     "precision": "float32",
 }
 
+# A few verbs learned in seconds by a small model, to watch: all of its latent space is a plane.
+DEMO: dict[str, Any] = COURSE | {
+    "epochs": 40,
+    "hidden_size": 64,
+    "embedding_size": 24,
+    "latent_size": 2,
+    "state_layers": 2,
+    "state_width": 128,
+    "batch_size": 48,
+    "form_repeats": 6,
+    "learning_rate": 4e-3,
+    "kl_max": 0.2,
+    "kl_knots": schedules.ramp(rise=0.3),
+    "consistency": 0.0,
+    "length_pool": 0,
+    "prior_from": 0.1,
+    "precision": "float32",
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "best": BEST,
     "best-rest": BEST_REST,
@@ -169,6 +188,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "course": COURSE,
     "fast-course": COURSE | {"epochs": 60},  # minutes, not half an hour
     "fine-tune": FINE_TUNE,
+    "demo": DEMO,
     # The KL period is not printed for the monotonic run: half of training, so that weight 1 is held as long.
     "source-000-monotonic": SOURCE_000 | {"kl_knots": schedules.ramp(rise=0.5)},
     # Rise for one period, hold for one (the `else` of its listing belongs to the cyclical branch); two such cycles.

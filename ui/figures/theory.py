@@ -10,11 +10,10 @@ import torch
 from plotly.subplots import make_subplots
 from torch import Tensor
 
+from cvae_core.collapse import COLLAPSED, collapsed, collapsed_since
 from cvae_core.config import TrainConfig
 from cvae_core.latent import kl_to_standard
 from cvae_core.step import beta_at, learning_rate_at, teacher_forcing_at
-
-COLLAPSED = 0.1  # nats: with a lower KL, z carries next to no information about the input
 
 COLOURS = ["#2563eb", "#d97706", "#059669", "#db2777", "#7c3aed", "#0891b2", "#65a30d"]
 GREY, RED = "#808080", "#dc2626"
@@ -145,17 +144,11 @@ def printed_teacher_forcing_002(epoch: int, epochs: int, final: float) -> float:
     return 1.0 if epoch < int(0.2 * epochs) else final
 
 
-def collapsed(rows: Sequence[dict[str, Any]]) -> bool:
-    """Whether the posterior collapsed: the KL of the last epoch is below `COLLAPSED`. A row per epoch, with `kl`."""
-    return rows[-1]["kl"] < COLLAPSED
-
-
 def describe_end(rows: Sequence[dict[str, Any]]) -> str:
     """Whether a run collapsed and how its losses ended, as Markdown; from its metrics, a row per epoch."""
     kl, epochs = rows[-1]["kl"], rows[-1]["epoch"]
     if collapsed(rows):
-        last_above = max((i for i, row in enumerate(rows) if row["kl"] >= COLLAPSED), default=-1)
-        since = rows[last_above + 1]["epoch"]
+        since = collapsed_since(rows)
         state = (
             f"This run has **collapsed**. It ended after {epochs} epochs with a KL of {kl:.2g} nats, and it has been "
             f"below {COLLAPSED} since epoch {since}: q is nearly the prior for every input, so z carries no "
