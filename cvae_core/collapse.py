@@ -30,7 +30,16 @@ def collapsed_since(rows: Sequence[dict[str, Any]]) -> int:
 
 def find(row: dict[str, Any], name: str) -> float | None:
     """A number that `information.latent_statistics` logged of z, on whichever verbs: `active_units`, for example."""
-    return next((value for key, value in row.items() if key.endswith(f"{name}_z")), None)
+    return next((value for key, value in row.items() if key.endswith(f"{name}_z") and _is_number(value)), None)
+
+
+def with_kl(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that have a KL."""
+    return [row for row in rows if _is_number(row.get("kl"))]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def describe(rows: Sequence[dict[str, Any]], epochs: int) -> tuple[bool, str]:
@@ -39,7 +48,7 @@ def describe(rows: Sequence[dict[str, Any]], epochs: int) -> tuple[bool, str]:
     `rows` are the metrics of the epochs so far, of `epochs` in all. The text is empty without a KL, and while a small
     one may still grow.
     """
-    rows = [row for row in rows if "kl" in row]
+    rows = with_kl(rows)
     if not rows:
         return False, ""
     row = rows[-1]

@@ -10,7 +10,7 @@ from functools import partial
 
 import pandas as pd
 
-from cvae_core import runs
+from cvae_core import jobs, runs
 from cvae_core.errors import UserError
 from cvae_core.settings import training_allowed
 from cvae_core.tense import data
@@ -28,7 +28,7 @@ def show_training() -> None:
         "What to train", list(names), format_func=names.get, default=next(iter(names)), required=True, key="system",
         bind="query-params",
     )  # fmt: skip
-    if hasattr(view(system), "demo"):
+    if hasattr(view(system), "demo") and not jobs.jobs().running():
         show_demo(system)
     with st.expander("A new training", expanded=not runs.list_runs(system=system)):
         try:

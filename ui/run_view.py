@@ -3,26 +3,15 @@
 import pandas as pd
 import streamlit as st
 
-from cvae_core import curves, jobs, runs
+from cvae_core import jobs, runs
 from cvae_core.errors import UserError
 from cvae_core.run import ACTIVE, Run
 from cvae_core.systems import SYSTEMS
 from ui.form import enqueue
 from ui.systems import view
-from ui.watch import show_comparison, show_history, show_information
+from ui.watch import show_comparison, show_history, show_information, show_use
 
-LIVE_POINTS = 400
-USE = {
-    "cpu_percent": "Processor, % of one core",
-    "memory_gb": "Memory, GB",
-    "gpu_percent": "GPU, %",
-    "gpu_memory_gb": "GPU memory, GB",
-}
 POLL_SECONDS = 1.0
-LOOK_AT_LOSSES = (
-    "**Losses.** `recon` is what it costs to reconstruct the target from z, and falls first; `kl` is what the encoder "
-    "spends to tell z of one input from those of others; `loss` is recon + β·kl, plus what else this system minimises."
-)
 
 
 def show_runs(system: str) -> None:
@@ -68,12 +57,13 @@ def _show_run(run_id: str, system: str) -> None:
         status = run.read_status()
         rows = run.read_metrics()
         _show_state(run, status)
-        _show_progress(run, status, view(system).LOSS_UNIT)
-        show_history(run, system)
+        _show_progress(status)
+        show_history(run, system, status["state"] in ACTIVE)
         _show_scores(rows, view(system).SCORES)
         show_information(rows, status.get("epochs") or 1)
         if status["state"] == "finished":
             show_comparison(run, view(system).SCORES)
+        show_use(run)
         log = run.read_log(12)
     except UserError as error:  # deleted, or its folder is damaged
         st.error(str(error))
@@ -99,7 +89,8 @@ def _show_state(run: Run, status: dict) -> None:
         "failed": "Failed.",
         "finished": "Finished.",
     }
-    st.markdown(f"**{words.get(state, 'Its state is unknown.')}**")
+    row = st.container(horizontal=True, vertical_alignment="center")
+    row.markdown(f"**{words.get(state, 'Its state is unknown.')}**", width="content")
     waiting = jobs.jobs().waiting()
     if state == "queued" and run.id in waiting:
         st.markdown(
@@ -108,12 +99,11 @@ def _show_state(run: Run, status: dict) -> None:
         )
     if state == "failed":
         st.error(status.get("error") or "No error was recorded.")
-    buttons = st.container(horizontal=True)
     if state in ACTIVE and _is_ours(run):
-        asked = buttons.button("Stop", icon=":material/stop:", key="stop", help="Stops after the current batch.")
+        asked = row.button("Stop", icon=":material/stop:", key="stop", help="Stops after the current batch.")
         if asked and jobs.jobs().stop(run.id) == "stopping":
             st.markdown("Stopping…")
-    elif state in ("stopped", "interrupted", "failed") and buttons.button(
+    elif state in ("stopped", "interrupted", "failed") and row.button(
         "Resume", icon=":material/play_arrow:", key="resume", help="Resumes bit-exactly from the last save."
     ):
         enqueue(runs.find_unfinished(run.id, run.system))
@@ -125,8 +115,8 @@ def _is_ours(run: Run) -> bool:
     return run.id == jobs.jobs().running() or run.id in jobs.jobs().waiting()
 
 
-def _show_progress(run: Run, status: dict, unit: str) -> None:
-    """The share of training done, the speed and the time left; losses so far, and use of processor and memory."""
+def _show_progress(status: dict) -> None:
+    """The share of training done, the speed and the time left."""
     epochs, batches = status.get("epochs"), status.get("batches")
     if epochs and batches:
         share = 1.0 if status["state"] == "finished" else (status["epoch"] + status.get("batch", 0) / batches) / epochs
@@ -135,20 +125,6 @@ def _show_progress(run: Run, status: dict, unit: str) -> None:
             speed = f"{status['per_second']:,.0f} {status.get('unit', 'examples')} per second"
             parts += [speed, f"{_minutes(status.get('eta'))} left"]
         st.progress(min(share, 1.0), " · ".join(parts))
-    progress = pd.DataFrame(run.read_progress()).apply(pd.to_numeric, errors="coerce")
-    if len(progress) < 2 or not {"epoch", "loss"} <= set(progress):
-        return
-    points = progress.iloc[curves.thin(progress["loss"].to_numpy(), LIVE_POINTS)]
-    losses = [name for name in ("loss", "recon", "kl") if name in points]
-    st.markdown(LOOK_AT_LOSSES)
-    st.line_chart(points, x="epoch", y=losses, height=260, alt="Losses so far, by epoch", y_label=unit)
-    used = [name for name in USE if name in points]
-    if used:
-        with st.expander("Processor and memory"):
-            for column, name in zip(st.columns(len(used)), used, strict=True):
-                column.line_chart(
-                    points, x="epoch", y=name, height=160, alt=f"{USE[name]}, by epoch", y_label=USE[name]
-                )
 
 
 def _minutes(seconds: float | None) -> str:

@@ -48,7 +48,7 @@ def map_figure(rows: list[list[Any]], projected: bool) -> alt.LayerChart | alt.F
     )
     colour = alt.Color(
         "kind:N", scale=alt.Scale(domain=kinds, range=[COLOURS[kind] for kind in kinds]),
-        legend=alt.Legend(orient="bottom", title=None),
+        legend=alt.Legend(orient="bottom", title=None, columns=3),
     )  # fmt: skip
     shape = alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=[SHAPES[kind] for kind in kinds]))
     base = alt.Chart(table).encode(x=x, y=y)
@@ -65,4 +65,4 @@ def map_figure(rows: list[list[Any]], projected: bool) -> alt.LayerChart | alt.F
         })  # fmt: skip
         line = alt.Chart(circles).mark_line(color="#808080", strokeDash=[4, 4], strokeWidth=1)
         layers.insert(0, line.encode(x=x, y=y, detail="sigma:N", order="order:Q"))
-    return alt.layer(*layers).properties(height=380)
+    return alt.layer(*layers).properties(height=440)

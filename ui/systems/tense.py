@@ -96,14 +96,15 @@ def _pick_verbs(first: str) -> VerbFile | None:
     return verbs
 
 
-def show_samples(run: Run, rows: list[dict]) -> None:
+def show_samples(run: Run, rows: list[dict], beside) -> None:
     """The latent map, conversions and random z after the last of some epochs, each with what to look at."""
-    left, right = st.columns(2)
     if rows[-1].get("map"):  # runs of older versions have none
-        _show_map(left, rows)
-    with right:
+        _show_map(beside, rows)
+    left, right = st.columns(2)
+    with left:
         _show_conversions(rows)
-    _show_generated(st if rows[-1].get("map") else left, rows)
+    with right:
+        _show_generated(rows)
 
 
 def _show_map(place, rows: list[dict]) -> None:
@@ -147,23 +148,20 @@ def _right_since(rows: list[dict], index: int) -> str:
     return since
 
 
-def _show_generated(place, rows: list[dict]) -> None:
+def _show_generated(rows: list[dict]) -> None:
     """The same random z decoded after the last epoch and, for one of them, after every epoch."""
     row = rows[-1]
     known = row.get("known") or [False] * len(row["generated"])
     table = pd.DataFrame(row["generated"], columns=TENSES)
     table["a verb"] = ["✓" if verb else "✗" for verb in known]
-    left, right = place.columns(2) if place is st else (place.container(), place.container())
-    left.markdown(
+    st.markdown(
         f"**Random z: {sum(known)} of {len(known)} are verbs.** The same samples of N(0, I), decoded in four tenses. "
-        "The four forms of a row agree on one verb once the decoder spells the verb by z and the ending by the tense."
+        "The four forms of a row agree once z alone decides on the verb and the tense on the ending."
     )
-    left.dataframe(table, hide_index=True, alt="Random z decoded in four tenses")
-    decoded = pd.DataFrame([[s["epoch"], *s["generated"][0]] for s in reversed(rows)], columns=["epoch", *TENSES])
-    right.markdown(
-        "**The first of them, epoch by epoch.** Letters, then endings, then a word that keeps changing, then a verb."
-    )
-    right.dataframe(decoded, hide_index=True, height=318, alt="One random z decoded in four tenses after each epoch")
+    st.dataframe(table, hide_index=True, height="content", alt="Random z decoded in four tenses")
+    with st.expander("The first of them, epoch by epoch"):
+        decoded = pd.DataFrame([[s["epoch"], *s["generated"][0]] for s in reversed(rows)], columns=["epoch", *TENSES])
+        st.dataframe(decoded, hide_index=True, alt="One random z decoded in four tenses after each epoch")
 
 
 def links(run: Run) -> list[tuple[str, str, dict]]:
