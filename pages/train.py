@@ -60,15 +60,15 @@ def show_scorecard() -> None:
         "at least 0.3: of 100 samples z ~ N(0, I), decoded in four tenses, the share whose four words are a row of "
         "`train.txt`. Sets of 100 samples differ by several points, so the score is the mean of five sets."
     )
-    columns = st.columns(2)
-    with columns[1]:
-        uploaded = ui.upload_model(st, "Or a checkpoint file (.safetensors)", "model")
-    with columns[0]:
+    chooser, uploader = st.columns(2)
+    uploaded = ui.upload_model(uploader, "Or a checkpoint file (.safetensors)", "model")
+    with chooser:
         model = ui.pick_model("Model", "model")
         if uploaded == model.name:
             st.markdown(f"**{uploaded}** is valid, and can be chosen on every page of this visit.")
             for page, label in (("convert", "Use it on Convert"), ("latent", "See its latent space")):
                 st.page_link(f"pages/{page}.py", label=label, query_params={"model": uploaded})
+    columns = st.columns(2)
     verb_file = ui.uploaded_text(
         columns[0],
         "Your train.txt (otherwise the verbs that the model was trained on)",

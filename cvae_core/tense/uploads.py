@@ -35,16 +35,18 @@ def store(data: bytes, file_name: str) -> str:
     if len(data) > MAX_MEGABYTES << 20:
         raise UserError(f"{file_name} is larger than {MAX_MEGABYTES} MiB: too large for a model of this program.")
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(file_name).stem)[:30].strip("-") or "model"
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{stem}.safetensors"
-        checkpoint.write_atomic(path, data)
-        _check(path)
-        load(str(path))
-    name = f"uploaded-{stem}-{hashlib.sha256(data).hexdigest()[:12]}"
+    name, uploads = f"uploaded-{stem}-{hashlib.sha256(data).hexdigest()[:12]}", runs.RUNS / runs.UPLOADS
+    try:
+        uploads.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=uploads) as folder:
+            path = Path(folder) / f"{stem}.safetensors"
+            checkpoint.write_atomic(path, data)
+            _check(path)
+            load(str(path))
+            path.replace(uploads / f"{name}.safetensors")
+    except OSError as error:
+        raise UserError(f"Cannot keep an upload in {uploads}: {error.strerror}.") from None
     _remove_old()
-    with contextlib.suppress(OSError):  # write_atomic has the sentence
-        (runs.RUNS / runs.UPLOADS).mkdir(parents=True, exist_ok=True)
-    checkpoint.write_atomic(runs.RUNS / runs.UPLOADS / f"{name}.safetensors", data)
     return name
 
 
