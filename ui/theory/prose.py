@@ -7,6 +7,7 @@ that compute it, by their full names, and `Plot: ` and the name of a plot. In fo
 
 import inspect
 import re
+import textwrap
 from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
@@ -111,7 +112,7 @@ def show_code(name: str) -> None:
     path = Path(inspect.getsourcefile(function) or "").relative_to(ROOT)
     with st.popover(name.rsplit(".", 1)[-1], icon=":material/code:"):
         st.markdown(f"`{name}`, {path}, line {line}")
-        st.code(inspect.cleandoc("".join(source)) if source[0].startswith(" ") else "".join(source), language="python")
+        st.code(textwrap.dedent("".join(source)), language="python")
 
 
 def find(name: str) -> Any:
