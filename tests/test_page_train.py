@@ -353,6 +353,18 @@ def test_a_collapsed_posterior_gets_a_warning_with_its_remedy(kl, collapsed):
     assert "What the KL weight did" in [panel.label for panel in at.expander]
 
 
+def test_a_run_is_repeated_with_another_seed(runs_here, monkeypatch):
+    monkeypatch.setattr("ui.form.train_in_subprocess", lambda run, stopped: None)
+    task, run = tiny_session(epochs=2, seed=4)
+    run.write_status(state="finished")
+    at = open_page(run=run.id)
+    button(at, "Repeat with another seed").click().run()
+    assert not at.exception and not at.error
+    first, second = (other.read_config() for other in sorted(runs.list_runs(), key=lambda run: run.id))
+    assert (first["config"].pop("seed"), second["config"].pop("seed")) == (4, 5)
+    assert first["config"] == second["config"] and first["verbs"] == second["verbs"]
+
+
 def test_settings_are_grouped_and_schedules_drawn():
     at = open_page(system="Digits")
     assert [tab.label for tab in at.tabs] == ["Model", "Data", "Schedules", "Loss", "Training"]

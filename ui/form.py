@@ -153,7 +153,7 @@ def show_start(
 
 def start(
     system: str,
-    preset: str,
+    preset: str | None,
     changed: dict[str, Any],
     data: Any = None,
     device: str = "auto",
@@ -175,7 +175,7 @@ def start(
         ]
     for run in runs:
         enqueue(run)
-    st.session_state["run"] = runs[0].id
+    st.session_state["started"] = runs[0].id  # `show_runs` shows it
     st.rerun()
 
 

@@ -4,14 +4,16 @@ import pandas as pd
 import streamlit as st
 
 from cvae_core import jobs, runs
+from cvae_core.config import config_from_dict
 from cvae_core.errors import UserError
 from cvae_core.run import ACTIVE, Run
-from cvae_core.systems import SYSTEMS
-from ui.form import enqueue
+from cvae_core.systems import SYSTEMS, family
+from ui.form import enqueue, start
 from ui.systems import view
 from ui.watch import show_comparison, show_history, show_information, show_use
 
 POLL_SECONDS = 1.0
+NO_DATA = ("system", "preset", "config", "init", "device", "study", "created", "format")  # of config.json
 
 
 def show_runs(system: str) -> None:
@@ -25,6 +27,8 @@ def show_runs(system: str) -> None:
     if not choices:
         st.info(f"There is no run yet: start one above, or with `python -m cvae_core train {system}`.")
         return
+    if "started" in st.session_state:  # by a button below the choice, which cannot change it
+        st.session_state["run"] = st.session_state.pop("started")
     if st.session_state.get("run") not in choices:
         st.session_state.pop("run", None)
     first = next((i for i, run in enumerate(choices.values()) if run.state == "running"), 0)
@@ -150,6 +154,17 @@ def _rounded(score: object) -> str:
     return f"{score:.3f}" if isinstance(score, int | float) else "–"
 
 
+def _repeat(run: Run) -> None:
+    """Queue a training with the settings and data of a run, and a seed that no run of its preset has."""
+    saved = run.read_config()
+    config = vars(config_from_dict(family(run.system).Config, saved["config"]))
+    of_preset = [other.read_config() for other in runs.list_runs(system=run.system)]
+    seeds = [other["config"].get("seed", 0) for other in of_preset if other.get("preset") == saved.get("preset")]
+    data = {name: value for name, value in saved.items() if name not in NO_DATA}
+    init = str(run.init) if saved.get("init") else None
+    start(run.system, saved.get("preset"), config | {"seed": max(seeds) + 1}, data, saved["device"], init)
+
+
 def _show_actions(run: Run, system: str) -> None:
     """Download or delete a run that is not in training, and links to it on other pages."""
     row = st.container(horizontal=True, vertical_alignment="center")
@@ -164,6 +179,14 @@ def _show_actions(run: Run, system: str) -> None:
             runs.delete(run)
             del st.session_state["run"]
             st.rerun()
+    if row.button(
+        "Repeat with another seed", key="repeat",
+        help="The same settings and data: what differs between the two runs is chance.",
+    ):  # fmt: skip
+        try:
+            _repeat(run)
+        except UserError as error:
+            st.error(str(error))
     links = view(system).links(run)
     if run.read_metrics():
         links.append(("curves", "Its curves", {"run": run.id}))
