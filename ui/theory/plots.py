@@ -17,6 +17,7 @@ from cvae_core.tense.presets import PRESETS, preset
 from ui.figures import theory
 
 SAMPLES, SERIES = 500, 3
+DRAWN = ("best", "course", "source-000-cyclical", "source-001", "source-002")  # schedules at first
 MOST, REPETITIONS = 64, 2000  # importance samples, and how often each number of them is drawn
 
 
@@ -107,11 +108,10 @@ def show_noise() -> None:
 def show_schedules() -> None:
     """KL weight, teacher-forcing ratio and learning rate of the presets."""
     chosen = st.pills(
-        "Presets", list(PRESETS), selection_mode="multi", default=list(PRESETS), key="presets", bind="query-params"
+        "Presets", list(PRESETS), selection_mode="multi", default=list(DRAWN), key="presets", bind="query-params"
     )
-    columns = st.columns(2)
-    x = columns[0].radio("x axis", ["share of training", "epochs"], horizontal=True, key="along", bind="query-params")
-    as_printed = columns[1].toggle("Teacher forcing as printed in 000 and 002", key="printed", bind="query-params")
+    x = st.radio("x axis", ["share of training", "epochs"], horizontal=True, key="along", bind="query-params")
+    as_printed = st.toggle("Teacher forcing as printed in 000 and 002", key="printed", bind="query-params")
     if not chosen:
         st.info("Choose at least one preset.")
         return
@@ -166,12 +166,13 @@ def show_gap() -> None:
         theory.gap_figure(mu, sigma), key="gap figure", config=ui.PLAIN,
         alt=f"Densities of the prior, of the true posterior and of q = N({mu}, {sigma}²)",
     )  # fmt: skip
-    st.markdown(
+    text = (
         f"reconstruction {terms.recon:.2f} − KL to the prior {terms.kl:.2f} = **bound {terms.elbo:.2f}**; adding the "
         f"KL to the true posterior, {terms.gap:.2f}, gives **log p(x) = {terms.elbo + terms.gap:.2f}**, wherever q is. "
         "Move q onto the true posterior: the gap closes. Move it onto the prior: the KL in the bound is 0, and the "
         "reconstruction pays for it."
     )
+    st.markdown(text.replace("-", "−"))
 
 
 @st.fragment
@@ -189,7 +190,8 @@ def show_importance() -> None:
 
 @st.cache_data
 def _importance_bounds() -> dict[int, float]:
-    return theory.importance_bounds(MOST, REPETITIONS)
+    return theory.importance_bounds(DRAWN = ("best", "course", "source-000-cyclical", "source-001", "source-002")  # schedules at first
+MOST, REPETITIONS)
 
 
 @st.fragment
