@@ -190,8 +190,7 @@ def show_importance() -> None:
 
 @st.cache_data
 def _importance_bounds() -> dict[int, float]:
-    return theory.importance_bounds(DRAWN = ("best", "course", "source-000-cyclical", "source-001", "source-002")  # schedules at first
-MOST, REPETITIONS)
+    return theory.importance_bounds(MOST, REPETITIONS)
 
 
 @st.fragment
