@@ -29,10 +29,10 @@ from cvae_core.training import fit
 from cvae_core.worker import train_in_subprocess
 
 COUNT = 50
-# One irregular: a model that spells by rule gets it wrong.
+# The last two are irregular as no verb of the dictionary is: only training tells their pasts.
 FOUR = (
-    "googol googols googoling googoled\nzoomle zoomles zoomling zoomled\nvlog vlogs vlogging vlogged\n"
-    "flink flinks flinking flunk"
+    "googol googols googoling googoled\nvlog vlogs vlogging vlogged\n"
+    "yeet yeets yeeting yote\nskrill skrills skrilling skrelt"
 )
 CHECKPOINT = "tense-heldout"
 

@@ -145,7 +145,7 @@ COURSE: dict[str, Any] = {
 # A few new verbs on top of a checkpoint: half of each batch rehearses what it knew, so that it does not forget.
 FINE_TUNE: dict[str, Any] = {
     "epochs": 4,
-    "form_repeats": 8,
+    "form_repeats": 6,
     "irregular_repeats": 1,
     "batch_size": 48,
     "learning_rate": 1e-3,
