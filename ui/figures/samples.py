@@ -40,7 +40,7 @@ def map_figure(rows: list[list[Any]], projected: bool) -> alt.LayerChart | alt.F
     """A point per verb, [verb, kind, x, y] each; in a plane of z itself with the prior's circles of 1 and 2 sigma."""
     table = pd.DataFrame(rows, columns=["verb", "kind", "x", "y"])
     kinds = [kind for kind in COLOURS if kind in set(table["kind"])]
-    reach = float(max(2.6, table[["x", "y"]].abs().to_numpy().max() * 1.1))
+    reach = float(max(2.6, table[["x", "y"]].abs().to_numpy().max() * 1.3))
     names = ("first principal component", "second principal component") if projected else ("z₁", "z₂")
     x, y = (
         alt.X("x:Q", scale=alt.Scale(domain=[-reach, reach]), title=names[0]),
