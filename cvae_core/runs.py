@@ -17,6 +17,7 @@ from cvae_core.run import ACTIVE, ReadOnlyRun, Run
 # CVAE_RUNS, or `runs` in the checkout; an installed package has no checkout and takes `runs` in the current folder.
 RUNS = settings.runs_folder(Path("runs") if checkpoint.INSTALLED else checkpoint.ROOT / "runs")
 TRASH, TRASH_DAYS = ".trash", 7  # a folder among the runs; how long it keeps deleted ones
+UPLOADS = ".uploads"  # a folder among the runs: checkpoints that visitors of the app uploaded (tense/uploads.py)
 REQUIRED = {"system", "data", "device"}  # entries of config.json without which a run cannot be resumed
 
 
@@ -111,9 +112,12 @@ def finished(system: str) -> list[str]:
 
 
 def find_weights(name: str) -> Path:
-    """A checkpoint file, by the id of a run, or else by `checkpoint.find`. Raises UserError if there is none."""
-    weights = Run(RUNS / name).weights if checkpoint.NAME.fullmatch(name) else None
-    return weights if weights is not None and weights.is_file() else checkpoint.find(name)
+    """A checkpoint file, by the id of a run or an upload, or else by `checkpoint.find`. UserError if there is none."""
+    if checkpoint.NAME.fullmatch(name):
+        for path in (Run(RUNS / name).weights, RUNS / UPLOADS / f"{name}.safetensors"):
+            if path.is_file():
+                return path
+    return checkpoint.find(name)
 
 
 # --- trash ------------------------------------------------------------------------------------------------------

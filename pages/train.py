@@ -10,12 +10,13 @@ from functools import partial
 
 import pandas as pd
 
-from cvae_core import runs
+from cvae_core import jobs, runs
 from cvae_core.errors import UserError
 from cvae_core.settings import training_allowed
 from cvae_core.tense import data
 from cvae_core.tense.evaluate import MARKS, scorecard
 from cvae_core.tense.verb_file import parse_verbs
+from ui.form import start
 from ui.run_view import show_runs
 from ui.systems import titles, view
 
@@ -27,12 +28,29 @@ def show_training() -> None:
         "What to train", list(names), format_func=names.get, default=next(iter(names)), required=True, key="system",
         bind="query-params",
     )  # fmt: skip
+    if hasattr(view(system), "demo") and not jobs.jobs().running():
+        show_demo(system)
     with st.expander("A new training", expanded=not runs.list_runs(system=system)):
         try:
             view(system).show_form()
         except UserError as error:
             st.error(str(error))
     show_runs(system)
+
+
+def show_demo(system: str) -> None:
+    """A button that starts a training of seconds."""
+    columns = st.columns([1, 2], vertical_alignment="center")
+    columns[1].markdown(
+        "**New here?** A small model learns 24 verbs from nothing while you watch: the losses, the map of its latent "
+        "space, conversions that turn right one by one, and random z that turn into verbs."
+    )
+    if columns[0].button("Watch a model learn", icon=":material/visibility:", key="demo", width="stretch"):
+        try:
+            preset, verbs = view(system).demo()
+            start(system, preset, {}, verbs)
+        except UserError as error:
+            st.error(str(error))
 
 
 def show_scorecard() -> None:
@@ -42,7 +60,14 @@ def show_scorecard() -> None:
         "at least 0.3: of 100 samples z ~ N(0, I), decoded in four tenses, the share whose four words are a row of "
         "`train.txt`. Sets of 100 samples differ by several points, so the score is the mean of five sets."
     )
-    model = ui.pick_model("Model", "model")
+    chooser, uploader = st.columns(2)
+    uploaded = ui.upload_model(uploader, "Or a checkpoint file (.safetensors)", "model")
+    with chooser:
+        model = ui.pick_model("Model", "model")
+        if uploaded == model.name:
+            st.markdown(f"**{uploaded}** is valid, and can be chosen on every page of this visit.")
+            for page, label in (("convert", "Use it on Convert"), ("latent", "See its latent space")):
+                st.page_link(f"pages/{page}.py", label=label, query_params={"model": uploaded})
     columns = st.columns(2)
     verb_file = ui.uploaded_text(
         columns[0],

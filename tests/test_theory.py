@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 from torch.distributions import Normal, kl_divergence
 
-from cvae_core import checkpoint
+from cvae_core import checkpoint, collapse
 from cvae_core.step import beta_at, learning_rate_at, teacher_forcing_at
 from cvae_core.tense.presets import PRESETS, preset
 from tests import pages
 from ui.figures import theory
-from ui.theory import prose
+from ui.theory import prose, quiz
+from ui.theory.plots import PLOTS
 
 means, sigmas = st.floats(-4, 4), st.floats(0.1, 3)
 
@@ -77,7 +78,7 @@ def test_printed_teacher_forcing_is_what_the_listings_compute():
     [([5.0, 0.0], True), ([5.0, 0.0999], True), ([5.0, 0.1], False), ([0.0, 3.0], False), ([0.01], True)],
 )
 def test_collapse_is_decided_by_the_final_kl(kl, collapsed):
-    assert theory.collapsed(metrics(kl)) is collapsed
+    assert collapse.collapsed(metrics(kl)) is collapsed
     text = theory.describe_end(metrics(kl))
     assert ("has **collapsed**" in text) is collapsed
     assert ("**not collapsed**" in text) is not collapsed
@@ -105,20 +106,59 @@ def nats(at: AppTest) -> list[float]:
 def test_page_shows_every_section_with_its_steps():
     at = pages.open_page("theory")
     assert not at.exception and not at.error
-    assert [t.value for t in at.title] == ["Theory"]
-    files = sorted(path.stem for path in prose.FOLDER.glob("*.md"))
+    files = sorted({path.stem for path in prose.FOLDER.glob("*.md")} - {"quiz"})
     sections = {name: prose.read_section(name) for name in files}
-    assert sorted(s.value for s in at.header) == sorted(s.title for s in sections.values())
-    labels = [e.label for e in at.expander]
-    for name, section in sections.items():
-        for number, (title, text) in enumerate(section.parts, start=1):
-            assert (title if name == "sources" else f"{number}. {title}") in labels
-            assert text.count("$$") % 2 == 0
+    assert sorted(s.value for s in at.header) == sorted([*(s.title for s in sections.values()), "Ten questions"])
+    shown = [e.label for e in at.expander] + [s.value.split(". ", 1)[-1] for s in at.subheader]
+    assert all(step.title in shown for section in sections.values() for step in section.steps)
+    formulas = sum(step.text.count("$$") for section in sections.values() for step in section.steps)
+    assert len(at.get("latex")) == formulas / 2
     page = " ".join(m.value for m in at.markdown)
-    assert [len(sections[name].parts) for name in ("bound", "structured", "kl", "sources")] == [8, 5, 5, 5]
-    assert len(at.get("latex")) == 8 + 5 + 5 + 1
+    assert not re.findall(r"\\\\(post|dec|pri|klc)\\b", page) and not re.findall("^(Code|Plot):", page, re.M)
     for name in re.findall(r"\(#([\w-]+)\)", page):
-        assert name in files
+        assert name in files or name == "quiz"
+
+
+def test_every_step_names_functions_and_plots_that_exist():
+    sections = [prose.read_section(path.stem) for path in prose.FOLDER.glob("*.md") if path.stem != "quiz"]
+    steps = [step for section in sections for step in section.steps]
+    assert all(callable(prose.find(name)) for step in steps for name in step.code)
+    assert sorted(step.plot for step in steps if step.plot) == sorted(PLOTS)
+    assert sum(bool(step.code) for step in steps) >= 15
+
+
+@given(means, sigmas)
+def test_the_bound_and_its_gap_add_up_to_the_log_likelihood(mu, sigma):
+    terms = theory.bound_terms(mu, sigma)
+    exact = Normal(0.0, math.sqrt(1 + theory.NOISE**2)).log_prob(torch.tensor(theory.OBSERVED)).item()
+    assert terms.elbo + terms.gap == pytest.approx(exact, abs=1e-4)
+    assert terms.gap >= -1e-9
+    assert theory.bound_terms(*theory.true_posterior()).gap == pytest.approx(0, abs=1e-9)
+
+
+def test_more_importance_samples_tighten_the_bound():
+    bounds = list(theory.importance_bounds(64, 2000).values())
+    terms = theory.bound_terms(0.0, 1.0)
+    assert bounds == sorted(bounds) and bounds[-1] < terms.elbo + terms.gap
+    assert bounds[0] == pytest.approx(terms.elbo, abs=0.3)
+
+
+def test_every_question_has_one_right_answer_and_an_explanation():
+    questions = quiz.read_questions()
+    assert len(questions) == 10
+    for question in questions:
+        assert len(question.options) >= 2 and question.right in question.options
+        assert len(question.explanation) > 40 and "- [" not in question.explanation
+
+
+def test_an_answer_is_explained():
+    at = pages.open_page("theory")
+    first, second, *_ = quiz.read_questions()
+    at.radio(key="question 1").set_value(first.right).run()
+    assert first.explanation[:30] in at.success[0].value
+    wrong = next(option for option in second.options if option != second.right)
+    at.radio(key="question 2").set_value(wrong).run()
+    assert second.right in at.error[0].value and "**1 right of 2 answered**" in " ".join(m.value for m in at.markdown)
 
 
 def test_sliders_move_the_kl_and_it_is_the_closed_form():
@@ -160,4 +200,4 @@ def test_unreadable_run_gets_a_sentence(monkeypatch, tmp_path):
     monkeypatch.setattr(checkpoint, "ROOT", tmp_path)
     at = pages.open_page("theory")
     assert not at.exception
-    assert "broken" in at.error[0].value
+    assert any("broken" in error.value for error in at.error)

@@ -4,7 +4,8 @@ frame.py     frame(), which every page calls first, and the header of a page
 models.py    cached models, their names, a picker
 parts.py     small widgets and chart settings
 form.py      inputs for a config's fields, and the button that starts a training
-run_view.py  a run: state, progress, scores, samples
+run_view.py  a run: state, progress, scores, buttons
+watch.py     its preview epoch by epoch, its losses, what the KL weight did, how it compares
 guides/      how to read each page
 figures/     plotly figures: data in, figure out
 systems/     a module per system: its form and samples on the Train page
@@ -14,7 +15,7 @@ latent/ …    the views of one page, where they are too long for its file
 import torch
 
 from ui.frame import frame, header
-from ui.models import config_of, load_model, model_names, pick_model, stamp
+from ui.models import config_of, load_model, model_names, pick_model, stamp, upload_model
 from ui.parts import (
     MAX_SEED,
     PLAIN,
@@ -33,5 +34,6 @@ torch.set_num_threads(1)  # more would compete with the threads of other session
 
 __all__ = [
     "MAX_SEED", "PLAIN", "PNG", "config_of", "frame", "header", "load_model", "model_names", "new_seeds", "pick_model",
-    "pick_view", "read_scores", "seed_input", "shipped_runs", "show_remark", "stamp", "table_behind", "uploaded_text",
+    "pick_view", "read_scores", "seed_input", "shipped_runs", "show_remark", "stamp", "table_behind", "upload_model",
+    "uploaded_text",
 ]  # fmt: skip

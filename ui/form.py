@@ -4,6 +4,7 @@ from dataclasses import Field, fields, replace
 from functools import partial
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 import torch
 
@@ -12,9 +13,11 @@ from cvae_core.config import TrainConfig, format_knots, parse_knots
 from cvae_core.device import describe_device, pick_device
 from cvae_core.errors import UserError
 from cvae_core.run import Run
+from cvae_core.step import beta_at, learning_rate_at, teacher_forcing_at
 from cvae_core.systems import family
 from cvae_core.worker import train_in_subprocess
 
+DRAWN_POINTS = 200  # of a schedule, at most
 SCRATCH = "random weights"  # among the models to start from
 MAIN_FIELDS = {
     "epochs": "Epochs",
@@ -22,6 +25,23 @@ MAIN_FIELDS = {
     "learning_rate": "Learning rate",
     "kl_max": "Largest KL weight",
 }
+# Groups of the other fields, each with what it decides; fields of the model's shape are the family's MODEL_FIELDS,
+# and what no group names is data.
+GROUPS = {
+    "Model": "The shapes of the networks. A model of other shapes starts from random weights.",
+    "Data": "What a batch consists of, and how often each example occurs.",
+    "Schedules": "What changes during training, as it will run with the values here.",
+    "Loss": "What is minimised beside the reconstruction and the KL, and how it is optimised.",
+    "Training": "Seed, precision, and which weights are scored and kept.",
+}
+GROUP_OF = {
+    "kl_knots": "Schedules", "teacher_forcing": "Schedules", "lr_schedule": "Schedules",
+    "prior_from": "Schedules", "consistency_from": "Schedules", "encoder_until": "Schedules",
+    "average_from": "Schedules",
+    "spelling_kl": "Loss", "recon": "Loss", "prior_share": "Loss", "consistency": "Loss", "alpha": "Loss",
+    "optimizer": "Loss", "clip_norm": "Loss",
+    "seed": "Training", "evaluate_every": "Training", "keep": "Training", "precision": "Training",
+}  # fmt: skip
 KNOTS_HELP = ". Knots of a piecewise-linear schedule: share of training:value, …"
 
 
@@ -52,16 +72,43 @@ def show_fields(system: str, preset: str, from_weights: bool = False) -> dict[st
     values = {}
     for column, main in zip(st.columns(len(MAIN_FIELDS)), MAIN_FIELDS, strict=True):
         values[main] = field_input(column, editable[main], getattr(base, main), f"{preset} {main}")
-    with st.expander("All other fields"):
-        columns = st.columns(4)
-        for i, other in enumerate(n for n in editable if n not in MAIN_FIELDS):
-            values[other] = field_input(columns[i % 4], editable[other], getattr(base, other), f"{preset} {other}")
+    groups = _groups(system, [name for name in editable if name not in MAIN_FIELDS])
+    with st.expander("All settings"):
+        for (group, names), tab in zip(groups.items(), st.tabs(list(groups)), strict=True):
+            tab.markdown(GROUPS[group])
+            columns = tab.columns(4)
+            for i, name in enumerate(names):
+                values[name] = field_input(columns[i % 4], editable[name], getattr(base, name), f"{preset} {name}")
+            if group == "Schedules":
+                drawing = tab.container()
     # Only after all inputs are drawn: an input that is not drawn loses its value.
     for name in values:
         if isinstance(getattr(base, name), tuple):
             values[name] = parse_knots(values[name])
-    replace(base, **values)
+    show_schedules(drawing, replace(base, **values))
     return {name: value for name, value in values.items() if value != getattr(base, name)}
+
+
+def _groups(system: str, names: list[str]) -> dict[str, list[str]]:
+    """The names of fields in each group that has some."""
+    shapes = family(system).MODEL_FIELDS
+    group_of = {name: "Model" if name in shapes else GROUP_OF.get(name, "Data") for name in names}
+    groups = {group: [name for name in names if group_of[name] == group] for group in GROUPS}
+    return {group: found for group, found in groups.items() if found}
+
+
+def show_schedules(place, config: TrainConfig) -> None:
+    """KL weight, learning rate and, where the system has it, teacher-forcing ratio by epoch, as training takes them."""
+    drawn = {"KL weight β": beta_at, "learning rate": learning_rate_at}
+    if hasattr(config, "teacher_forcing"):
+        drawn["teacher-forcing ratio"] = teacher_forcing_at
+    epochs = range(0, config.epochs, -(-config.epochs // DRAWN_POINTS))
+    for column, (label, schedule) in zip(place.columns(len(drawn)), drawn.items(), strict=True):
+        table = pd.DataFrame(
+            {"epoch": [epoch + 1 for epoch in epochs], label: [schedule(config, epoch) for epoch in epochs]}
+        )
+        column.markdown(f"**{label}**")
+        column.line_chart(table, x="epoch", y=label, height=150, y_label="", alt=f"{label} in the course of training")
 
 
 def pick_init(place, options: list[str], key: str, text: str) -> str | None:
@@ -101,6 +148,19 @@ def show_start(
     st.markdown(f"Device: {describe_device(pick_device(device))}.")
     if not st.button("Start training", icon=":material/play_arrow:", key="start", disabled=disabled):
         return
+    start(system, preset, changed, data, device, init, count)
+
+
+def start(
+    system: str,
+    preset: str | None,
+    changed: dict[str, Any],
+    data: Any = None,
+    device: str = "auto",
+    init: str | None = None,
+    count: int = 1,
+) -> None:
+    """Put `count` runs into the queue, show the first, and rerun the page. UserError as `show_start` raises it."""
     queue = jobs.jobs()
     if len(queue.waiting()) + bool(queue.running()) + count > jobs.MAX_WAITING + 1:
         raise UserError(
@@ -115,7 +175,7 @@ def show_start(
         ]
     for run in runs:
         enqueue(run)
-    st.session_state["run"] = runs[0].id
+    st.session_state["started"] = runs[0].id  # `show_runs` shows it
     st.rerun()
 
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import streamlit as st
 
-from cvae_core import checkpoint, runs
+from cvae_core import checkpoint, jobs, runs
 from cvae_core.config import TrainConfig, config_from_dict
 from cvae_core.errors import UserError
 from cvae_core.systems import family
+from cvae_core.tense import uploads
 
 
 def load_model(name: str, system: str = "tense") -> Any:
@@ -44,8 +45,29 @@ def config_of(name: str, system: str) -> TrainConfig:
 
 
 def model_names(system: str = "tense") -> list[str]:
-    """The shipped models of a system, the best first, then those of finished runs, newest first."""
-    return sorted(checkpoint.available(system), key=lambda n: (n != system, n)) + runs.finished(system)
+    """The shipped models of a system, the best first, then finished runs, newest first, then this session's uploads."""
+    shipped = sorted(checkpoint.available(system), key=lambda n: (n != system, n))
+    return shipped + runs.finished(system) + (st.session_state.get("uploads", []) if system == "tense" else [])
+
+
+def upload_model(place, label: str, picker: str) -> str | None:
+    """Upload a checkpoint of verbs for this session: its name, None without a file. A new one is chosen in a picker.
+
+    Called before the picker with that key is drawn. UserError if the file is not a checkpoint that can be used.
+    """
+    file = place.file_uploader(
+        label, type=["safetensors"], max_upload_size=uploads.MAX_MEGABYTES, key="checkpoint",
+        help="As *Download the model* saves it, or from `checkpoints/`. It is validated, never executed, seen by this "
+        f"session alone, and removed after {uploads.HOURS:.0f} hours.",
+    )  # fmt: skip
+    if file is None:
+        return None
+    if st.session_state.get("upload") != file.file_id:
+        jobs.check_disk_usage()
+        name = uploads.store(file.getvalue(), file.name)
+        st.session_state["uploads"] = list(dict.fromkeys([*st.session_state.get("uploads", []), name]))
+        st.session_state["upload"], st.session_state[picker] = file.file_id, name
+    return st.session_state["uploads"][-1]
 
 
 def pick_model(label: str, key: str, none: str | None = None) -> Any:

@@ -3,21 +3,17 @@
 import pandas as pd
 import streamlit as st
 
-from cvae_core import curves, jobs, runs
+from cvae_core import jobs, runs
+from cvae_core.config import config_from_dict
 from cvae_core.errors import UserError
 from cvae_core.run import ACTIVE, Run
-from cvae_core.systems import SYSTEMS
-from ui.form import enqueue
+from cvae_core.systems import SYSTEMS, family
+from ui.form import enqueue, start
 from ui.systems import view
+from ui.watch import show_comparison, show_history, show_information, show_use
 
-LIVE_POINTS = 400
-USE = {
-    "cpu_percent": "Processor, % of one core",
-    "memory_gb": "Memory, GB",
-    "gpu_percent": "GPU, %",
-    "gpu_memory_gb": "GPU memory, GB",
-}
 POLL_SECONDS = 1.0
+NO_DATA = ("system", "preset", "config", "init", "device", "study", "created", "format")  # of config.json
 
 
 def show_runs(system: str) -> None:
@@ -31,6 +27,8 @@ def show_runs(system: str) -> None:
     if not choices:
         st.info(f"There is no run yet: start one above, or with `python -m cvae_core train {system}`.")
         return
+    if "started" in st.session_state:  # by a button below the choice, which cannot change it
+        st.session_state["run"] = st.session_state.pop("started")
     if st.session_state.get("run") not in choices:
         st.session_state.pop("run", None)
     first = next((i for i, run in enumerate(choices.values()) if run.state == "running"), 0)
@@ -61,17 +59,22 @@ def _show_run(run_id: str, system: str) -> None:
     try:
         run = runs.find(run_id)
         status = run.read_status()
+        rows = run.read_metrics()
         _show_state(run, status)
-        _show_progress(run, status, view(system).LOSS_UNIT)
-        _show_scores(run.read_metrics(), view(system).SCORES)
-        _show_samples(run, system)
+        _show_progress(status)
+        show_history(run, system, status["state"] in ACTIVE)
+        _show_scores(rows, view(system).SCORES)
+        show_information(rows, status.get("epochs") or 1)
+        if status["state"] == "finished":
+            show_comparison(run, view(system).SCORES)
+        show_use(run)
         log = run.read_log(12)
     except UserError as error:  # deleted, or its folder is damaged
         st.error(str(error))
         return
     if log:
-        st.markdown("**Log**")
-        st.code(log, language=None)
+        with st.expander("Log"):
+            st.code(log, language=None)
     if status["state"] not in ACTIVE and st.session_state.get("watched") == (run_id, "active"):
         st.session_state["watched"] = (run_id, "ended")
         st.rerun()  # the whole page: polling ends, and the lists of models include the new one
@@ -90,7 +93,8 @@ def _show_state(run: Run, status: dict) -> None:
         "failed": "Failed.",
         "finished": "Finished.",
     }
-    st.markdown(f"**{words.get(state, 'Its state is unknown.')}**")
+    row = st.container(horizontal=True, vertical_alignment="center")
+    row.markdown(f"**{words.get(state, 'Its state is unknown.')}**", width="content")
     waiting = jobs.jobs().waiting()
     if state == "queued" and run.id in waiting:
         st.markdown(
@@ -99,12 +103,11 @@ def _show_state(run: Run, status: dict) -> None:
         )
     if state == "failed":
         st.error(status.get("error") or "No error was recorded.")
-    buttons = st.container(horizontal=True)
     if state in ACTIVE and _is_ours(run):
-        asked = buttons.button("Stop", icon=":material/stop:", key="stop", help="Stops after the current batch.")
+        asked = row.button("Stop", icon=":material/stop:", key="stop", help="Stops after the current batch.")
         if asked and jobs.jobs().stop(run.id) == "stopping":
             st.markdown("Stopping…")
-    elif state in ("stopped", "interrupted", "failed") and buttons.button(
+    elif state in ("stopped", "interrupted", "failed") and row.button(
         "Resume", icon=":material/play_arrow:", key="resume", help="Resumes bit-exactly from the last save."
     ):
         enqueue(runs.find_unfinished(run.id, run.system))
@@ -116,8 +119,8 @@ def _is_ours(run: Run) -> bool:
     return run.id == jobs.jobs().running() or run.id in jobs.jobs().waiting()
 
 
-def _show_progress(run: Run, status: dict, unit: str) -> None:
-    """The share of training done, the speed and the time left; losses so far, and use of processor and memory."""
+def _show_progress(status: dict) -> None:
+    """The share of training done, the speed and the time left."""
     epochs, batches = status.get("epochs"), status.get("batches")
     if epochs and batches:
         share = 1.0 if status["state"] == "finished" else (status["epoch"] + status.get("batch", 0) / batches) / epochs
@@ -126,19 +129,6 @@ def _show_progress(run: Run, status: dict, unit: str) -> None:
             speed = f"{status['per_second']:,.0f} {status.get('unit', 'examples')} per second"
             parts += [speed, f"{_minutes(status.get('eta'))} left"]
         st.progress(min(share, 1.0), " · ".join(parts))
-    progress = pd.DataFrame(run.read_progress()).apply(pd.to_numeric, errors="coerce")
-    if len(progress) < 2 or not {"epoch", "loss"} <= set(progress):
-        return
-    points = progress.iloc[curves.thin(progress["loss"].to_numpy(), LIVE_POINTS)]
-    losses = [name for name in ("loss", "recon", "kl") if name in points]
-    st.line_chart(points, x="epoch", y=losses, height=260, alt="Losses so far, by epoch", y_label=unit)
-    used = [name for name in USE if name in points]
-    if used:
-        with st.expander("Processor and memory"):
-            for column, name in zip(st.columns(len(used)), used, strict=True):
-                column.line_chart(
-                    points, x="epoch", y=name, height=160, alt=f"{USE[name]}, by epoch", y_label=USE[name]
-                )
 
 
 def _minutes(seconds: float | None) -> str:
@@ -164,14 +154,15 @@ def _rounded(score: object) -> str:
     return f"{score:.3f}" if isinstance(score, int | float) else "–"
 
 
-def _show_samples(run: Run, system: str) -> None:
-    """The system's preview of the last finished epoch."""
-    samples = run.read_samples()
-    try:
-        if samples:
-            view(system).show_samples(run, samples)
-    except (LookupError, TypeError, ValueError):
-        raise UserError(f"Run {run.id} has no readable samples.jsonl.") from None
+def _repeat(run: Run) -> None:
+    """Queue a training with the settings and data of a run, and a seed that no run of its preset has."""
+    saved = run.read_config()
+    config = vars(config_from_dict(family(run.system).Config, saved["config"]))
+    of_preset = [other.read_config() for other in runs.list_runs(system=run.system)]
+    seeds = [other["config"].get("seed", 0) for other in of_preset if other.get("preset") == saved.get("preset")]
+    data = {name: value for name, value in saved.items() if name not in NO_DATA}
+    init = str(run.init) if saved.get("init") else None
+    start(run.system, saved.get("preset"), config | {"seed": max(seeds) + 1}, data, saved["device"], init)
 
 
 def _show_actions(run: Run, system: str) -> None:
@@ -188,6 +179,14 @@ def _show_actions(run: Run, system: str) -> None:
             runs.delete(run)
             del st.session_state["run"]
             st.rerun()
+    if row.button(
+        "Repeat with another seed", key="repeat",
+        help="The same settings and data: what differs between the two runs is chance.",
+    ):  # fmt: skip
+        try:
+            _repeat(run)
+        except UserError as error:
+            st.error(str(error))
     links = view(system).links(run)
     if run.read_metrics():
         links.append(("curves", "Its curves", {"run": run.id}))

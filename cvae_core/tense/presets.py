@@ -145,18 +145,36 @@ COURSE: dict[str, Any] = {
 # A few new verbs on top of a checkpoint: half of each batch rehearses what it knew, so that it does not forget.
 FINE_TUNE: dict[str, Any] = {
     "epochs": 4,
-    "form_repeats": 4,
+    "form_repeats": 6,
     "irregular_repeats": 1,
     "batch_size": 48,
-    "learning_rate": 1.5e-3,
+    "learning_rate": 1e-3,
     "lr_schedule": "decayed",
     "kl_knots": schedules.constant(),
     "train_on": "all",
     "rehearsal": 0.5,
     "invented": 0.125,
     "length_pool": 0,
-    "prior_share": 0.5,  # so that random z stay verbs
-    "prior_from": 0.0,
+    "prior_share": 0.0,
+    "precision": "float32",
+}
+
+# A few verbs learned in seconds by a small model, to watch: all of its latent space is a plane.
+DEMO: dict[str, Any] = COURSE | {
+    "epochs": 40,
+    "hidden_size": 64,
+    "embedding_size": 24,
+    "latent_size": 2,
+    "state_layers": 2,
+    "state_width": 128,
+    "batch_size": 48,
+    "form_repeats": 6,
+    "learning_rate": 4e-3,
+    "kl_max": 0.2,
+    "kl_knots": schedules.ramp(rise=0.3),
+    "consistency": 0.0,
+    "length_pool": 0,
+    "prior_from": 0.1,
     "precision": "float32",
 }
 
@@ -169,6 +187,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "course": COURSE,
     "fast-course": COURSE | {"epochs": 60},  # minutes, not half an hour
     "fine-tune": FINE_TUNE,
+    "demo": DEMO,
     # The KL period is not printed for the monotonic run: half of training, so that weight 1 is held as long.
     "source-000-monotonic": SOURCE_000 | {"kl_knots": schedules.ramp(rise=0.5)},
     # Rise for one period, hold for one (the `else` of its listing belongs to the cyclical branch); two such cycles.

@@ -15,19 +15,20 @@ from cvae_core.step import Step
 from cvae_core.tense import data, metrics
 from cvae_core.tense.batches import Batch, Batches
 from cvae_core.tense.config import TenseConfig
-from cvae_core.tense.data import EOS, PAD, SOS, TENSES, Verb
+from cvae_core.tense.data import EOS, PAD, SOS, Verb
 from cvae_core.tense.decoding import greedy
 from cvae_core.tense.familiarity import measure_floor
 from cvae_core.tense.inference import Inflector
 from cvae_core.tense.information import latent_statistics
 from cvae_core.tense.model import Encoded, build
+from cvae_core.tense.preview import SHORT_LIST, preview, spread
 from cvae_core.tense.prior import DRAWN, PriorMatcher, decode_nll, hardest
 from cvae_core.tense.reports import ARCHITECTURES
-from cvae_core.tense.wug import logged_pasts
 
 WORDS_DRAWN = 4  # for each that is trained on, once the encoder is frozen
 VALIDATION_VERBS = 200  # scored at each epoch's end
-FILLED_AT_ONCE = 1024  # forms
+LISTED_VERBS = 50  # of a list of the user's own, and of the verbs rehearsed beside it, that are scored
+FILLED_AT_ONCE = 512  # forms
 VALIDATION_SAMPLES = 100  # as many as the course draws
 DESCRIBED, SCORED = 1000, 50  # words whose posteriors an epoch's statistics are of, and whose likelihood is estimated
 
@@ -77,14 +78,20 @@ class TenseTask:
         architecture = ARCHITECTURES.get(config.architecture)
         self._until_eos = architecture is not None and architecture.until_eos
         self.description = f"{len(self.verbs)} verbs"
+        self.short_list = data_name != "lexicon" and len(self.verbs) <= SHORT_LIST
         self._batches = Batches(config, self.verbs, self.old, self.model.latent_total, self.device)
 
     @torch.no_grad()
     def fill_bank(self) -> None:
-        """Encode every form once, so that prior matching can begin at once with weights that know the verbs."""
+        """Encode every form once, so that prior matching can begin at once with weights that know the verbs.
+
+        Forms of like length are encoded together: half of the letters would be padding otherwise.
+        """
         verb = torch.arange(len(self.verbs) + len(self.old), device=self.device).repeat_interleave(4)
         tense = torch.arange(4, device=self.device).repeat(len(verb) // 4)
-        for some, of in zip(verb.split(FILLED_AT_ONCE), tense.split(FILLED_AT_ONCE), strict=True):
+        order = (self._batches.first_spellings(verb, tense) != PAD).sum(1).argsort(stable=True)
+        for rows in order.split(FILLED_AT_ONCE):
+            some, of = verb[rows], tense[rows]
             encoded = self.model.encode(self._batches.first_spellings(some, of), of)
             self.matcher.update(some, of, encoded.z)
 
@@ -199,17 +206,17 @@ class TenseTask:
     def evaluate(self) -> dict[str, float]:
         """Official scores on the course's pairs and 100 fixed draws; accuracy on validation verbs where there are any.
 
-        In fine-tuning, accuracy on the new verbs and on old ones, so that forgetting is seen. `score` is what
-        `keep = best` compares: accuracy, or, where validation verbs are trained on, the sum of BLEU-4 and Gaussian
-        score, the course's own criteria.
+        Of a list of the user's own, accuracy on its verbs; in fine-tuning also on old ones, so that forgetting is seen.
+        `score` is what `keep = best` compares: accuracy, or, where validation verbs are trained on, the sum of BLEU-4
+        and Gaussian score, the course's own criteria.
         """
         model = Inflector(self.model)
         scores = {"bleu4": metrics.bleu4_of_pairs(model)}
         scores |= metrics.gaussian_scores(model, [*self.verbs, *self.old], VALIDATION_SAMPLES, seed=self.config.seed)
+        if self.old or self.short_list:
+            scores["accuracy_new"] = metrics.accuracy(model, spread(self.verbs, LISTED_VERBS))["accuracy"]
         if self.old:
-            scores["accuracy_new"] = metrics.accuracy(model, self.verbs[:VALIDATION_VERBS])["accuracy"]
-            every = -(-len(self.old) // VALIDATION_VERBS)
-            scores["accuracy_old"] = metrics.accuracy(model, self.old[::every])["accuracy"]
+            scores["accuracy_old"] = metrics.accuracy(model, spread(self.old, LISTED_VERBS))["accuracy"]
             scores["score"] = (scores["accuracy_new"] + scores["accuracy_old"]) / 2
         elif self.config.train_on == "train" and self.validation:
             scores["accuracy"] = metrics.accuracy(model, self.validation[:VALIDATION_VERBS])["accuracy"]
@@ -234,21 +241,11 @@ class TenseTask:
         return scores
 
     def preview(self) -> dict[str, Any]:
-        """Conversions of the course's pairs, three generated rows, and the pasts that `wug` lists."""
-        model = Inflector(self.model)
+        """See `preview.preview`."""
         self.model.eval()
-        words, sources, targets = zip(*[(w, s, t) for w, s, _, t in data.COURSE_PAIRS], strict=True)
-        made = model.convert(words, sources, targets)
-        rows = model.decode_rows(model.draw(3, seed=self.config.seed))
-        pasts = logged_pasts(model)
+        shown = preview(Inflector(self.model), self.verbs, self.old, self.short_list, self.config.seed)
         self.model.train()
-        return {
-            "conversions": [
-                [w, TENSES[t], p.form, wanted] for (w, _, wanted, t), p in zip(data.COURSE_PAIRS, made, strict=True)
-            ],
-            "generated": [list(row) for row in rows],
-            "pasts": pasts,
-        }
+        return shown
 
     def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Weights and metadata: the config, the verbs trained on, temperature and familiarity floor."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -10,13 +10,13 @@ import torch
 from plotly.subplots import make_subplots
 from torch import Tensor
 
+from cvae_core.collapse import COLLAPSED, collapsed, collapsed_since
 from cvae_core.config import TrainConfig
-from cvae_core.latent import kl_to_standard
+from cvae_core.latent import kl_to_standard, log_mean_exp, log_normal
 from cvae_core.step import beta_at, learning_rate_at, teacher_forcing_at
 
-COLLAPSED = 0.1  # nats: with a lower KL, z carries next to no information about the input
-
 COLOURS = ["#2563eb", "#d97706", "#059669", "#db2777", "#7c3aed", "#0891b2", "#65a30d"]
+OBSERVED, NOISE = 1.5, 0.5  # x, and the standard deviation of p(x|z), in the model of one dimension
 GREY, RED = "#808080", "#dc2626"
 
 
@@ -83,6 +83,90 @@ def noise_figure(eps: Tensor, z: Tensor, mu: float, sigma: float) -> go.Figure:
     return _finish(figure, 360)
 
 
+class Bound(NamedTuple):
+    """The terms of the bound, in nats, where p(z) = N(0, 1) and p(x|z) = N(z, NOISE²)."""
+
+    recon: float
+    kl: float
+    gap: float  # KL from the true posterior
+
+    @property
+    def elbo(self) -> float:
+        """The bound."""
+        return self.recon - self.kl
+
+
+def true_posterior() -> tuple[float, float]:
+    """Mean and standard deviation of p(z|x)."""
+    precision = 1 + NOISE**-2
+    return OBSERVED * NOISE**-2 / precision, precision**-0.5
+
+
+def bound_terms(mu: float, sigma: float) -> Bound:
+    """The terms for q(z|x) = N(mu, sigma²) and x = OBSERVED, in closed form."""
+    recon = -0.5 * (math.log(2 * math.pi * NOISE**2) + ((OBSERVED - mu) ** 2 + sigma**2) / NOISE**2)
+    return Bound(recon, gaussian_kl(mu, sigma), gaussian_kl(mu, sigma, *true_posterior()))
+
+
+def gap_figure(mu: float, sigma: float) -> go.Figure:
+    """Densities of the prior, of the true posterior and of q."""
+    z = np.linspace(-4, 4, 401)
+    figure = go.Figure()
+    posterior = ("true posterior p(z|x)", *true_posterior(), COLOURS[2], "dash")
+    for name, mean, deviation, colour, dash in (
+        ("prior p(z)", 0.0, 1.0, GREY, "dot"), posterior, ("q(z|x)", mu, sigma, COLOURS[0], "solid"),
+    ):  # fmt: skip
+        line = {"color": colour, "dash": dash}
+        figure.add_scatter(x=z, y=np.exp(log_density(z, mean, deviation)), name=name, mode="lines", line=line)
+    figure.update_xaxes(title="z")
+    return _finish(figure, 300)
+
+
+def importance_bounds(most: int, repetitions: int, seed: int = 0) -> dict[int, float]:
+    """The mean importance-weighted bound by its number of samples, with the prior as q, in the same model."""
+    z = torch.randn(repetitions, most, generator=torch.Generator().manual_seed(seed), dtype=torch.double)
+    log_weights = log_normal(torch.full_like(z, OBSERVED)[..., None], z[..., None], torch.tensor(2 * math.log(NOISE)))
+    counts = [2**i for i in range(int(math.log2(most)) + 1)]
+    return {k: log_mean_exp(log_weights[:, :k], 1).mean().item() for k in counts}
+
+
+def importance_figure(bounds: dict[int, float]) -> go.Figure:
+    """The bounds by their number of samples, and log p(x)."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=list(bounds), y=list(bounds.values()), name="bound", mode="lines+markers", line_color=COLOURS[0]
+    )
+    exact = bound_terms(0.0, 1.0)
+    figure.add_scatter(
+        x=[1, max(bounds)], y=[exact.elbo + exact.gap] * 2, name="log p(x)", mode="lines",
+        line={"color": COLOURS[2], "dash": "dash"},
+    )  # fmt: skip
+    figure.update_xaxes(title="samples K", type="log", tickvals=list(bounds))
+    figure.update_yaxes(title="nats")
+    return _finish(figure, 320)
+
+
+def levels_figure(rows: Sequence[dict[str, Any]]) -> go.Figure:
+    """KL and mutual information of z and of s by epoch, of a run of the model of verbs."""
+    figure = go.Figure()
+    for level, key, colour in (("z", "kl", COLOURS[0]), ("s", "kl_s", COLOURS[1])):
+        for name, label, dash in (
+            (key, f"KL of {level}", "solid"),
+            (f"mutual_information_{level}", f"information in {level}", "dot"),
+        ):
+            found = [next((v for k, v in row.items() if k == name or k.endswith(f"_{name}")), None) for row in rows]
+            figure.add_scatter(
+                x=[row["epoch"] for row in rows],
+                y=found,
+                name=label,
+                mode="lines",
+                line={"color": colour, "dash": dash},
+            )
+    figure.update_xaxes(title="epoch")
+    figure.update_yaxes(title="nats", rangemode="tozero")
+    return _finish(figure, 320)
+
+
 def schedule_values(config: TrainConfig) -> tuple[list[float], ...]:
     """KL weight, teacher-forcing ratio and learning rate at the start of every epoch, as `fit` computes them."""
     at = (beta_at, teacher_forcing_at, learning_rate_at)
@@ -145,17 +229,11 @@ def printed_teacher_forcing_002(epoch: int, epochs: int, final: float) -> float:
     return 1.0 if epoch < int(0.2 * epochs) else final
 
 
-def collapsed(rows: Sequence[dict[str, Any]]) -> bool:
-    """Whether the posterior collapsed: the KL of the last epoch is below `COLLAPSED`. A row per epoch, with `kl`."""
-    return rows[-1]["kl"] < COLLAPSED
-
-
 def describe_end(rows: Sequence[dict[str, Any]]) -> str:
     """Whether a run collapsed and how its losses ended, as Markdown; from its metrics, a row per epoch."""
     kl, epochs = rows[-1]["kl"], rows[-1]["epoch"]
     if collapsed(rows):
-        last_above = max((i for i, row in enumerate(rows) if row["kl"] >= COLLAPSED), default=-1)
-        since = rows[last_above + 1]["epoch"]
+        since = collapsed_since(rows)
         state = (
             f"This run has **collapsed**. It ended after {epochs} epochs with a KL of {kl:.2g} nats, and it has been "
             f"below {COLLAPSED} since epoch {since}: q is nearly the prior for every input, so z carries no "

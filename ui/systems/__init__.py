@@ -4,7 +4,9 @@ TITLE                     the system's name on the page
 LOSS_UNIT                 the unit of its losses
 SCORES                    labels of the scores that its runs log
 show_form()               a form for a new training
-show_samples(run, rows)   the preview of a model in training, from the rows of samples.jsonl
+show_samples(run, rows, beside)   the preview of a model after an epoch, from the rows of samples.jsonl up to that one;
+                          `beside` is the place beside the losses
+demo()                    optional: arguments of `session.create` for a training of seconds, to watch
 links(run)                (page, label, query) of the pages that show its runs
 """
 

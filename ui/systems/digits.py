@@ -33,11 +33,11 @@ def show_form() -> None:
     show_start("digits", preset, changed, source)
 
 
-def show_samples(run: Run, rows: list[dict]) -> None:
+def show_samples(run: Run, rows: list[dict], beside) -> None:
     """The last epoch's samples."""
     pictures = np.array([list(bytes.fromhex(p)) for p in rows[-1]["pictures"]]) / 255
     caption = f"Samples after epoch {rows[-1]['epoch']}"
-    st.image(png(tile(pictures, len(pictures)), 2), caption=caption, alt=caption)
+    beside.image(png(tile(pictures, len(pictures)), 2), caption=caption, alt=caption)
 
 
 def links(run: Run) -> list[tuple[str, str, dict]]:

@@ -9,15 +9,17 @@ import ui
 from cvae_core.errors import UserError
 from cvae_core.run import Run
 from cvae_core.systems import family
-from cvae_core.tense.data import TENSES
+from cvae_core.tense.data import TENSES, Verb
+from cvae_core.tense.lexicon import load_lexicon
 from cvae_core.tense.verb_file import VerbFile, parse_verbs
+from ui.figures.samples import aligned, map_figure
 from ui.form import SCRATCH, pick_init, pick_preset, show_fields, show_start
 
 TITLE = "Verbs"
 LOSS_UNIT = "nats"
 SCORES = {
-    "accuracy_new": "accuracy on the new verbs",
-    "accuracy_old": "accuracy on the old verbs",
+    "accuracy_new": "accuracy on the verbs of the list",
+    "accuracy_old": "accuracy on the verbs known before",
     "accuracy": "accuracy on unseen verbs",
     "bleu4": "BLEU-4, the course's ten pairs",
     "gaussian": "Gaussian score, 100 samples",
@@ -27,6 +29,18 @@ LEXICON, USER = "The built-in dictionary", "My own verbs"
 # Presets that need weights to start from.
 FROM_WEIGHTS = ("fine-tune", "best-rest", "best-last", "best-all", "best-all-end")
 MAX_VERBS = 20_000
+# Verbs of the demonstration: common ones, a third of them irregular, and every spelling rule.
+DEMO = (
+    "walk play jump look talk call stop plan hope smile carry try run begin sing go write take make give think bring "
+    "catch fly"
+)
+
+
+def demo() -> tuple[str, tuple[str, list[Verb]]]:
+    """Preset and verbs of a training that shows within seconds how a model learns."""
+    verbs = {verb.lemma: verb for verb in load_lexicon().verbs}
+    chosen = [verbs[lemma] for lemma in DEMO.split()]
+    return "demo", (f"{len(chosen)} common verbs", chosen)
 
 
 def show_form() -> None:
@@ -82,16 +96,72 @@ def _pick_verbs(first: str) -> VerbFile | None:
     return verbs
 
 
-def show_samples(run: Run, rows: list[dict]) -> None:
-    """Conversions of the course's pairs after the last epoch, and the same random z decoded after each epoch."""
+def show_samples(run: Run, rows: list[dict], beside) -> None:
+    """The latent map, conversions and random z after the last of some epochs, each with what to look at."""
+    if rows[-1].get("map"):  # runs of older versions have none
+        _show_map(beside, rows)
     left, right = st.columns(2)
+    with left:
+        _show_conversions(rows)
+    with right:
+        _show_generated(rows)
+
+
+def _show_map(place, rows: list[dict]) -> None:
+    """Where the verbs lie in latent space."""
+    maps = [row["map"] for row in rows if row.get("map")]
+    projected = bool(rows[-1].get("projected", True))
+    place.markdown(
+        "**The latent map.** A point per verb, the mean of its four posterior means. At first all verbs lie on one "
+        "spot, because z does not matter yet; then they part, until each has a place of its own. "
+        + ("The map has the two directions in which they differ most." if projected else
+           "z has two dimensions here, so this is all of it; the circles are 1 and 2 standard deviations of the prior.")
+    )  # fmt: skip
+    shown = aligned(maps) if projected else maps[-1]
+    place.altair_chart(
+        map_figure(shown, projected), key=f"map {len(shown)}",
+        alt=f"Map of {len(shown)} verbs in latent space after epoch {rows[-1]['epoch']}",
+    )  # fmt: skip
+
+
+def _show_conversions(rows: list[dict]) -> None:
+    """The conversions after the last epoch, and since when each has been right."""
     table = pd.DataFrame(rows[-1]["conversions"], columns=["word", "to", "answer", "expected"])
-    table["right"] = ["✓" if a == e else "✗" for a, e in zip(table["answer"], table["expected"], strict=True)]
-    left.markdown(f"**Conversions after epoch {rows[-1]['epoch']}**")
-    left.dataframe(table, hide_index=True, alt="Conversions of the course's pairs")
-    decoded = pd.DataFrame([[s["epoch"], *s["generated"][0]] for s in reversed(rows)], columns=["epoch", *TENSES])
-    right.markdown("**The same random z, epoch by epoch**")
-    right.dataframe(decoded, hide_index=True, alt="One random z decoded in four tenses after each epoch")
+    right = (table["answer"] == table["expected"]).tolist()
+    table["right"] = ["✓" if ok else "✗" for ok in right]
+    table["since epoch"] = [_right_since(rows, i) for i in range(len(table))]
+    st.markdown(
+        f"**Conversions: {sum(right)} of {len(right)} right** after epoch {rows[-1]['epoch']}. Endings come first, "
+        "because all verbs share them; then the stems; irregular pasts, which no other verb helps with, come last."
+    )
+    st.dataframe(table, hide_index=True, height="content", alt="Conversions, and whether each is right")
+
+
+def _right_since(rows: list[dict], index: int) -> str:
+    """The epoch from which on a conversion has been right; empty if it is wrong now."""
+    since = ""
+    for row in reversed(rows):
+        _, _, answer, expected = row["conversions"][index]
+        if answer != expected:
+            break
+        since = str(row["epoch"])
+    return since
+
+
+def _show_generated(rows: list[dict]) -> None:
+    """The same random z decoded after the last epoch and, for one of them, after every epoch."""
+    row = rows[-1]
+    known = row.get("known") or [False] * len(row["generated"])
+    table = pd.DataFrame(row["generated"], columns=TENSES)
+    table["a verb"] = ["✓" if verb else "✗" for verb in known]
+    st.markdown(
+        f"**Random z: {sum(known)} of {len(known)} are verbs.** The same samples of N(0, I), decoded in four tenses. "
+        "The four forms of a row agree once z alone decides on the verb and the tense on the ending."
+    )
+    st.dataframe(table, hide_index=True, height="content", alt="Random z decoded in four tenses")
+    with st.expander("The first of them, epoch by epoch"):
+        decoded = pd.DataFrame([[s["epoch"], *s["generated"][0]] for s in reversed(rows)], columns=["epoch", *TENSES])
+        st.dataframe(decoded, hide_index=True, alt="One random z decoded in four tenses after each epoch")
 
 
 def links(run: Run) -> list[tuple[str, str, dict]]:

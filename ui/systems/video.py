@@ -31,10 +31,10 @@ def show_form() -> None:
     show_start("video", preset, changed, init=init)
 
 
-def show_samples(run: Run, rows: list[dict]) -> None:
+def show_samples(run: Run, rows: list[dict], beside) -> None:
     """The last epoch's GIF: a validation clip, true and predicted."""
     caption = f"Truth and prediction after epoch {rows[-1]['epoch']}"
-    st.image(run.read_sample(rows[-1]["prediction.gif"]), caption=caption, alt=caption)
+    beside.image(run.read_sample(rows[-1]["prediction.gif"]), caption=caption, alt=caption)
 
 
 def links(run: Run) -> list[tuple[str, str, dict]]:

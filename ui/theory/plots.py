@@ -6,14 +6,19 @@ import streamlit as st
 import torch
 
 import ui
+from cvae_core import checkpoint, runs
 from cvae_core.digits.data import TASKS, small_digits
 from cvae_core.digits.inference import estimates
 from cvae_core.errors import UserError
 from cvae_core.latent import reparameterize
+from cvae_core.tense.data import select_split
+from cvae_core.tense.lexicon import load_lexicon
 from cvae_core.tense.presets import PRESETS, preset
 from ui.figures import theory
 
 SAMPLES, SERIES = 500, 3
+DRAWN = ("best", "course", "source-000-cyclical", "source-001", "source-002")  # schedules at first
+MOST, REPETITIONS = 64, 2000  # importance samples, and how often each number of them is drawn
 
 
 @st.fragment
@@ -83,7 +88,7 @@ def _estimate(index: int, quadrants: str) -> dict[str, torch.Tensor]:
 @st.fragment
 def show_noise() -> None:
     """Noise ε and the z = μ + σε that it is mapped to."""
-    columns = st.columns(4)
+    columns = [*st.columns(2), *st.columns(2)]
     mu = columns[0].slider("Mean μ", -4.0, 4.0, 2.0, 0.1, key="mu", bind="query-params")
     sigma = columns[1].slider("Standard deviation σ", 0.05, 2.0, 0.5, 0.05, key="sigma", bind="query-params")
     count = columns[2].slider("Samples", 1, 60, 20, key="draws", bind="query-params")
@@ -96,21 +101,17 @@ def show_noise() -> None:
         theory.noise_figure(eps, z, mu, sigma), key="noise figure", config=ui.PLAIN,
         alt=f"{count} samples of standard normal noise eps and the points mu + sigma * eps",
     )  # fmt: skip
-    st.markdown(
-        "The noise stays fixed while you move μ and σ; only z moves: by 1 for each unit of μ, and by its own ε for "
-        "each unit of σ. Those are the two gradients."
-    )
+    st.markdown("The noise stays fixed while you move μ and σ; only z moves.")
 
 
 @st.fragment
 def show_schedules() -> None:
     """KL weight, teacher-forcing ratio and learning rate of the presets."""
     chosen = st.pills(
-        "Presets", list(PRESETS), selection_mode="multi", default=list(PRESETS), key="presets", bind="query-params"
+        "Presets", list(PRESETS), selection_mode="multi", default=list(DRAWN), key="presets", bind="query-params"
     )
-    columns = st.columns(2)
-    x = columns[0].radio("x axis", ["share of training", "epochs"], horizontal=True, key="along", bind="query-params")
-    as_printed = columns[1].toggle("Teacher forcing as printed in 000 and 002", key="printed", bind="query-params")
+    x = st.radio("x axis", ["share of training", "epochs"], horizontal=True, key="along", bind="query-params")
+    as_printed = st.toggle("Teacher forcing as printed in 000 and 002", key="printed", bind="query-params")
     if not chosen:
         st.info("Choose at least one preset.")
         return
@@ -150,3 +151,69 @@ def show_collapse() -> None:
         alt="KL, reconstruction loss and KL weight of the run over its epochs",
     )  # fmt: skip
     st.markdown(f"The dashed line is at {theory.COLLAPSED} nats, below which a run counts as collapsed.")
+
+
+@st.fragment
+def show_gap() -> None:
+    """The bound and its gap in a model of one dimension, where all terms are known."""
+    columns = st.columns(2)
+    mu = columns[0].slider("Mean μ of q(z|x)", -2.0, 3.0, 0.0, 0.1, key="gap_mu", bind="query-params")
+    sigma = columns[1].slider(
+        "Standard deviation σ of q(z|x)", 0.1, 2.0, 1.0, 0.05, key="gap_sigma", bind="query-params"
+    )
+    terms = theory.bound_terms(mu, sigma)
+    st.plotly_chart(
+        theory.gap_figure(mu, sigma), key="gap figure", config=ui.PLAIN,
+        alt=f"Densities of the prior, of the true posterior and of q = N({mu}, {sigma}²)",
+    )  # fmt: skip
+    text = (
+        f"reconstruction {terms.recon:.2f} − KL to the prior {terms.kl:.2f} = **bound {terms.elbo:.2f}**; adding the "
+        f"KL to the true posterior, {terms.gap:.2f}, gives **log p(x) = {terms.elbo + terms.gap:.2f}**, wherever q is. "
+        "Move q onto the true posterior: the gap closes. Move it onto the prior: the KL in the bound is 0, and the "
+        "reconstruction pays for it."
+    )
+    st.markdown(text.replace("-", "−"))
+
+
+@st.fragment
+def show_importance() -> None:
+    """The importance-weighted bound by its number of samples, in the same model."""
+    st.plotly_chart(
+        theory.importance_figure(_importance_bounds()), key="importance figure", config=ui.PLAIN,
+        alt="The importance-weighted bound rises with the number of samples towards log p(x)",
+    )  # fmt: skip
+    st.markdown(
+        f"The same model of one dimension, q being the prior. Each point is the mean of {REPETITIONS:,} estimates: "
+        "with one sample it is the bound of the steps above, with more it rises towards log p(x)."
+    )
+
+
+@st.cache_data
+def _importance_bounds() -> dict[int, float]:
+    return theory.importance_bounds(MOST, REPETITIONS)
+
+
+@st.fragment
+def show_levels() -> None:
+    """KL and mutual information of both levels of the model of verbs, in the first step of its training."""
+    try:
+        rows = runs.find("best", checkpoint.ROOT / "assets" / "runs").read_metrics()
+    except UserError as error:
+        st.error(str(error))
+        return
+    st.plotly_chart(
+        theory.levels_figure(rows), key="levels figure", config=ui.PLAIN,
+        alt="KL of z and of s over the epochs of the run best, in nats, and the information about the word in each",
+    )  # fmt: skip
+    last, verbs = rows[-1], len(select_split(load_lexicon().verbs, "train"))
+    st.markdown(
+        f"The run `best`: at its end z costs {last['kl']:.1f} nats a word and s {last['kl_s']:.1f}. To tell the "
+        f"{verbs:,} training verbs apart takes log {verbs:,} = {math.log(verbs):.1f} nats."
+    )
+
+
+# By the names that assets/theory/ has.
+PLOTS = {
+    "gap": show_gap, "importance": show_importance, "levels": show_levels, "kl": show_kl, "noise": show_noise,
+    "schedules": show_schedules, "collapse": show_collapse, "estimates": show_estimates,
+}  # fmt: skip
