@@ -7,6 +7,7 @@ from cvae_core import curves, jobs, runs
 from cvae_core.errors import UserError
 from cvae_core.run import ACTIVE, Run
 from cvae_core.systems import SYSTEMS
+from ui.figures import RUNS
 from ui.form import enqueue
 from ui.systems import view
 
@@ -131,13 +132,21 @@ def _show_progress(run: Run, status: dict, unit: str) -> None:
         return
     points = progress.iloc[curves.thin(progress["loss"].to_numpy(), LIVE_POINTS)]
     losses = [name for name in ("loss", "recon", "kl") if name in points]
-    st.line_chart(points, x="epoch", y=losses, height=260, alt="Losses so far, by epoch", y_label=unit)
+    st.line_chart(
+        points, x="epoch", y=losses, height=260, alt="Losses so far, by epoch", y_label=unit, color=RUNS[: len(losses)]
+    )
     used = [name for name in USE if name in points]
     if used:
         with st.expander("Processor and memory"):
             for column, name in zip(st.columns(len(used)), used, strict=True):
                 column.line_chart(
-                    points, x="epoch", y=name, height=160, alt=f"{USE[name]}, by epoch", y_label=USE[name]
+                    points,
+                    x="epoch",
+                    y=name,
+                    height=160,
+                    alt=f"{USE[name]}, by epoch",
+                    y_label=USE[name],
+                    color=RUNS[0],
                 )
 
 

@@ -9,9 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from cvae_core import curves
+from ui.figures import RUNS
 
-# Far apart with any colour vision (ΔE of 28 and more); each at least 3:1 against white and Streamlit's dark page.
-COLOURS = ("#0099E5", "#E57300", "#AA00FF", "#8C5B2A", "#B21298", "#8C8C8C")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")  # the next one when all colours are used
 
 CURVE_POINTS = 1500  # per curve
@@ -96,7 +95,7 @@ def _bottom_margin(runs: int) -> int:
 
 def run_styles(runs: Iterable[str]) -> dict[str, dict]:
     """Plotly's line style of each run: a colour, and another dash once all colours are used."""
-    looks = cycle((colour, dash) for dash in DASHES for colour in COLOURS)
+    looks = cycle((colour, dash) for dash in DASHES for colour in RUNS)
     return {run: {"color": colour, "dash": dash} for run, (colour, dash) in zip(runs, looks, strict=False)}
 
 

@@ -13,11 +13,9 @@ from torch import Tensor
 from cvae_core.config import TrainConfig
 from cvae_core.latent import kl_to_standard
 from cvae_core.step import beta_at, learning_rate_at, teacher_forcing_at
+from ui.figures import COLOURS, GREY, RED
 
 COLLAPSED = 0.1  # nats: with a lower KL, z carries next to no information about the input
-
-COLOURS = ["#2563eb", "#d97706", "#059669", "#db2777", "#7c3aed", "#0891b2", "#65a30d"]
-GREY, RED = "#808080", "#dc2626"
 
 
 def gaussian_kl(mu_q: float, sigma_q: float, mu_p: float = 0.0, sigma_p: float = 1.0) -> float:
