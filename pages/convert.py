@@ -31,8 +31,9 @@ def show_word() -> None:
     text = columns[0].text_input("Verb", key="verb", bind="query-params", max_chars=200)
     target_name = columns[1].selectbox("To", TENSES, index=3, key="target", bind="query-params")
     with columns[2].popover("Model and tense", icon=":material/tune:", width="stretch"):
-        first = ui.pick_model("Model", "model")
-        second = ui.pick_model("Compare with", "beside", none="none")
+        names = ui.model_names()
+        first = ui.pick_model("Model", "model", names=names)
+        second = ui.pick_model("Compare with", "beside", none="none", names=names)
         chosen = st.selectbox("From", ["infer", *TENSES], key="source", bind="query-params")
     try:
         word = parse_word(text)
