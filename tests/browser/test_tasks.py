@@ -80,13 +80,33 @@ def test_open_the_run_of_a_report(server, open_page):
     expect(page.locator(".js-plotly-plot").first.get_by_text("shipped/source-002", exact=True).first).to_be_attached()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_shows_the_answer_in_either_theme(server, open_page, scheme):
-    page = open_page(server, color_scheme=scheme, viewport={"width": 390, "height": 844})
+def test_choose_a_run_by_keyboard(server, open_page):
+    page = open_page(server)
+    go_to(page, "Curves")
+    legend = page.locator(".js-plotly-plot").first.locator(".legendtext")
+    page.get_by_test_id("stDataFrame").first.locator("canvas").first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Shift+Space")
+    expect(legend).not_to_have_count(3)
+    names = legend.all_inner_texts()
+    assert 1 <= len(names) <= 4 and page.url.count("run=") == len(names)
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_a_phone_shows_the_answer_in_the_theme_that_is_chosen(server, open_page, theme):
+    other = {"Light": "dark", "Dark": "light"}[theme]
+    page = open_page(server, color_scheme=other, viewport={"width": 390, "height": 844})
+    page.get_by_test_id("stMainMenu").click()
+    page.get_by_role("menuitemradio", name=theme).click()
+    page.keyboard.press("Escape")
     type_verb(page, "stop")
     expect(page.locator(".forms li").filter(has_text="progressive").locator("b")).to_have_text("stopping")
     background = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
-    assert (sum(map(int, re.findall(r"\d+", background)[:3])) > 384) == (scheme == "light")
+    assert (sum(map(int, re.findall(r"\d+", background)[:3])) > 384) == (theme == "Light")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("link", name="See it letter by letter").click()
+    settle(page)
+    expect(page.locator(".letters").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
