@@ -68,9 +68,8 @@ def test_newest_and_shipped_runs_are_shown_first(root):
     names = ["20260103-000000-three", "20260102-000000-two", "20260101-000000-one", "shipped/default"]
     assert chosen(at) == names
     assert drawn(at) == set(names)
-    assert titles(at) == [
-        "loss, nats", "cross entropy, nats per word", "KL of z, nats", "KL weight β", "BLEU-4, the course's ten pairs",
-    ]  # fmt: skip
+    bleu = "BLEU-4, the course's ten pairs"
+    assert titles(at) == ["cross entropy, nats per word", "KL of z, nats", "KL weight β", bleu]
     table = runs_table(at)
     assert table["state"].tolist() == ["finished"] * 3 + ["shipped"] and table["epochs"].tolist() == [3] * 4
     assert table["minutes"].tolist() == [3.0] * 4 and table["colour"].str.startswith("data:image/svg").all()
@@ -137,7 +136,7 @@ def test_runs_with_the_same_settings_are_one_line_with_a_band(root):
 def test_a_baseline_turns_the_numbers_into_differences(root):
     at = open_page(baseline="20260101-000000-one")
     values = at.dataframe[1].value
-    assert values["at the end"][values["metric"] == "loss, nats"].tolist() == [0.0] * 4
+    assert values["at the end"][values["metric"] == "KL of z, nats"].tolist() == [0.0] * 4
     assert any("compared with 20260101-000000-one" in header.value for header in at.subheader)
 
 

@@ -59,15 +59,17 @@ def test_compare_the_kl_of_two_runs_and_share_the_view(server, open_page):
     click_run(page, 1)
     names = ["shipped/best", "shipped/source-001"]
     expect(chart.locator(".legendtext")).to_have_text(names)
-    page.get_by_role("button", name="loss, nats", exact=True).click()
+    page.get_by_role("button", name="cross entropy, nats per word", exact=True).click()
     settle(page)
-    expect(chart.get_by_text("loss, nats", exact=True)).to_have_count(0)
+    expect(chart.get_by_text("cross entropy, nats per word", exact=True)).to_have_count(0)
     expect(chart.get_by_text("KL of z, nats", exact=True)).to_be_visible()
     values = page.get_by_test_id("stDataFrame").nth(1)
     expect(values.get_by_role("gridcell", name=re.compile("KL of z")).first).to_be_attached()
     again = open_page(page.url)
     expect(again.locator(".js-plotly-plot").first.locator(".legendtext")).to_have_text(names)
-    expect(again.locator(".js-plotly-plot").first.get_by_text("loss, nats", exact=True)).to_have_count(0)
+    expect(
+        again.locator(".js-plotly-plot").first.get_by_text("cross entropy, nats per word", exact=True)
+    ).to_have_count(0)
 
 
 def test_open_the_run_of_a_report(server, open_page):

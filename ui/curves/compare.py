@@ -13,7 +13,7 @@ from cvae_core.tense.table import safe
 from ui.curves.choose import PNG, all_runs, pick_runs, pick_system, read, table_height
 from ui.curves.groups import group_frames, pick_baseline, pick_groups, show_notes
 from ui.curves.labels import names_in_words
-from ui.figures.curves import is_crowded, metric_figure, panel_order, score_figure
+from ui.figures.curves import affected, is_crowded, metric_figure, panel_order, score_figure
 from ui.systems import view
 
 
@@ -32,14 +32,15 @@ class Comparison(NamedTuple):
 
 def show_curves(c: Comparison) -> None:
     """Metrics and schedules over training, and a table of their last and best values."""
+    first = _first_metrics(c)
     metrics = st.pills(  # not a multiselect: its white text is unreadable on the dark theme's primary colour
-        "Metrics", c.columns("loss", "score", "speed"), selection_mode="multi", default=_first_metrics(c), key="metric",
+        "Metrics", c.columns("loss", "score", "speed"), selection_mode="multi", default=first, key="metric",
         bind="query-params", format_func=c.labels.get,
     )  # fmt: skip
     scheduled = c.columns("schedule")
     schedules = st.pills(
-        "Schedules", scheduled, selection_mode="multi", default=scheduled, key="schedule", bind="query-params",
-        format_func=c.labels.get,
+        "Schedules", scheduled, selection_mode="multi", default=[s for s in scheduled if affected(s, first)],
+        key="schedule", bind="query-params", format_func=c.labels.get,
         help="Each is drawn below what it affects: the KL weight below the KL, the teacher-forcing ratio (the "
         "probability that the decoder gets the true previous letter or frame) below the reconstruction loss.",
     )  # fmt: skip
@@ -78,10 +79,11 @@ def show_curves(c: Comparison) -> None:
 
 
 def _first_metrics(c: Comparison) -> list[str]:
-    """The losses and the system's main score: the first that all histories have, or the first that one has."""
+    """The terms of the bound and the system's main score: the first that all histories have, or that one has."""
+    terms = [name for name in ("recon", "kl") if name in c.labels] or c.columns("loss")
     scores = [name for name in view(c.system).SCORES if name in c.labels]
     shared = [name for name in scores if all(name in frame for frame in c.frames.values())]
-    return c.columns("loss") + (shared or scores or c.columns("score"))[:1]
+    return terms + (shared or scores or c.columns("score"))[:1]
 
 
 def _show_values(c: Comparison, metrics: list[str]) -> None:

@@ -94,12 +94,17 @@ def metric_figure(
     return figure
 
 
+def affected(schedule: str, metrics: list[str]) -> list[str]:
+    """Those of the metrics that a schedule affects."""
+    return [name for name in metrics if name in AFFECTED.get(schedule, ())]
+
+
 def panel_order(metrics: list[str], schedules: list[str]) -> list[str]:
     """The metrics, each schedule below the last of those that it affects; the other schedules at the end."""
     panels = list(metrics)
     for schedule in schedules:
-        affected = [panels.index(name) for name in AFFECTED.get(schedule, ()) if name in panels]
-        panels.insert(affected[-1] + 1 if affected else len(panels), schedule)
+        above = affected(schedule, panels)
+        panels.insert(panels.index(above[-1]) + 1 if above else len(panels), schedule)
     return panels
 
 
