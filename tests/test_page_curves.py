@@ -140,6 +140,14 @@ def test_a_baseline_turns_the_numbers_into_differences(root):
     assert any("compared with 20260101-000000-one" in header.value for header in at.subheader)
 
 
+def test_the_settings_that_differ_have_a_row_each(root):
+    at = open_page(run=["20260101-000000-one", "20260102-000000-two"])
+    at.session_state["settings_open"] = True
+    at.run()
+    [seed] = at.dataframe[-1].value.to_dict("records")
+    assert seed["setting"] == "seed" and seed["20260101-000000-one"] != seed["20260102-000000-two"]
+
+
 def test_a_note_is_kept_with_its_run_and_its_pictures_are_not_fetched(root):
     at = open_page(run="20260101-000000-one")
     at.text_area[0].set_value("**worse** ![](http://example.org/a.png)").run()

@@ -44,7 +44,7 @@ def show_curves(c: Comparison) -> None:
         help="Each is drawn below what it affects: the KL weight below the KL, the teacher-forcing ratio (the "
         "probability that the decoder gets the true previous letter or frame) below the reconstruction loss.",
     )  # fmt: skip
-    columns = st.columns([2, 3, 4], vertical_alignment="bottom")
+    columns = st.columns([3, 3, 4], vertical_alignment="bottom")
     x = columns[0].segmented_control(
         "x axis", ["epoch", "step", "time"], default="epoch", required=True, key="x", bind="query-params"
     )
@@ -124,19 +124,21 @@ def show_scores(c: Comparison) -> None:
 
 
 def _show_settings(settings: dict[str, dict]) -> None:
-    """A table of the settings that differ: a row per setting, a column per run."""
+    """The settings that differ, folded: a row per setting, a column per run."""
     if len(settings) < 2:
         return
-    st.subheader("Settings that differ")
-    table = curves.differing(settings).T
-    if len(table):
-        widths = dict.fromkeys(table, st.column_config.TextColumn(width=210))
-        st.dataframe(
-            table, column_config=widths, height=table_height(len(table), 40),
-            alt="The settings that differ between the runs",
-        )  # fmt: skip
-    else:
-        st.markdown("These runs have the same settings.")
+    panel = st.expander("Settings that differ", on_change="rerun", key="settings_open")
+    if not panel.open:
+        return
+    table = curves.differing(settings).T.rename_axis("setting").reset_index()
+    if table.empty:
+        panel.markdown("These runs have the same settings.")
+        return
+    widths = {name: st.column_config.TextColumn(width=190) for name in table}
+    panel.dataframe(
+        table, hide_index=True, column_config=widths, height=table_height(len(table), 40),
+        alt="The settings that differ between the runs",
+    )  # fmt: skip
 
 
 def _show_downloads(runs: dict[str, Run], frames: dict[str, pd.DataFrame]) -> None:
