@@ -120,3 +120,19 @@ def test_each_page_has_a_guide_that_the_keyboard_opens(server, open_page):
         guide = page.get_by_test_id("stPopoverBody")
         expect(guide).to_contain_text(re.compile("worked example|How to read"))
         page.keyboard.press("Escape")
+
+
+def test_two_models_stay_aligned_row_by_row(server, open_page):
+    page = open_page(f"{server}/convert?verb=write&beside=tense-heldout", viewport={"width": 1280, "height": 900})
+    for part in (".forms", ".letters", ".tree"):
+        left, right = (found.bounding_box() for found in page.locator(part).all())
+        assert left["y"] == right["y"] and left["x"] + left["width"] <= right["x"]
+
+
+def test_no_table_of_curves_is_cut_off(server, open_page):
+    page = open_page(f"{server}/curves", viewport={"width": 1280, "height": 900})
+    page.get_by_text("Settings that differ").click()
+    settle(page)
+    expect(page.get_by_test_id("stDataFrame")).to_have_count(3)
+    hidden = "[...document.querySelectorAll('.dvn-scroller')].map(e => e.scrollWidth - e.clientWidth)"
+    assert max(page.evaluate(hidden)) <= 1
