@@ -133,7 +133,13 @@ def _show_progress(run: Run, status: dict, unit: str) -> None:
     points = progress.iloc[curves.thin(progress["loss"].to_numpy(), LIVE_POINTS)]
     losses = [name for name in ("loss", "recon", "kl") if name in points]
     st.line_chart(
-        points, x="epoch", y=losses, height=260, alt="Losses so far, by epoch", y_label=unit, color=RUNS[: len(losses)]
+        points,
+        x="epoch",
+        y=losses,
+        height=260,
+        alt="Losses so far, by epoch",
+        y_label=unit,
+        color=list(RUNS[: len(losses)]),
     )
     used = [name for name in USE if name in points]
     if used:
