@@ -133,14 +133,9 @@ def _show_progress(run: Run, status: dict, unit: str) -> None:
     points = progress.iloc[curves.thin(progress["loss"].to_numpy(), LIVE_POINTS)]
     losses = [name for name in ("loss", "recon", "kl") if name in points]
     st.line_chart(
-        points,
-        x="epoch",
-        y=losses,
-        height=260,
-        alt="Losses so far, by epoch",
-        y_label=unit,
+        points, x="epoch", y=losses, height=260, alt="Losses so far, by epoch", y_label=unit,
         color=list(RUNS[: len(losses)]),
-    )
+    )  # fmt: skip
     used = [name for name in USE if name in points]
     if used:
         with st.expander("Processor and memory"):
