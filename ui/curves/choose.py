@@ -191,15 +191,15 @@ def _show_table(rows: dict[str, dict], chosen: list[str]) -> None:
     table.insert(0, "colour", [_swatch(styles[name]) if name in styles else None for name in names])
     st.session_state["runs_table"] = {"selection": {"rows": sorted(names.index(name) for name in chosen)}}
     config = {
-        "colour": st.column_config.ImageColumn("", width=50),
-        "run": st.column_config.TextColumn(width=230),
+        "colour": st.column_config.ImageColumn("", width=44),
+        "run": st.column_config.TextColumn(width=245),
         "best score": st.column_config.NumberColumn(
-            format="%.3f", width=90, help="The largest score of an epoch, by which the best weights are kept."
+            format="%.3f", width=84, help="The largest score of an epoch, by which the best weights are kept."
         ),
-        "minutes": st.column_config.NumberColumn("duration", format="%.0f min", width=80),
-        "epochs": st.column_config.NumberColumn(width=70),
-        "state": st.column_config.TextColumn(width=90),
-        "preset": st.column_config.TextColumn(width=170),
+        "minutes": st.column_config.NumberColumn("duration", format="%.0f min", width=72),
+        "epochs": st.column_config.NumberColumn(width=62),
+        "state": st.column_config.TextColumn(width=76),
+        "preset": st.column_config.TextColumn(width=180),
     }
     st.dataframe(
         table, hide_index=True, column_config=config, key="runs_table", selection_mode="multi-row",
