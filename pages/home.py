@@ -91,7 +91,7 @@ def show_scores() -> None:
         ),
         ("BLEU-4", shipped["bleu4"], "`tense`: the course's ten pairs; full marks from 0.7"),
         (
-            "Random z that are verbs", shipped["gaussian"],
+            "Random z that decode to verbs", shipped["gaussian"],
             f"`tense`: five sets of 1,000 samples, one shot; {shipped['gaussian_refined']:.1%} after three rounds of "
             "refinement; full marks from 30%",
         ),

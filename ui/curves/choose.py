@@ -192,14 +192,14 @@ def _show_table(rows: dict[str, dict], chosen: list[str]) -> None:
     st.session_state["runs_table"] = {"selection": {"rows": sorted(names.index(name) for name in chosen)}}
     config = {
         "colour": st.column_config.ImageColumn("", width=44),
-        "run": st.column_config.TextColumn(width=245),
+        "run": st.column_config.TextColumn(width=240),
         "best score": st.column_config.NumberColumn(
             format="%.3f", width=84, help="The largest score of an epoch, by which the best weights are kept."
         ),
         "minutes": st.column_config.NumberColumn("duration", format="%.0f min", width=72),
         "epochs": st.column_config.NumberColumn(width=62),
-        "state": st.column_config.TextColumn(width=76),
-        "preset": st.column_config.TextColumn(width=180),
+        "state": st.column_config.TextColumn(width=86),
+        "preset": st.column_config.TextColumn(width=175),
     }
     st.dataframe(
         table, hide_index=True, column_config=config, key="runs_table", selection_mode="multi-row",
