@@ -54,6 +54,7 @@ def open_view(browser, url: str, scheme: str, **options) -> Page:
     page = browser.new_context(color_scheme=scheme, **options).new_page()
     page.goto(url)
     settle(page)
+    page.wait_for_selector("[data-testid=stSkeleton]", state="detached")  # of parts whose code is still loaded
     return page
 
 
