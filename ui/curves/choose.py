@@ -206,7 +206,10 @@ def _show_table(rows: dict[str, dict], chosen: list[str]) -> None:
         on_select=lambda: _choose_rows(names), height=table_height(len(names), ROWS), placeholder="–",
         alt=f"Runs; compared are {', '.join(chosen[:MAX_RUNS]) or 'none'}",
     )  # fmt: skip
-    st.caption(f"Select the runs to compare, at most {MAX_RUNS}; the box in the header selects all.")
+    st.caption(
+        f"Select the runs to compare, at most {MAX_RUNS}; the box in the header selects all. A search selects the first "
+        f"{PRESELECTED} that match it."
+    )
 
 
 def table_height(rows: int, most: int) -> int:
