@@ -207,8 +207,8 @@ def _show_table(rows: dict[str, dict], chosen: list[str]) -> None:
         alt=f"Runs; compared are {', '.join(chosen[:MAX_RUNS]) or 'none'}",
     )  # fmt: skip
     st.caption(
-        f"Select the runs to compare, at most {MAX_RUNS}; the box in the header selects all. A search selects the first "
-        f"{PRESELECTED} that match it."
+        f"Select the runs to compare, at most {MAX_RUNS}; the box in the header selects all. A search selects the "
+        f"first {PRESELECTED} that match."
     )
 
 
