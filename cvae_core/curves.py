@@ -161,7 +161,8 @@ def summary(frames: dict[str, pd.DataFrame], metrics: list[str], baseline: str |
     With the name of a `baseline`, each metric's difference to its. A group's are text, mean ± standard deviation.
     """
     rows = {name: _summary_row(frame, metrics, "") for name, frame in frames.items()}
-    spreads = {name: _summary_row(frame, metrics, SPREAD) for name, frame in frames.items()}
+    grouped = any(column.endswith(SPREAD) for frame in frames.values() for column in frame)
+    spreads = {name: _summary_row(frame, metrics, SPREAD) for name, frame in frames.items()} if grouped else {}
     table = pd.DataFrame(rows.values(), index=list(frames))
     numbers = [column for column in table if column not in ("epochs", "hours", "best epoch")]
     sign = "" if baseline is None else "+"
@@ -175,11 +176,10 @@ def summary(frames: dict[str, pd.DataFrame], metrics: list[str], baseline: str |
 
 
 def _summary_row(frame: pd.DataFrame, metrics: list[str], suffix: str) -> dict[str, Any]:
-    best = best_epoch(frame)
+    best, by_epoch = best_epoch(frame), frame.set_index("epoch")
     row = {"epochs": frame["epoch"].max(), "hours": frame["hours"].max(), "best epoch": best}
     for metric in metrics:
-        logged = f"{metric}{suffix}" in frame
-        values = frame.set_index("epoch")[metric + suffix].dropna() if logged else pd.Series(dtype=float)
+        values = by_epoch.get(metric + suffix, pd.Series(dtype=float)).dropna()
         row[f"{metric}, last"] = values.iloc[-1] if len(values) else None
         row[f"{metric}, best epoch"] = values.get(best)
     return row

@@ -6,112 +6,19 @@ import ui
 
 ui.frame("convert")
 
-import math
 from functools import partial
 
 import pandas as pd
-from torch import Tensor
 
 from cvae_core.errors import UserError
-from cvae_core.latent import Gaussian, kl_to_standard
 from cvae_core.tense.data import PAST, TENSES, parse_word
-from cvae_core.tense.familiarity import warning
-from cvae_core.tense.inference import Inflector
-from cvae_core.tense.lexicon import listed_forms, lookup, note_on
+from cvae_core.tense.lexicon import lookup
 from cvae_core.tense.table import convert_table, format_table, parse_table, safe
-from ui.figures.words import Card, candidate_tree, form_cards, letter_tiles, reliability_figure, sample_bars
+from ui.conversion import convert, show_answer, show_parts, side_by_side
+from ui.figures.words import reliability_figure
 
 EXAMPLES = {"walk": "regular", "begin": "irregular", "stop": "doubling", "went": "a past", "blorp": "invented"}
 MAX_ROWS = 20_000
-DRAWN, SHOWN = 200, 8  # samples, and different ones that are listed
-
-
-def show_conversion(model: Inflector, word: str, source: int, target: int, column: int) -> str:
-    """Show the answer, the four forms and their probabilities; returns the answer."""
-    s = model.infer([word], [source])
-    answers = model.answer(s, range(len(TENSES)))
-    answer = answers[target]
-    st.metric(
-        f"{word} → {TENSES[target]} (model {model.name})", answer.form, f"{answer.probability:.1%} probability",
-        delta_color="off", delta_arrow="off",
-    )  # fmt: skip
-    listed = [listed_forms(word, source, t) for t in range(len(TENSES))]
-    cards = [Card(t, c.form, c.probability, forms) for t, c, forms in zip(TENSES, answers, listed, strict=True)]
-    st.html(form_cards(cards, asked=TENSES[target]))
-    if note := note_on(answer.form, listed[target]):
-        st.caption(note)
-    familiarity = model.familiarity([word], [source])[0]
-    if model.reaches_floor(familiarity) is False:
-        st.warning(warning(model, word))
-    st.markdown(_uncertainty(model.posterior([word], [source])) + _familiarity(model, familiarity))
-    letters, probabilities = model.letter_probabilities(s, target, answer.form)
-    st.subheader("Letter by letter")
-    st.markdown(
-        f"Above each letter the one of *{word}* that it stands for (aligned by edit distance); below it its "
-        "probability, then the letters that the decoder held possible in its place."
-    )
-    st.html(letter_tiles(word, letters, probabilities))
-    st.subheader("Where the candidates part")
-    st.markdown("The five best forms of beam search. Each branch has the probability of all that follows it.")
-    candidates = model.alternatives(s, target, answer)
-    st.html(candidate_tree(candidates))
-    show_score(model, word, source, target, answer.form, column)
-    show_samples(model, s, target, column)
-    return answer.form
-
-
-@st.fragment
-def show_samples(model: Inflector, s: Tensor, target: int, column: int) -> None:
-    """Forms drawn from the decoder letter by letter, at a temperature that the user chooses."""
-    panel = st.expander("Draw instead of choosing the likeliest", on_change="rerun", key=f"samples {column}")
-    if not panel.open:
-        return
-    with panel:
-        temperature = st.slider(
-            "Temperature", 0.5, 3.0, 1.0, 0.1, key=f"temperature {column}",
-            help="Logits are divided by it: below 1 the likeliest letters are drawn even more often, above 1 the "
-            "others more often.",
-        )  # fmt: skip
-        drawn = model.sample(s, target, DRAWN, temperature, seed=0)
-        st.html(sample_bars(drawn[:SHOWN], DRAWN))
-        rest = sum(times for _, times in drawn[SHOWN:])
-        more = f" {len(drawn) - SHOWN} others were drawn {rest} times." if rest else ""
-        st.markdown(f"{DRAWN} forms drawn from the decoder, each letter given those before it.{more}")
-
-
-def show_score(model: Inflector, word: str, source: int, target: int, answer: str, column: int) -> None:
-    """Score a form that the user enters beside the model's own."""
-    typed = st.text_input(
-        f"A form of your own for the {TENSES[target]}", key=f"own {column}", max_chars=200, placeholder=answer,
-        help="The model's log-probability of that form, in nats, beside that of its own answer.",
-    )  # fmt: skip
-    if not typed.strip():
-        return
-    try:
-        forms = [parse_word(typed), answer]
-    except UserError as error:
-        st.error(str(error))
-        return
-    scores = model.score([word] * 2, [source] * 2, [target] * 2, forms)
-    columns = ["log-probability", f"at temperature {model.temperature:g}"]
-    table = pd.DataFrame([map("{:.2f}".format, score) for score in scores], columns=columns)
-    table.insert(0, "form", forms)
-    st.dataframe(table, hide_index=True, alt="Log-probabilities, in nats, of your form and of the model's")
-
-
-def _uncertainty(z: Gaussian) -> str:
-    """A sentence on the KL of the word's posterior."""
-    kl = kl_to_standard(*z).sum().item()
-    one_in = math.exp(min(kl, 20))
-    return f"KL of z to the prior: {kl:.1f} nats, enough to single out one verb in about {one_in:,.0f}."
-
-
-def _familiarity(model: Inflector, familiarity: float) -> str:
-    """A sentence that compares a word's familiarity with the model's floor; empty if the checkpoint has none."""
-    if model.familiarity_floor is None:
-        return ""
-    floor = f"words below {model.familiarity_floor:.1f} count as unfamiliar"
-    return f" Familiarity: {familiarity:.1f} nats per letter; {floor}."
 
 
 def show_word() -> None:
@@ -124,8 +31,9 @@ def show_word() -> None:
     text = columns[0].text_input("Verb", key="verb", bind="query-params", max_chars=200)
     target_name = columns[1].selectbox("To", TENSES, index=3, key="target", bind="query-params")
     with columns[2].popover("Model and tense", icon=":material/tune:", width="stretch"):
-        first = ui.pick_model("Model", "model")
-        second = ui.pick_model("Compare with", "beside", none="none")
+        names = ui.model_names()
+        first = ui.pick_model("Model", "model", names=names)
+        second = ui.pick_model("Compare with", "beside", none="none", names=names)
         chosen = st.selectbox("From", ["infer", *TENSES], key="source", bind="query-params")
     try:
         word = parse_word(text)
@@ -142,11 +50,11 @@ def show_word() -> None:
         st.caption(f"Inferred tense: {TENSES[source]}.{other}")
     else:
         source = TENSES.index(chosen)
-    models = [first, second] if second else [first]
-    for i, (column, model) in enumerate(zip(st.columns(len(models)), models, strict=True)):
-        with column:
-            answer = show_conversion(model, word, source, target, i)
-            _add_to_history(word, TENSES[source], TENSES[target], answer, model.name)
+    conversions = [convert(model, word, source, target) for model in ([first, second] if second else [first])]
+    side_by_side(conversions, show_answer)
+    show_parts(conversions)
+    for c in conversions:
+        _add_to_history(word, TENSES[source], TENSES[target], c.answer.form, c.model.name)
     history = st.expander("History of this visit", on_change="rerun")
     if history.open:
         alt = "Conversions of this visit"

@@ -57,8 +57,8 @@ def show_conversion() -> None:
         form_cards([Card(t, a.form, a.probability, f) for t, a, f in zip(TENSES, answers, listed, strict=True)])
     )  # fmt: skip
     st.markdown(
-        f"The model read *{word}* as {TENSES[source]}. Each percentage is its probability of the whole word; the "
-        "dictionary only marks what it knows."
+        f"The model takes *{word}* for the {TENSES[source]}. Each percentage is its probability of the whole word; the "
+        "dictionary marks what it knows and never changes an answer."
     )
     st.page_link("pages/convert.py", label="See it letter by letter", icon=":material/arrow_forward:",
                  query_params={"verb": word})  # fmt: skip
@@ -66,12 +66,12 @@ def show_conversion() -> None:
 
 def show_previews() -> None:
     """A picture of each of four pages, with a link to it."""
-    places = [*st.columns(2, gap="medium"), *st.columns(2, gap="medium")]
     theme = "dark" if st.context.theme.type == "dark" else "light"
-    for place, (page, label, picture, alt) in zip(places, PREVIEWS, strict=True):
-        with place:
-            st.page_link(f"pages/{page}.py", label=label)
-            st.image(ASSETS / "previews" / picture.format(theme=theme), width="stretch", alt=alt)
+    with st.container(key="previews"):  # a grid, by ui/style.css
+        for page, label, picture, alt in PREVIEWS:
+            with st.container(border=True):
+                st.page_link(f"pages/{page}.py", label=label)
+                st.image(ASSETS / "previews" / picture.format(theme=theme), width="stretch", alt=alt)
 
 
 def show_scores() -> None:
@@ -89,16 +89,18 @@ def show_scores() -> None:
             "Unseen verbs right", unseen["accuracy"],
             f"`tense-heldout`, not trained on these {unseen['verbs']} verbs; spelling rules reach {rules:.1%}",
         ),
-        ("BLEU-4", shipped["bleu4"], "`tense`: the course's ten pairs; full marks at 0.7"),
+        ("BLEU-4", shipped["bleu4"], "`tense`: the course's ten pairs; full marks from 0.7"),
         (
-            "Random z that are verbs", shipped["gaussian"],
+            "Random z that decode to verbs", shipped["gaussian"],
             f"`tense`: five sets of 1,000 samples, one shot; {shipped['gaussian_refined']:.1%} after three rounds of "
-            "refinement; full marks at 30 %",
+            "refinement; full marks from 30%",
         ),
     ]  # fmt: skip
-    for column, (name, value, meaning) in zip(st.columns(len(scores)), scores, strict=True):
-        column.metric(name, f"{value:.3f}" if name == "BLEU-4" else f"{value:.1%}")
-        column.markdown(meaning)
+    with st.container(key="scores"):  # a grid, too
+        for name, value, meaning in scores:
+            with st.container():
+                st.metric(name, f"{value:.3f}" if name == "BLEU-4" else f"{value:.1%}")
+                st.markdown(meaning)
 
 
 st.title("Conditional variational autoencoders")
@@ -107,9 +109,9 @@ st.markdown(
     "letter, without a dictionary."
 )
 show_conversion()
-st.subheader("What else is here")
+st.subheader("Explore")
 show_previews()
-st.subheader("How good it is")
+st.subheader("How well it does")
 show_scores()
 with st.expander("Where it comes from"):
     st.markdown(

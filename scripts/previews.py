@@ -9,12 +9,13 @@ from cvae_core.run import Run
 from cvae_core.video.family import held_out_clips, load
 from cvae_core.video.inference import predict
 from cvae_core.video.pictures import gif
+from ui.figures import GREY, RUNS
 from ui.figures.digits import png, tile
 
 FOLDER = ROOT / "assets" / "previews"
 DIGIT, SAMPLES = 3, 7  # of the test set; completions beside it
 CLIP = 2
-LINES = (("recon", "#e57300"), ("kl", "#2b8cc9"))
+LINES = (("recon", "cross entropy", RUNS[1]), ("kl", "KL", RUNS[0]))
 
 
 def digit() -> bytes:
@@ -38,21 +39,21 @@ def clip() -> bytes:
 def curve() -> str:
     """Cross entropy and KL of the shipped run of the verbs by epoch, as SVG whose colours suit both themes."""
     rows = Run(ROOT / "assets" / "runs" / "best").read_metrics()
-    width, height, most = 480, 240, max(row[name] for row in rows for name, _ in LINES)
+    width, height, most = 480, 240, max(row[name] for row in rows for name, *_ in LINES)
     lines = []
-    for name, colour in LINES:
+    for name, label, colour in LINES:
         points = " ".join(
-            f"{40 + (width - 110) * i / (len(rows) - 1):.1f},{height - 30 - (height - 50) * row[name] / most:.1f}"
+            f"{40 + (width - 60) * i / (len(rows) - 1):.1f},{height - 30 - (height - 50) * row[name] / most:.1f}"
             for i, row in enumerate(rows)
         )
-        _, y = points.rsplit(",", 1)
         lines.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="3"/>')
-        lines.append(f'<text x="{width - 62}" y="{float(y) + 5:.1f}" fill="{colour}">{name}</text>')
-    grey = 'stroke="#808080" stroke-width="1"'
+        y = height - 44 - (height - 50) * rows[-1][name] / most
+        lines.append(f'<text x="{width - 24}" y="{y:.1f}" text-anchor="end" fill="{colour}">{label}</text>')
+    grey = f'stroke="{GREY}" stroke-width="1"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif">'
-        f'<path d="M40 10V{height - 30}H{width - 70}" fill="none" {grey}/>{"".join(lines)}'
-        f'<text x="40" y="{height - 8}" fill="#808080">epochs, in nats a word up to {most:.0f}</text></svg>\n'
+        f'<path d="M40 10V{height - 30}H{width - 20}" fill="none" {grey}/>{"".join(lines)}'
+        f'<text x="40" y="{height - 8}" fill="{GREY}">{len(rows)} epochs; nats per word, 0 to {most:.0f}</text></svg>\n'
     )
 
 

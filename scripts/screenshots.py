@@ -28,6 +28,7 @@ VIEWS = {
     "video-steer": "/video?view=Steer",
     "video-reach": "/video?view=Reach",
     "curves": "/curves",
+    "curves-video": "/curves?run=shipped%2Fvideo-robot",
     "curves-two-scores": "/curves?view=Two+scores",
     "curves-sweeps": "/curves?view=Sweeps",
     "curves-reports": "/curves?view=Claimed+and+measured",
@@ -51,11 +52,12 @@ def shoot(page: Page, width: int, least: int = 800) -> bytes:
     return page.screenshot()
 
 
-def open_view(browser, url: str, scheme: str) -> Page:
-    """A page in a context of its own, when its script has run."""
-    page = browser.new_context(color_scheme=scheme).new_page()
+def open_view(browser, url: str, scheme: str, **options) -> Page:
+    """A page in a context of its own, with Playwright's options for it, when its script has run."""
+    page = browser.new_context(color_scheme=scheme, **options).new_page()
     page.goto(url)
     settle(page)
+    page.wait_for_selector("[data-testid=stSkeleton]", state="detached")  # of parts whose code is still loaded
     return page
 
 
@@ -81,13 +83,12 @@ def write_shipped(browser, url: str) -> None:
         (ROOT / "assets" / f"{name}.png").write_bytes(shoot(page, 1280))
         page.context.close()
     for scheme in SCHEMES:
-        page = open_view(browser, url + VIEWS["latent-ribbon"], scheme)
-        page.set_viewport_size({"width": 1280, "height": 1600})
+        page = open_view(browser, url + VIEWS["latent-ribbon"], scheme, device_scale_factor=2)
+        page.set_viewport_size({"width": 520, "height": 1600})  # twice as wide as high
         page.wait_for_timeout(2 * DRAWN_MS)
         file = ROOT / "assets" / "previews" / f"ribbon-{scheme}.png"
         box = page.locator(".ribbon svg").first.bounding_box()
-        clip = {"x": box["x"] - 8, "y": box["y"] - 8, "width": box["width"] + 16, "height": box["height"] + 16}
-        page.screenshot(path=file, clip=clip)
+        page.screenshot(path=file, clip=box)
         page.context.close()
 
 

@@ -10,6 +10,7 @@ from cvae_core import checkpoint, sweep
 from tests import pages
 
 open_page = partial(pages.open_page, "curves")
+VIDEO = ("source-004-monotonic", "source-004-decayed", "source-004-cyclical")
 
 
 def make_run(root, name, **metrics):
@@ -41,6 +42,22 @@ def drawn(at) -> set[str]:
     return {trace["name"] for trace in chart(at)["data"]}
 
 
+def chosen(at) -> list[str]:
+    """The runs that are selected in the table."""
+    names = runs_table(at)["run"].tolist()
+    return [names[row] for row in at.session_state["runs_table"]["selection"]["rows"]]
+
+
+def choose(at, *names: str):
+    """Select rows of the table, and run the page."""
+    at.query_params["run"] = list(names) or ["-"]
+    return at.run()
+
+
+def runs_table(at):
+    return at.dataframe[0].value
+
+
 def titles(at) -> list[str]:
     return [note["text"].removeprefix("<b>").removesuffix("</b>") for note in chart(at)["layout"]["annotations"]]
 
@@ -49,37 +66,56 @@ def test_newest_and_shipped_runs_are_shown_first(root):
     at = open_page()
     assert not at.error and not at.warning
     names = ["20260103-000000-three", "20260102-000000-two", "20260101-000000-one", "shipped/default"]
-    assert at.button_group(key="run").value == names
+    assert chosen(at) == names
     assert drawn(at) == set(names)
-    assert titles(at)[:4] == ["loss", "recon", "kl", "bleu4"]
-    assert "beta" in titles(at)
-    assert "shipped" in at.dataframe[-1].value["state"].tolist()
+    bleu = "BLEU-4, the course's ten pairs"
+    assert titles(at) == ["cross entropy, nats per word", "KL of z, nats", "KL weight β", bleu]
+    table = runs_table(at)
+    assert table["state"].tolist() == ["finished"] * 3 + ["shipped"] and table["epochs"].tolist() == [3] * 4
+    assert table["minutes"].tolist() == [3.0] * 4 and table["colour"].str.startswith("data:image/svg").all()
 
 
 def test_without_runs_the_verbs_shipped_run_is_beside_the_reports(run_root):
-    assert open_page().button_group(key="run").value == ["shipped/best", "shipped/source-002", "shipped/source-001"]
+    at = open_page()
+    assert chosen(at) == ["shipped/best", "shipped/source-002", "shipped/source-001"]
+    assert at.button_group(key="curves_system").value == "tense"
+    assert runs_table(at)["colour"].notna().tolist() == [True] * 3 + [False] * (len(runs_table(at)) - 3)
+    at.button_group(key="curves_system").set_value("video").run()
+    assert not at.exception and "PSNR of predicted frames, dB" in titles(at)
+    assert set(chosen(at)) <= {f"shipped/{name}" for name in ("video", "video-robot", *VIDEO)}
+
+
+def test_a_link_to_a_run_opens_its_system(run_root):
+    at = open_page(run="shipped/source-003-quadrants")
+    assert at.button_group(key="curves_system").value == "digits" and drawn(at) == {"shipped/source-003-quadrants"}
 
 
 def test_a_shared_link_restores_every_control(root):
     at = open_page(
-        filter="2026", run=["20260101-000000-one", "20260102-000000-two"], metric=["gaussian", "kl"], schedule="beta",
-        x="time", smoothing="0.6", log="true", clip="true",
+        filter="2026", run=["20260101-000000-one", "20260102-000000-two"], 
+        metric=["Gaussian score, 100 samples", "KL of z, nats"], schedule="KL weight β", x="time", smoothing="0.6",
+        log="true", log_x="true", clip="true",
     )  # fmt: skip
     assert at.text_input(key="filter").value == "2026"
     assert drawn(at) == {"20260101-000000-one", "20260102-000000-two"}
-    assert titles(at) == ["gaussian", "kl", "beta"]
+    assert titles(at) == ["Gaussian score, 100 samples", "KL of z, nats", "KL weight β"]
     assert at.slider(key="smoothing").value == 0.6
     assert at.toggle(key="log").value and at.toggle(key="clip").value
     layout = chart(at)["layout"]
     assert layout["yaxis"]["type"] == "log" and "range" in layout["yaxis"]
-    assert "minutes" in layout["xaxis"]["title"]["text"]
+    assert "minutes" in layout["xaxis"]["title"]["text"] and layout["xaxis"]["type"] == "log"
     assert any(trace.get("opacity") for trace in chart(at)["data"])  # the faint line behind the smoothed one
 
 
 def test_a_shared_link_restores_the_plane_of_two_scores(root):
-    at = open_page(view="Two scores", across="kl", up="bleu4", run="20260101-000000-one")
+    at = open_page(
+        view="Two scores", across="KL of z, nats", up="BLEU-4, the course's ten pairs", run="20260101-000000-one"
+    )
     layout = chart(at)["layout"]
-    assert (layout["xaxis"]["title"]["text"], layout["yaxis"]["title"]["text"]) == ("kl", "bleu4")
+    assert (layout["xaxis"]["title"]["text"], layout["yaxis"]["title"]["text"]) == (
+        "KL of z, nats",
+        "BLEU-4, the course's ten pairs",
+    )
     assert drawn(at) == {"20260101-000000-one"}
 
 
@@ -92,15 +128,24 @@ def test_runs_with_the_same_settings_are_one_line_with_a_band(root):
     at.selectbox(key="group").set_value("all but the seed").run()
     [line] = drawn(at)
     assert line.endswith("(3 runs)") and [t for t in chart(at)["data"] if t.get("fill") == "toself"]
-    assert at.dataframe[0].value["loss, last"].tolist() == ["1 ± 0.33"]
+    assert at.dataframe[1].value["at the end"].tolist()[0] == "1 ± 0.33"
     at.selectbox(key="group").set_value("seed" if "seed" in at.selectbox(key="group").options else "each run").run()
     assert len(drawn(at)) == 3
 
 
 def test_a_baseline_turns_the_numbers_into_differences(root):
     at = open_page(baseline="20260101-000000-one")
-    assert at.dataframe[0].value["loss, last"].tolist() == [0.0] * 4
+    values = at.dataframe[1].value
+    assert values["at the end"][values["metric"] == "KL of z, nats"].tolist() == [0.0] * 4
     assert any("compared with 20260101-000000-one" in header.value for header in at.subheader)
+
+
+def test_the_settings_that_differ_have_a_row_each(root):
+    at = open_page(run=["20260101-000000-one", "20260102-000000-two"])
+    at.session_state["settings_open"] = True
+    at.run()
+    [seed] = at.dataframe[-1].value.to_dict("records")
+    assert seed["setting"] == "seed" and seed["20260101-000000-one"] != seed["20260102-000000-two"]
 
 
 def test_a_note_is_kept_with_its_run_and_its_pictures_are_not_fetched(root):
@@ -135,7 +180,7 @@ def test_a_link_with_unknown_values_shows_the_page(root, query):
 def test_filter_leaves_the_runs_that_match(root):
     at = open_page()
     at.text_input(key="filter").set_value("two|three").run()
-    assert at.button_group(key="run").options == ["20260103-000000-three", "20260102-000000-two"]
+    assert runs_table(at)["run"].tolist() == ["20260103-000000-three", "20260102-000000-two"]
     assert drawn(at) == {"20260103-000000-three", "20260102-000000-two"}
     at.text_input(key="filter").set_value("one$").run()
     assert drawn(at) == {"20260101-000000-one"}
@@ -175,25 +220,25 @@ def test_a_damaged_run_is_left_out_with_a_sentence(root, file, text):
 
 def test_a_run_in_training_is_read_again(root):
     at = open_page(run="20260103-000000-three")
-    assert at.dataframe[0].value["epochs"].tolist() == [3]
+    assert runs_table(at)["epochs"][0] == 3
     with open(root / "20260103-000000-three" / "metrics.jsonl", "a") as file:
         file.write('{"epoch": 4, "step": 40, "seconds": 60.0, "loss": 0.1}\n')
     at.run()
-    assert at.dataframe[0].value["epochs"].tolist() == [4]
+    assert runs_table(at)["epochs"][0] == 4
 
 
-def test_any_metric_of_any_system_can_be_drawn(root):
-    make_run(root, "20260104-000000-video", loss=3.0, recon=2.0, kl=1.0, psnr=20.0, ssim=0.5, frames_per_second=9.0)
-    at = open_page(run="20260104-000000-video")
-    assert at.button_group(key="metric").options == ["loss", "recon", "kl", "psnr", "ssim", "frames_per_second"]
-    assert titles(at) == ["loss", "recon", "kl", "psnr"]
+def test_a_metric_without_a_name_in_words_can_be_drawn(root):
+    make_run(root, "20260104-000000-new", loss=3.0, new_score=20.0, words_per_second=9.0)
+    at = open_page(run="20260104-000000-new")
+    assert at.button_group(key="metric").options == ["loss, nats", "new score", "words per second"]
+    assert titles(at) == ["loss, nats", "new score"]
 
 
 def test_a_run_without_an_epoch_says_so(root):
     (root / "20260103-000000-three" / "metrics.jsonl").unlink()
     at = open_page(run="20260103-000000-three")
     assert "has finished an epoch" in at.info[0].value
-    assert at.dataframe[0].value["state"].tolist() == ["finished"]
+    assert runs_table(at)["state"][0] == "finished" and runs_table(at)["epochs"][0] == 0
 
 
 def test_nothing_chosen_gets_a_sentence(root):
@@ -201,7 +246,7 @@ def test_nothing_chosen_gets_a_sentence(root):
     at.button_group(key="metric").set_value([])
     at.button_group(key="schedule").set_value([]).run()
     assert "at least one metric" in at.info[0].value
-    at.button_group(key="run").set_value([]).run()
+    choose(at)
     assert not at.exception and "at least one run" in at.info[0].value
 
 

@@ -110,12 +110,17 @@ def test_batch_upload_takes_a_list_of_words_as_excel_saves_it():
 def test_a_form_of_one_s_own_is_scored_beside_the_model_s():
     at = open_page("convert")
     at.text_input(key="verb").set_value("walk").run()
-    at.text_input(key="own 0").set_value("wolk").run()
+    at.text_input(key="own").set_value("wolk").run()
     table = at.dataframe[-1].value
     assert table["form"].tolist() == ["wolk", "walked"]
-    own, answer = map(float, table["log-probability"])
+    own, answer = map(float, table["log p, nats"])
     assert own < answer <= 0
-    at.text_input(key="own 0").set_value("w0lk").run()
+    shown = [float(text.rstrip("%")) for text in (table["probability"][1], at.metric[0].delta.split()[0])]
+    assert shown[0] == pytest.approx(shown[1], abs=0.06)  # of the answer, rounded
+    at.selectbox(key="beside").set_value("tense-heldout").run()
+    table = at.dataframe[-1].value
+    assert table["model"].tolist() == ["tense"] * 2 + ["tense-heldout"] * 2
+    at.text_input(key="own").set_value("w0lk").run()
     assert not at.exception and "letters a to z" in at.error[0].value
 
 

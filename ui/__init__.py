@@ -1,15 +1,16 @@
 """Shared by the pages: models, forms, figures, the view of a run, and the views of the larger pages.
 
-frame.py     frame(), which every page calls first, and the header of a page
-models.py    cached models, their names, a picker
-parts.py     small widgets and chart settings
-form.py      inputs for a config's fields, and the button that starts a training
-run_view.py  a run: state, progress, scores, buttons
-watch.py     its preview epoch by epoch, its losses, what the KL weight did, how it compares
-guides/      how to read each page
-figures/     plotly figures: data in, figure out
-systems/     a module per system: its form and samples on the Train page
-latent/ …    the views of one page, where they are too long for its file
+frame.py       frame(), which every page calls first, and the header of a page
+models.py      cached models, their names, a picker
+parts.py       small widgets and chart settings
+form.py        inputs for a config's fields, and the button that starts a training
+run_view.py    a run: state, progress, scores, buttons
+watch.py       its preview epoch by epoch, its losses, what the KL weight did, how it compares
+conversion.py  a verb converted by one model or by several
+guides/        how to read each page
+figures/       plotly figures: data in, figure out
+systems/       a module per system: its form and samples on the Train page
+latent/ …      the views of one page, where they are too long for its file
 """
 
 import torch

@@ -70,9 +70,9 @@ def upload_model(place, label: str, picker: str) -> str | None:
     return st.session_state["uploads"][-1]
 
 
-def pick_model(label: str, key: str, none: str | None = None) -> Any:
-    """Choose a tense model; `none` is the label of a first entry for no model, which returns None."""
-    names = model_names()
+def pick_model(label: str, key: str, none: str | None = None, names: list[str] | None = None) -> Any:
+    """Choose a tense model, of `names` or of all; `none` is the label of a first entry for no model: None."""
+    names = names or model_names()
     if not names:
         st.error("There is no model in checkpoints/: train one with `python -m cvae_core train tense --out tense`.")
         st.stop()

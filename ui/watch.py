@@ -8,6 +8,7 @@ import streamlit as st
 from cvae_core import collapse, curves, runs
 from cvae_core.errors import UserError
 from cvae_core.run import Run
+from ui.figures import RUNS
 from ui.systems import view
 
 # Numbers of an epoch's row that tell what the KL weight did, by the end of their names.
@@ -68,7 +69,10 @@ def _show_losses(run: Run, unit: str) -> None:
     points = progress.iloc[curves.thin(progress["loss"].to_numpy(), LIVE_POINTS)]
     losses = [name for name in ("loss", "recon", "kl") if name in points]
     st.markdown(LOOK_AT_LOSSES)
-    st.line_chart(points, x="epoch", y=losses, height=360, alt="Losses so far, by epoch", y_label=unit)
+    st.line_chart(
+        points, x="epoch", y=losses, height=360, alt="Losses so far, by epoch", y_label=unit,
+        color=list(RUNS[: len(losses)]),
+    )  # fmt: skip
 
 
 def show_use(run: Run) -> None:
@@ -80,7 +84,9 @@ def show_use(run: Run) -> None:
     points = points.iloc[curves.thin(points[used[0]].to_numpy(), LIVE_POINTS)]
     with st.expander("Processor and memory"):
         for column, name in zip(st.columns(len(used)), used, strict=True):
-            column.line_chart(points, x="epoch", y=name, height=160, alt=f"{USE[name]}, by epoch", y_label=USE[name])
+            column.line_chart(
+                points, x="epoch", y=name, height=160, alt=f"{USE[name]}, by epoch", y_label=USE[name], color=RUNS[0]
+            )
 
 
 def show_information(rows: list[dict[str, Any]], epochs: int) -> None:
@@ -108,7 +114,7 @@ def show_information(rows: list[dict[str, Any]], epochs: int) -> None:
             )
             label = INFORMATION[end]
             column.markdown(f"**{label}**")
-            column.line_chart(table, x="epoch", y=end, height=170, y_label="", alt=f"{label}, by epoch")
+            column.line_chart(table, x="epoch", y=end, height=170, y_label="", alt=f"{label}, by epoch", color=RUNS[0])
 
 
 def show_comparison(run: Run, labels: dict[str, str]) -> None:

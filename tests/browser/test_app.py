@@ -10,6 +10,10 @@ from .conftest import settle
 
 pytestmark = pytest.mark.browser
 PAGES = ["", "convert", "latent", "digits", "video", "curves", "train", "theory", "wug"]
+VIEWS = [  # further ones
+    "convert?verb=blorp&beside=tense-heldout", "curves?view=Two+scores", "curves?view=Sweeps",
+    "curves?view=Claimed+and+measured",
+]  # fmt: skip
 
 
 def answer(page):
@@ -84,7 +88,7 @@ def test_home_leads_on_and_keyboard_reaches_the_verb(server, open_page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", [*PAGES, *(pytest.param(view, marks=pytest.mark.slow) for view in VIEWS)])
 def test_page_is_accessible_fits_a_phone_and_asks_no_other_machine(server, open_page, path, scheme):
     page = open_page(f"{server}/{path}", color_scheme=scheme)
     violations = Axe().run(page).response["violations"]

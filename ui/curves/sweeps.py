@@ -66,4 +66,5 @@ def _show_plots(study, metric: str) -> None:
         "Plot", list(plots), default="Parallel coordinates", required=True, key="plot", bind="query-params"
     )
     figure = plots[plot](study, target_name=metric)
+    figure.update_layout(title=None, margin={"l": 70, "r": 70, "t": 60, "b": 60})  # names above and beside the axes
     st.plotly_chart(figure, key=f"sweep {plot}", config=PNG, alt=f"{plot} of the study {study.study_name}")

@@ -9,10 +9,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from cvae_core import curves
+from ui.figures import RUNS
 
-# Far apart with any colour vision (ΔE of 28 and more); each at least 3:1 against white and Streamlit's dark page.
-COLOURS = ("#0099E5", "#E57300", "#AA00FF", "#8C5B2A", "#B21298", "#8C8C8C")
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash")  # the next one when all colours are used
+# The next one when all colours are used, and how long its strokes and gaps are in a swatch of 36 pixels.
+DASH_LENGTHS = {"solid": "none", "dash": "10 3", "dot": "4 4", "dashdot": "14 4 4 4", "longdash": "16 4"}
+AFFECTED = {"beta": ("kl", "kl_s"), "teacher_forcing_ratio": ("recon",), "learning_rate": ("loss",)}  # by a schedule
 
 CURVE_POINTS = 1500  # per curve
 POINTS = 30_000  # of all curves together
@@ -20,10 +21,11 @@ MARKERS = 3000  # of all paths in the plane of two scores
 MANY_CURVES = 40  # above it only lines and, in the first panel, stars: each trace costs the browser milliseconds
 PANEL, LOW_PANEL, GAP = 190, 80, 34  # heights of panels, and of the space for a panel's title, in pixels
 LEGEND_HEIGHT = 90  # pixels at most
-LEGEND = {  # below the x axis, in a box that scrolls when there are many runs
-    "orientation": "h", "x": 0, "xanchor": "left", "yref": "container", "y": 0, "yanchor": "bottom",
+LEGEND = {  # above the first panel, in a box that scrolls when there are many runs
+    "orientation": "h", "x": 0, "xanchor": "left", "yref": "container", "y": 1, "yanchor": "top",
     "maxheight": LEGEND_HEIGHT, "itemsizing": "constant",
 }  # fmt: skip
+X_TITLES = {"epoch": "epoch", "step": "steps of the optimizer"}
 
 
 def is_crowded(frames: dict[str, pd.DataFrame], panels: int) -> bool:
@@ -40,21 +42,24 @@ def metric_figure(
     log_y: bool = False,
     clip: bool = False,
     best: dict[str, int] | None = None,
+    labels: dict[str, str] | None = None,
+    log_x: bool = False,
 ) -> go.Figure:
-    """A panel per metric and a lower one per schedule, stacked on one x axis: `epoch`, `step` or `time`.
+    """A panel per metric, and under the metrics that a schedule affects its lower one, on one x axis.
 
-    `smoothing` in [0, 1) draws the curve as logged behind the smoothed one, faintly. `log_y` drops values that are not
-    positive, `clip` limits the y axis to `curves.clip_range`; neither applies to schedules. `best` maps runs to the
-    epoch that gets a star. A group of runs has a band of one standard deviation.
+    That is `epoch`, `step` or `time`. `smoothing` in [0, 1) draws the curve as logged behind the smoothed one, faintly.
+    `log_y` drops values that are not positive, `clip` limits the y axis to `curves.clip_range`; neither applies to
+    schedules. `best` maps runs to the epoch that gets a star, `labels` names to titles of panels. A group of runs has a
+    band of one standard deviation.
     """
-    panels = [*metrics, *schedules]
+    panels, labels = panel_order(metrics, schedules), labels or {}
     crowded = is_crowded(frames, len(panels))
     budget = min(CURVE_POINTS, max(4, POINTS // max(1, len(frames) * len(panels))))
     xs, x_title = _x_values(frames, x)
     styles = run_styles(frames)
-    traces, layout = [], _stacked_axes(metrics, schedules, _bottom_margin(len(frames)))
+    traces, layout = [], _stacked_axes(panels, schedules, labels, _legend_height(len(frames)))
     for row, metric in enumerate(panels):
-        is_metric, values = row < len(metrics), []
+        is_metric, values = metric not in schedules, []
         for run, frame in frames.items():
             raw = _curve(frame, xs[run], metric, log_y and is_metric)
             if raw.empty:
@@ -70,7 +75,7 @@ def metric_figure(
                 spread = _curve(frame, xs[run], f"{metric}{curves.SPREAD}", False)
                 spread = curves.smooth(spread, smoothing) if is_metric else spread
                 traces += _band(line, spread, styles[run], log_y and is_metric, budget, common)
-            hover = f"{metric} %{{y:.4g}}<extra>{run}</extra>"
+            hover = f"{labels.get(metric, metric)} %{{y:.4g}}<extra>{run}</extra>"
             traces.append(_line(line, budget, styles[run], hovertemplate=hover, showlegend=False, **common))
             star = frame["epoch"] == (best or {}).get(run)
             if is_metric and star.any() and (row == 0 or not crowded):
@@ -82,28 +87,42 @@ def metric_figure(
     figure.update_layout(
         xaxis={
             "title": x_title, "anchor": _axis("y", len(panels) - 1), "domain": [0, 1],
-            "unifiedhovertitle": {"text": f"{x_title} %{{x}}"},
+            "unifiedhovertitle": {"text": f"{x_title} %{{x}}"}, "type": "log" if log_x else "linear",
         },
         hovermode="closest" if crowded else "x unified", hoversubplots="axis",
     )  # fmt: skip
     return figure
 
 
-def _bottom_margin(runs: int) -> int:
-    """Pixels for the x axis's title and the legend, which has a line per run on a phone."""
-    return 60 + min(22 * runs, LEGEND_HEIGHT)
+def affected(schedule: str, metrics: list[str]) -> list[str]:
+    """Those of the metrics that a schedule affects."""
+    return [name for name in metrics if name in AFFECTED.get(schedule, ())]
+
+
+def panel_order(metrics: list[str], schedules: list[str]) -> list[str]:
+    """The metrics, each schedule below the last of those that it affects; the other schedules at the end."""
+    panels = list(metrics)
+    for schedule in schedules:
+        above = affected(schedule, panels)
+        panels.insert(panels.index(above[-1]) + 1 if above else len(panels), schedule)
+    return panels
+
+
+def _legend_height(runs: int) -> int:
+    """Pixels: the legend has a line for two runs on a phone."""
+    return min(22 * -(-runs // 2), LEGEND_HEIGHT)
 
 
 def run_styles(runs: Iterable[str]) -> dict[str, dict]:
     """Plotly's line style of each run: a colour, and another dash once all colours are used."""
-    looks = cycle((colour, dash) for dash in DASHES for colour in COLOURS)
+    looks = cycle((colour, dash) for dash in DASH_LENGTHS for colour in RUNS)
     return {run: {"color": colour, "dash": dash} for run, (colour, dash) in zip(runs, looks, strict=False)}
 
 
 def _x_values(frames: dict[str, pd.DataFrame], x: str) -> tuple[dict[str, pd.Series], str]:
     """The x values of each history's rows, and the x axis's title."""
     if x != "time":
-        return {run: frame.get(x, pd.Series(np.nan, frame.index)) for run, frame in frames.items()}, x
+        return {run: frame.get(x, pd.Series(np.nan, frame.index)) for run, frame in frames.items()}, X_TITLES[x]
     hours = {run: frame["hours"] for run, frame in frames.items()}
     if max((values.max() for values in hours.values() if len(values)), default=0) > 2:
         return hours, "training time in hours"
@@ -172,27 +191,29 @@ def _axis(name: str, row: int) -> str:
     return f"{name}{row + 1}" if row else name
 
 
-def _stacked_axes(metrics: list[str], schedules: list[str], bottom: int) -> dict[str, Any]:
-    """Layout with a y axis and a title per panel, from the top down, above a margin of `bottom` pixels."""
-    heights = [PANEL] * len(metrics) + [LOW_PANEL] * len(schedules)
+def _stacked_axes(panels: list[str], schedules: list[str], labels: dict[str, str], legend: int) -> dict[str, Any]:
+    """Layout with a y axis and a title per panel, from the top down, below a legend of so many pixels."""
+    heights = [LOW_PANEL if name in schedules else PANEL for name in panels]
     inside = sum(heights) + GAP * (len(heights) - 1)
-    margin = {"l": 10, "r": 10, "t": GAP, "b": bottom}
+    margin = {"l": 10, "r": 10, "t": legend + GAP, "b": 60}
     layout: dict[str, Any] = {"height": inside + margin["t"] + margin["b"], "margin": margin, "annotations": []}
     top = inside
-    for row, (name, height) in enumerate(zip([*metrics, *schedules], heights, strict=True)):
+    for row, (name, height) in enumerate(zip(panels, heights, strict=True)):
         domain = [max(0.0, (top - height) / inside), top / inside]
         axis = {"domain": domain, "automargin": True, "nticks": 5 if height == PANEL else 3}
-        layout[_axis("yaxis", row)] = axis | ({"rangemode": "tozero"} if row >= len(metrics) else {})
+        layout[_axis("yaxis", row)] = axis | ({"rangemode": "tozero"} if name in schedules else {})
         layout["annotations"].append({
-            "text": f"<b>{name}</b>", "x": 0, "y": domain[1], "xref": "paper", "yref": "paper",
+            "text": f"<b>{labels.get(name, name)}</b>", "x": 0, "y": domain[1], "xref": "paper", "yref": "paper",
             "xanchor": "left", "yanchor": "bottom", "showarrow": False,
         })  # fmt: skip
         top -= height + GAP
     return layout | {"legend": LEGEND}
 
 
-def score_figure(frames: dict[str, pd.DataFrame], x: str, y: str) -> go.Figure:
+def score_figure(frames: dict[str, pd.DataFrame], x: str, y: str, labels: dict[str, str] | None = None) -> go.Figure:
     """Score y against score x: a path per run through its epochs, from an open circle to a filled square."""
+    x_title, y_title = ((labels or {}).get(name, name) for name in (x, y))
+    hover = f"{x_title} %{{x:.4g}}<br>{y_title} %{{y:.4g}}"
     traces, budget = [], max(8, MARKERS // max(1, len(frames)))
     for run, style in run_styles(frames).items():
         frame = frames[run]
@@ -210,12 +231,12 @@ def score_figure(frames: dict[str, pd.DataFrame], x: str, y: str) -> go.Figure:
         traces.append({
             "type": "scatter", "mode": "lines+markers", "x": points[x], "y": points[y], "name": run,
             "customdata": points["epoch"], "line": style | {"width": 1.2}, "marker": marker, "showlegend": True,
-            "hovertemplate": f"epoch %{{customdata}}<br>{x} %{{x:.4g}}<br>{y} %{{y:.4g}}<extra>{run}</extra>",
+            "hovertemplate": f"epoch %{{customdata}}<br>{hover}<extra>{run}</extra>",
         })  # fmt: skip
     figure = go.Figure(traces)
     figure.update_layout(
-        xaxis_title=x, yaxis_title=y, height=620, hovermode="closest", legend=LEGEND,
-        margin={"l": 10, "r": 10, "t": 20, "b": _bottom_margin(len(frames))},
+        xaxis_title=x_title, yaxis_title=y_title, height=620, legend=LEGEND,
+        margin={"l": 10, "r": 10, "t": 20 + _legend_height(len(frames)), "b": 10},
     )  # fmt: skip
     return figure
 

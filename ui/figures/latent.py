@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-LINE_COLOURS = ("#2b8cc9", "#D55E00")
+from ui.figures import COLOURS, faint
+
 PALE_BLUES = ((0, "#f7fbff"), (1, "#5fa8d3"))  # dark text is readable on all of them
 
 
 def norm_figure(norms: Mapping[str, Sequence[float]], space: str) -> go.Figure:
     """Norm of the points of a space along each kind of path."""
     figure = go.Figure()
-    for (name, values), colour in zip(norms.items(), LINE_COLOURS, strict=False):
+    for (name, values), colour in zip(norms.items(), COLOURS, strict=False):
         share = np.linspace(0, 1, len(values))
         figure.add_scatter(x=share, y=list(values), name=name, mode="lines", line={"color": colour})
     figure.update_layout(
@@ -74,9 +75,9 @@ def running_score(hits: Sequence[bool]) -> go.Figure:
     band = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
     figure = go.Figure()
     figure.add_scatter(x=n, y=low, **band)
-    figure.add_scatter(x=n, y=high, fill="tonexty", fillcolor="rgba(43, 140, 201, 0.25)", **band)
+    figure.add_scatter(x=n, y=high, fill="tonexty", fillcolor=faint(COLOURS[0]), **band)
     figure.add_scatter(
-        x=n, y=share, mode="lines", line={"color": LINE_COLOURS[0]}, showlegend=False,
+        x=n, y=share, mode="lines", line={"color": COLOURS[0]}, showlegend=False,
         customdata=np.stack([low, high], 1),
         hovertemplate="%{x} samples: %{y:.1%} (%{customdata[0]:.1%} to %{customdata[1]:.1%})<extra></extra>",
     )  # fmt: skip
@@ -99,10 +100,10 @@ def shares_figure(counts: Sequence[int], expected: Sequence[float]) -> go.Figure
     """How many verbs were decoded from 0, 1, 2, … of the samples, beside what equal shares of the prior give."""
     figure = go.Figure()
     x = [str(i) for i in range(len(counts))]
-    figure.add_bar(x=x, y=list(counts), name="decoded", marker={"color": LINE_COLOURS[0]})
+    figure.add_bar(x=x, y=list(counts), name="decoded", marker={"color": COLOURS[0]})
     figure.add_scatter(
         x=x, y=list(expected), name="if all verbs had equal shares", mode="markers",
-        marker={"color": LINE_COLOURS[1], "symbol": "line-ew-open", "size": 22, "line": {"width": 3}},
+        marker={"color": COLOURS[1], "symbol": "line-ew-open", "size": 22, "line": {"width": 3}},
     )  # fmt: skip
     figure.update_layout(
         height=260, margin={"l": 60, "r": 15, "t": 30, "b": 40}, xaxis_title="samples that decode to a verb",

@@ -14,10 +14,9 @@ from cvae_core.collapse import COLLAPSED, collapsed, collapsed_since
 from cvae_core.config import TrainConfig
 from cvae_core.latent import kl_to_standard, log_mean_exp, log_normal
 from cvae_core.step import beta_at, learning_rate_at, teacher_forcing_at
+from ui.figures import COLOURS, GREY, RED
 
-COLOURS = ["#2563eb", "#d97706", "#059669", "#db2777", "#7c3aed", "#0891b2", "#65a30d"]
 OBSERVED, NOISE = 1.5, 0.5  # x, and the standard deviation of p(x|z), in the model of one dimension
-GREY, RED = "#808080", "#dc2626"
 
 
 def gaussian_kl(mu_q: float, sigma_q: float, mu_p: float = 0.0, sigma_p: float = 1.0) -> float:

@@ -7,10 +7,11 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from ui.figures import COLOURS, GREY
 from ui.figures.digits import png
 
 FRAME_SECONDS = 0.2
-STYLES = ({"color": "#0072B2"}, {"color": "#7f7f7f", "dash": "dash"}, {"color": "#D55E00", "dash": "dot"})
+STYLES = ({"color": COLOURS[0]}, {"color": GREY, "dash": "dash"}, {"color": COLOURS[1], "dash": "dot"})
 
 
 def player(rows: Mapping[str, np.ndarray], at: int, height: int = 330) -> go.Figure:

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from cvae_core.tense.align import align
 from cvae_core.tense.data import LETTERS
 from cvae_core.tense.inference import Candidate
+from ui.figures import COLOURS, INVENTED, KNOWN, TENSES
 
 END = "⏎"
 
@@ -28,25 +29,29 @@ class Card(NamedTuple):
 def form_cards(cards: list[Card], asked: str | None = None) -> str:
     """The forms of a verb as cards, in HTML, each with a bar of its probability and what the dictionary says of it.
 
-    The card of the tense that was `asked` for has a border.
+    The card of the tense that was `asked` for has a border. Cards have their tense's colour, verdicts that of `KNOWN`
+    or `INVENTED`.
     """
     items = []
     for card in cards:
         if not card.listed:
-            verdict = "not in the dictionary"
+            mark, verdict = INVENTED, "not in the dictionary"
         elif card.form in card.listed:
-            verdict = "✓ in the dictionary"
+            mark, verdict = KNOWN, "✓ in the dictionary"
         else:
-            verdict = f"✗ dictionary: {', '.join(card.listed)}"
+            mark, verdict = INVENTED, f"✗ dictionary: {', '.join(card.listed)}"
         items.append(
-            f"<li{' class=asked' if card.tense == asked else ''}><span>{card.tense}</span><b>{card.form}</b>"
-            f'<i style="--sure: {card.probability:.3f}"></i><span>{card.probability:.1%} · {verdict}</span></li>'
+            f'<li{" class=asked" if card.tense == asked else ""} style="--colour: {TENSES[card.tense]}">'
+            f'<span>{card.tense}</span><b>{card.form}</b><i style="--sure: {card.probability:.3f}"></i>'
+            f'<span class=verdict style="--colour: {mark}">{card.probability:.1%} · {verdict}</span></li>'
         )
     return f'<ol class="forms" aria-label="The verb in four tenses">{"".join(items)}</ol>'
 
 
-def letter_tiles(source: str, letters: list[str], probabilities: np.ndarray) -> str:
+def letter_tiles(source: str, letters: list[str], probabilities: np.ndarray, colour: str = COLOURS[0]) -> str:
     """The letters of an answer as tiles, in HTML: the source's letter above each, its probability and runners-up below.
+
+    A tile is the paler, the less probable its letter.
 
     Letters of the source that the answer drops are crossed out. `probabilities` are the distributions (T, 27), a to z,
     then the end; runners-up below 1 % are left out. (A plotly heat map took a fifth of the time of a conversion.)
@@ -65,7 +70,10 @@ def letter_tiles(source: str, letters: list[str], probabilities: np.ndarray) -> 
             f'<li><em>{before}</em><b style="--sure: {row[chosen]:.2f}">{letter}</b><span>{row[chosen]:.0%}</span>'
             f"{rest}</li>"
         )
-    return f'<ol class="letters" aria-label="Letters and their probabilities">{"".join(tiles)}</ol>'
+    return (
+        f'<ol class="letters" style="--colour: {colour}" aria-label="Letters and their probabilities">'
+        f"{''.join(tiles)}</ol>"
+    )
 
 
 def candidate_tree(candidates: list[Candidate]) -> str:
@@ -89,13 +97,15 @@ def _branch(forms: list[tuple[str, float]]) -> str:
     return f"<li><b>{label}</b> {percent}" + (f"<ul>{inner}</ul>" if inner else "") + "</li>"
 
 
-def sample_bars(drawn: list[tuple[str, int]], total: int) -> str:
+def sample_bars(drawn: list[tuple[str, int]], total: int, colour: str = COLOURS[0]) -> str:
     """Forms that were drawn, in HTML, each with a bar of how often."""
     items = [
         f'<li><span>{form}</span><i style="--sure: {times / total:.3f}"></i><span>{times}</span></li>'
         for form, times in drawn
     ]
-    return f'<ol class="bars" aria-label="Forms drawn, with their number">{"".join(items)}</ol>'
+    return (
+        f'<ol class="bars" style="--colour: {colour}" aria-label="Forms drawn, with their number">{"".join(items)}</ol>'
+    )
 
 
 def reliability_figure(bins: list[dict]) -> go.Figure:
@@ -114,6 +124,6 @@ def reliability_figure(bins: list[dict]) -> go.Figure:
     percent = {"range": [0, 1.03], "tickformat": ".0%", "fixedrange": True}
     figure.update_layout(
         xaxis=percent | {"title": "probability of the answer"}, yaxis=percent | {"title": "accuracy"},
-        height=360, margin={"l": 10, "r": 10, "t": 10, "b": 10}, showlegend=False,
+        height=360, showlegend=False,
     )  # fmt: skip
     return figure

@@ -14,6 +14,7 @@ import numpy as np
 import streamlit as st
 
 from cvae_core.tense.regions import Decoded
+from ui.figures import COLOURS
 from ui.figures.digits import png
 
 FOLDER = Path(__file__).parent
@@ -97,7 +98,9 @@ def show_plane(
 
 def show_map(data: dict[str, Any], key: str) -> tuple[dict[str, Any] | None, list[str]]:
     """A map, with `data` as map.js has it: what was picked, {"word": …} or {"place": [x, y]}, and the lasso's words."""
-    result = _map(data=data, key=key, on_picked_change=lambda: None, on_lasso_change=lambda: None)
+    result = _map(
+        data=data | {"palette": COLOURS}, key=key, on_picked_change=lambda: None, on_lasso_change=lambda: None
+    )
     picked = result.picked if isinstance(result.picked, dict) else None
     lasso = set(result.lasso) if isinstance(result.lasso, list) else ()
     return picked, [word for word in data["words"] if word in lasso]

@@ -1,10 +1,9 @@
 // Map: a point per verb, labels that thin out when zoomed out, a lasso. A click or Enter picks a point.
 //
-// data: { name, words: [], places: [[x, y]], groups: [], group: [], path: [[x, y]], marks: [[x, y, label]], focus: index | null }
+// data: { name, palette: [], words: [], places: [[x, y]], groups: [], group: [], path: [[x, y]], marks: [[x, y, label]], focus: index | null }
 // The most frequent verbs come first: where labels would overlap they win. x and y are from 0 to 1, y upwards.
 
 const HEIGHT = 600
-const PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8f6bd1", "#7f7f7f"]
 const LABEL = { width: 78, height: 17 }
 const NEAR = 14 // pixels
 const WIDEST = 40 // times magnified
@@ -16,7 +15,7 @@ export default function ({ data, parentElement, setStateValue }) {
   canvas.setAttribute("role", "application")
   canvas.setAttribute("aria-label", data.alt)
   const colourOf = (group) =>
-    data.groups.length <= PALETTE.length ? PALETTE[group] : `hsl(${(group * 137.508) % 360} 55% 50%)`
+    data.groups.length <= data.palette.length ? data.palette[group] : `hsl(${(group * 137.508) % 360} 55% 50%)`
   let size, polygon = null
   if (root.dataset.map !== data.name) {
     root.dataset.map = data.name
