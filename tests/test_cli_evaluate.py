@@ -60,6 +60,7 @@ def test_evaluate_takes_pairs(cli, some_verbs, monkeypatch):
     assert json.loads(cli("evaluate", "tense", *options, "--pairs", wrong))["bleu4"] < 0.1
 
 
+@pytest.mark.slow
 def test_shuffled_weights_know_nothing(cli, some_verbs):
     """Nothing but the network answers. It is made to give words back, by fitting s, but then knows no other form."""
     tensors, metadata = checkpoint.read(ROOT / "checkpoints" / "tense-heldout.safetensors")

@@ -40,6 +40,7 @@ def start(init: str, rows: str, preset: str, epochs: int, device: str, **sizes: 
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu", GPU])
 def test_a_run_is_stopped_resumed_fine_tuned_from_and_loaded_on_a_cpu(device):
     run = start("random weights", ROWS, "best", EPOCHS, device, **SIZES)

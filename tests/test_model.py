@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from cvae_core.tense.config import MODEL_FIELDS, TenseConfig
 from cvae_core.tense.data import EOS, PAD, PAST, SOS, VOCABULARY_SIZE, encode
-from cvae_core.tense.decoding import greedy, log_probabilities
+from cvae_core.tense.decoding import State, greedy, log_probabilities
 from cvae_core.tense.model import build
 from tests.tiny import CONFIG, VERBS, step, tiny_task
 
@@ -205,3 +205,27 @@ def test_temperature_changes_confidence_and_not_the_answers():
         assert torch.allclose(logprobs.exp().sum(-1), torch.ones(2, 3)) and logprobs[..., [PAD, SOS]].exp().sum() == 0
         expected = logits[..., 5] - logits[..., 9]
         torch.testing.assert_close(logprobs[..., 5] - logprobs[..., 9], expected / temperature)
+
+
+class EndsAt:
+    """A decoder that writes `a` until each word's own last position, kept in the state, and then EOS."""
+
+    def __init__(self, lengths: torch.Tensor):
+        self.lengths = lengths
+
+    def initial_state(self, s, tense):
+        return State(self.lengths[None, :, None].float(), torch.zeros(1, len(tense), 1))
+
+    def step(self, letter, state, position):
+        logits = torch.zeros(len(letter), 1, VOCABULARY_SIZE)
+        logits[..., letters(["a"])[0, 0]] = 1.0
+        logits[:, 0, EOS] = 2.0 * (state.h[0, :, 0] <= position)
+        return logits, state
+
+
+@pytest.mark.parametrize("first", [0, 1, 2, 3])
+def test_words_that_end_at_any_position_are_cut_there(first):
+    lengths = torch.tensor([first] * 60 + [9] * 40)
+    found, logprobs = greedy(EndsAt(lengths), torch.zeros(100, 1), torch.zeros(100, dtype=torch.long), max_length=4)
+    assert ((found[:60] == EOS).nonzero()[:, 1] == first).all()
+    assert (logprobs[:60, first + 1 :] == 0).all() and not (found[60:] == EOS).any()

@@ -98,6 +98,7 @@ def test_every_preset_fits_the_form(system, picker):
         assert not at.exception and not at.error, name
 
 
+@pytest.mark.slow
 def test_trains_on_digits_to_the_end_and_resumes(runs_here):
     at = open_page(system="Digits")
     at.selectbox(key="digits preset").set_value("source-003-label").run()
@@ -116,6 +117,7 @@ def test_trains_on_digits_to_the_end_and_resumes(runs_here):
     assert [row["epoch"] for row in run.read_metrics()] == [1]
 
 
+@pytest.mark.slow
 def test_trains_on_video_to_the_end(runs_here):
     at = open_page(system="Video")
     name = "source-004-decayed"

@@ -12,6 +12,7 @@ from cvae_core.run import Run
 from cvae_core.runs import list_runs
 from tests.helpers import python, run_python, wait_until, write_verbs
 
+pytestmark = pytest.mark.slow  # most of a minute: they start four processes
 TWO = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
 LOSSES = ("loss", "recon", "kl", "prior", "consistency", "baseline", "cvae", "gsnn", "hybrid")
 

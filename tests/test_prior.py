@@ -112,6 +112,7 @@ def test_disagreement_counts_only_what_both_tenses_share():
     torch.testing.assert_close(prior.disagreement(logits, changed + 1.0, padded, padded), both / 2)
 
 
+@pytest.mark.slow
 def test_draws_agree_better_when_they_are_asked_to(tmp_path):
     found = {}
     for weight in (1e-9, 10.0):

@@ -68,6 +68,7 @@ def kill(run, after: int) -> int:
     return pid
 
 
+@pytest.mark.slow
 def test_a_killed_training_is_retried_three_times_then_interrupted_and_the_queue_goes_on():
     queue, first, second = Jobs(), queued_run(epochs=10_000), queued_run()
     queue.submit(first, lambda stopped: train_in_subprocess(first, stopped))

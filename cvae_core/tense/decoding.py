@@ -110,7 +110,8 @@ def greedy(
         done = done | (letter[:, 0] == EOS)
         if bool(done.all()):
             break
-        if len(done) >= COMPACTED and done.sum() > len(done) / 2:  # go on with the unfinished words alone
+        last = position == max_length - 1
+        if not last and len(done) >= COMPACTED and done.sum() > len(done) / 2:  # go on with the unfinished words alone
             kept = (~done).nonzero()[:, 0]
             rows, letter, done, state = rows[kept], letter[kept], done[kept], state.of(kept)
             parts.append((rows, position + 1, []))

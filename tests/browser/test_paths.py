@@ -70,6 +70,7 @@ def test_compare_two_runs(server, open_page):
     expect(page.get_by_text("Each point is an epoch")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_fine_tune_on_an_uploaded_list(trainer, open_page):
     _, url, folder = trainer
     page = open_page(f"{url}/train")
@@ -85,6 +86,7 @@ def test_fine_tune_on_an_uploaded_list(trainer, open_page):
     assert download.value.suggested_filename == f"{name}.safetensors"
 
 
+@pytest.mark.slow
 def test_start_watch_reload_second_tab_stop_resume(trainer, open_page):
     _, url, folder = trainer
     page = open_page(f"{url}/train")

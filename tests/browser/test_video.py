@@ -12,6 +12,7 @@ from cvae_core.video.simulator import rollout, simulate
 from tests.browser.conftest import settle
 
 
+@pytest.mark.slow
 def test_the_player_plays_in_the_browser(server, open_page):
     page = open_page(f"{server}/video")
     frame = page.locator(".js-plotly-plot .slider-current-value, .js-plotly-plot .slider-label").first
