@@ -53,8 +53,6 @@ def config(system: str, old: dict[str, Any], version: int) -> dict[str, Any]:
         new = _from_format_1(system, old) if version == 1 else old
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         return old
-    if system == "video" and version < 5:
-        new = {"dynamics": "codes", "rnn_size": 256, "kl_max": 1e-4, "prior": "fixed"} | new
     if system == "tense":
         new = _from_format_2(new) if version < 3 else new
         new = _from_format_3(new) if version < 4 else new

@@ -23,7 +23,7 @@ FOLDER = checkpoint.ROOT / "tests" / "old"
 VERBS = parse_verbs("walk walks walking walked\nstop stops stopping stopped\nsing sings singing sang\n").verbs
 SMALL = {"epochs": 2, "precision": "float32"}
 LETTERS = {"hidden_size": 8, "embedding_size": 4, "latent_size": 3, "condition_size": 2, "batch_size": 4}
-PICTURES = {"width": 4, "norm": "group", "code_size": 4, "latent_size": 2, "rnn_size": 8}
+PICTURES = {"network": "dcgan", "width": 4, "norm": "group", "code_size": 4, "latent_size": 2, "rnn_size": 8}
 RUNS = {
     "tense": lambda: prepare(
         "tense", "best", SMALL | LETTERS | {"spelling_size": 4, "train_on": "all", "state_width": 8, "prior_from": 0.0},

@@ -29,13 +29,11 @@ from tests.tiny import step
 from tests.tiny_pictures import VIDEO as CONFIG
 from tests.tiny_pictures import square_clips, tiny_video
 
-MAPS = {"dynamics": "maps", "feedback": False, "keypoints": 3, "copies": True}
 VARIANTS = [
     {}, {"network": "dcgan"}, {"norm": "group"}, {"prior": "learned"},
     {"predictor_layers": 1, "posterior_layers": 2}, {"copies": True}, {"copies": True, "network": "dcgan"},
     {"feedback": False}, {"feedback": False, "prior": "learned"}, {"feedback": False, "copies": True, "keypoints": 2},
     {"keypoints": 3}, {"keypoints": 3, "network": "dcgan"},
-    MAPS, MAPS | {"flow": False}, MAPS | {"copies": False}, MAPS | {"prior": "learned"},
 ]  # fmt: skip
 each_variant = pytest.mark.parametrize("changes", VARIANTS, ids=lambda c: "-".join(map(str, c.values())) or "default")
 

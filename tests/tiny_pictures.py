@@ -21,7 +21,7 @@ DIGITS = DigitsConfig(epochs=3, batch_size=64, hidden_size=16, latent_size=3, le
 LABEL = replace(DIGITS, task="label", latent_size=2)
 VIDEO = VideoConfig(
     epochs=2, batch_size=3, width=4, code_size=8, latent_size=3, rnn_size=12, past=2, future=3, learning_rate=5e-3,
-    dynamics="codes", keypoints=0, copies=False, feedback=True, kl_max=1.0, kl_knots=ramp(), precision="float32",
+    keypoints=0, copies=False, feedback=True, kl_max=1.0, kl_knots=ramp(), precision="float32",
 )  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from cvae_core.config import Knots, TrainConfig, option, redefault
-from cvae_core.errors import UserError
 from cvae_core.schedules import constant
 
 
@@ -24,11 +23,6 @@ class VideoConfig(TrainConfig):
     keep: str = redefault(TrainConfig, "keep", "best")
     precision: str = redefault(TrainConfig, "precision", "auto")
     # Model
-    dynamics: str = option(
-        "maps", "what is predicted: codes, by an LSTM (report 004), or feature maps, by a convolutional GRU",
-        choices=("codes", "maps"),
-    )  # fmt: skip
-    flow: bool = option(True, "with dynamics maps: pixels of the last given frame also move, by a predicted flow")
     network: str = option("vgg", "encoder and decoder: vgg (report 004) or dcgan", choices=("vgg", "dcgan"))
     width: int = option(16, "channels of the first feature maps (report 004: 64), doubled at each halving", 4, 256)
     norm: str = option(
@@ -44,26 +38,18 @@ class VideoConfig(TrainConfig):
         8, "keypoints that the predictor outputs, rendered as Gaussian blobs for the decoder (Jakab et al. 2018)", 0, 64
     )
     copies: bool = option(True, "a mask blends each decoded frame with its reference frame (Finn et al. 2016)")
+    objects: bool = option(False, "objects are found, moved and drawn as wholes: weights of scripts/video_objects.py")
     feedback: bool = option(False, "the predictor encodes its own frames (report 004) instead of the last given one")
     # Data
     past: int = option(2, "given frames", 1, 100)
     future: int = option(10, "frames to predict in training and scoring, where the clips are long enough", 1, 100)
     jitter: float = option(0.0, "largest relative change of a colour channel of a training clip", 0.0, 0.99)
     mirror: bool = option(False, "mirror a random half of the training clips, with their actions: for few clips")
-    camera: float = option(0.0, "largest rotation (radians), relative zoom and shift of a training clip's picture")
-    texture: float = option(0.0, "amplitude of random smooth patterns that are added to a training clip")
     clips: int = option(4000, "simulated training clips, seeds from 0; folders are read whole", 1, 1_000_000)
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.dynamics == "maps" and (self.network != "vgg" or self.feedback or not self.keypoints):
-            raise UserError(
-                "dynamics maps needs network vgg, keypoints and no feedback: choose dynamics codes instead."
-            )
 
 
 # What a checkpoint's weights fix: training from it takes these fields from it.
 MODEL_FIELDS = (
-    "dynamics", "flow", "network", "width", "norm", "code_size", "latent_size", "rnn_size", "predictor_layers",
-    "posterior_layers", "prior", "copies", "feedback", "keypoints",
+    "network", "width", "norm", "code_size", "latent_size", "rnn_size", "predictor_layers", "posterior_layers", "prior",
+    "copies", "feedback", "keypoints", "objects",
 )  # fmt: skip

@@ -7,6 +7,7 @@ not given, the last given one.
 Shapes: B clips, T frames, G code, K keypoints, Z latent, P given frames; frames (3, 64, 64) in [0, 1].
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -16,9 +17,152 @@ from torch import Tensor, nn
 from cvae_core.latent import reparameterize
 from cvae_core.video.config import VideoConfig
 from cvae_core.video.data import CONDITION
-from cvae_core.video.motion import MotionPredictor
-from cvae_core.video.networks import Decoder, Encoder
-from cvae_core.video.recurrent import GaussianLSTM, Recurrent, StandardNormal, State
+from cvae_core.video.discover import discover
+from cvae_core.video.layers import Layers
+from cvae_core.video.object_motion import ObjectMotion
+
+# --- frames to codes and back ---------------------------------------------------------------------------------------
+
+
+def block(inputs: int, outputs: int, config: VideoConfig, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """Convolution, norm, leaky ReLU: the report's `vgg_layer`; kernel 4 and stride 2 halve the size, as in DCGAN."""
+    return _activated(nn.Conv2d(inputs, outputs, kernel, stride, 1), outputs, config)
+
+
+def _activated(convolution: nn.Module, channels: int, config: VideoConfig) -> nn.Sequential:
+    return nn.Sequential(convolution, _norm(channels, config), nn.LeakyReLU(0.2, inplace=True))
+
+
+def _norm(channels: int, config: VideoConfig) -> nn.Module:
+    return nn.BatchNorm2d(channels) if config.norm == "batch" else nn.GroupNorm(min(8, channels // 4 or 1), channels)
+
+
+def _stack(inputs: int, outputs: tuple[int, ...], config: VideoConfig) -> nn.Sequential:
+    return nn.Sequential(*(block(a, b, config) for a, b in zip((inputs, *outputs), outputs, strict=False)))
+
+
+class Encoder(nn.Module):
+    """Frames to codes, by a VGG or DCGAN."""
+
+    def __init__(self, config: VideoConfig):
+        super().__init__()
+        w = config.width
+        self.pools = config.network == "vgg"
+        if self.pools:
+            stages = (3, (w, w)), (w, (2 * w,) * 2), (2 * w, (4 * w,) * 3), (4 * w, (8 * w,) * 3)
+            self.maps = nn.ModuleList(_stack(inputs, outputs, config) for inputs, outputs in stages)
+        else:
+            sizes = (3, w), (w, 2 * w), (2 * w, 4 * w), (4 * w, 8 * w)
+            self.maps = nn.ModuleList(block(inputs, outputs, config, 4, 2) for inputs, outputs in sizes)
+        self.code = nn.Sequential(nn.Conv2d(8 * w, config.code_size, 4), _norm(config.code_size, config), nn.Tanh())
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Frames (N, 3, 64, 64) -> codes (N, G) in (-1, 1) and feature maps (N, C, h, w), largest first."""
+        skips = []
+        for maps in self.maps:
+            x = maps(x)
+            skips.append(x)
+            if self.pools:
+                x = F.max_pool2d(x, 2)
+        return self.code(x).flatten(1), skips
+
+
+class Decoder(nn.Module):
+    """Codes, keypoints and a reference frame's feature maps to frames.
+
+    Each keypoint (x, y) in (-1, 1) is rendered as a Gaussian blob, a further channel of the maps of each size (Jakab et
+    al. 2018): from a code alone the decoder would have to learn to draw a moving part at each position separately.
+    With `copies` a fourth output channel is a mask that blends the decoded frame with the reference frame (Finn et al.
+    2016): static pixels are copied exactly.
+    """
+
+    def __init__(self, config: VideoConfig):
+        super().__init__()
+        w = config.width
+        channels, k = 4 if config.copies else 3, config.keypoints
+        self.sizes = [config.code_size, 2 * k]
+        # From narrow blobs, for edges, to wide ones, whose gradient reaches far; 1 is half of the picture.
+        self.log_spread = nn.Parameter(torch.linspace(math.log(0.08), math.log(0.6), k)) if k else None
+        self.start = _activated(nn.ConvTranspose2d(config.code_size, 8 * w, 4), 8 * w, config)
+        self.doubles = config.network == "vgg"
+        if self.doubles:
+            stages = (16 * w, (8 * w, 8 * w, 4 * w)), (8 * w, (4 * w, 4 * w, 2 * w)), (4 * w, (2 * w, w)), (2 * w, (w,))
+            self.maps = nn.ModuleList(_stack(inputs + k, outputs, config) for inputs, outputs in stages)
+            self.last = nn.ConvTranspose2d(w, channels, 3, 1, 1)
+        else:
+            sizes = (16 * w, 4 * w), (8 * w, 2 * w), (4 * w, w)
+            self.maps = nn.ModuleList(_activated(nn.ConvTranspose2d(a + k, b, 4, 2, 1), b, config) for a, b in sizes)
+            self.last = nn.ConvTranspose2d(2 * w + k, channels, 4, 2, 1)
+
+    def forward(self, code: Tensor, skips: list[Tensor], reference: Tensor) -> Tensor:
+        """Codes and keypoints (N, G + 2 K), the reference's feature maps and frames (N, ·) -> frames (N, 3, 64, 64)."""
+        code, keypoints = code.split(self.sizes, 1)
+        x = self.start(code[..., None, None])
+        for i, skip in enumerate(reversed(skips)):
+            x = F.interpolate(x, scale_factor=2.0) if self.doubles else x
+            x = torch.cat([x, skip, *self._blobs(keypoints, skip)], 1)
+            x = self.maps[i](x) if i < len(self.maps) else x
+        x = torch.sigmoid(self.last(x))
+        return torch.lerp(x[:, :3], reference.to(x.dtype), x[:, 3:]) if x.shape[1] == 4 else x
+
+    def _blobs(self, keypoints: Tensor, like: Tensor) -> list[Tensor]:
+        """Keypoints (N, 2 K) -> their blobs (N, K, h, w) in the size of other maps; empty where there are none."""
+        if self.log_spread is None:
+            return []
+        x, y = keypoints.float().unflatten(1, (2, -1)).unbind(1)  # (N, K) each
+        lines = [torch.linspace(-1 + 1 / n, 1 - 1 / n, n, device=keypoints.device) for n in like.shape[2:]]
+        weight = -0.5 * torch.exp(-2 * self.log_spread)[:, None]
+        down, right = (
+            torch.exp(weight * (line - p[..., None]).square()) for line, p in zip(lines, (y, x), strict=True)
+        )
+        return [(down[..., None] * right[..., None, :]).to(like.dtype)]
+
+
+# --- time -----------------------------------------------------------------------------------------------------------
+
+State = tuple[Tensor, Tensor] | None  # h and c of an LSTM, (layers, B, R) each; None at the start
+
+
+class Recurrent(nn.Module):
+    """Linear, LSTM, linear; its state is an argument and a result."""
+
+    def __init__(self, inputs: int, outputs: int, layers: int, config: VideoConfig):
+        super().__init__()
+        self.embed = nn.Linear(inputs, config.rnn_size)
+        self.lstm = nn.LSTM(config.rnn_size, config.rnn_size, layers, batch_first=True)
+        self.out = nn.Linear(config.rnn_size, outputs)
+
+    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+        """Sequences (B, T, inputs) -> (B, T, outputs) in float32, and the state after them."""
+        # Never in bfloat16: slower on a CPU, and its 8 bits resolve the arm's position to a quarter of a pixel at best.
+        with torch.autocast(x.device.type, enabled=False):
+            h, state = self.lstm(self.embed(x.float()), state)
+            return self.out(h), state
+
+
+class GaussianLSTM(Recurrent):
+    """A diagonal Gaussian over z at each step."""
+
+    def __init__(self, inputs: int, config: VideoConfig):
+        super().__init__(inputs, 2 * config.latent_size, config.posterior_layers, config)
+
+    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, Tensor, State]:  # type: ignore[override]
+        """Sequences (B, T, inputs) -> mean and log variance (B, T, Z), and the state after them."""
+        outputs, state = super().forward(x, state)
+        return *outputs.chunk(2, -1), state
+
+
+class StandardNormal(nn.Module):
+    """N(0, I) over z at each step, for any input."""
+
+    def __init__(self, latent_size: int):
+        super().__init__()
+        self.latent_size = latent_size
+
+    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, Tensor, State]:
+        """Sequences (B, T, inputs) -> mean and log variance (B, T, Z), both zero; no state."""
+        zeros = x.new_zeros(*x.shape[:2], self.latent_size, dtype=torch.float32)
+        return zeros, zeros, None
 
 
 class Prediction(NamedTuple):
@@ -41,18 +185,15 @@ class VideoCVAE(nn.Module):
     def __init__(self, config: VideoConfig):
         super().__init__()
         self.config = config
-        self.encoder = Encoder(config)
-        code, z, points = config.code_size, config.latent_size, 2 * config.keypoints
-        self.motion = None
-        if config.dynamics == "maps":
-            self.motion = MotionPredictor(config)
-        else:
-            self.decoder = Decoder(config)
-            self.predictor = Recurrent(code + z + CONDITION, code + points, config.predictor_layers, config)
-            # The arm's position acts linearly on the keypoints; all else comes through the LSTM.
-            self.pointing = nn.Linear(CONDITION, points) if points else None
+        self.encoder, self.decoder = Encoder(config), Decoder(config)
+        code, z = config.code_size, config.latent_size
+        self.predictor = Recurrent(code + z + CONDITION, code + 2 * config.keypoints, config.predictor_layers, config)
+        # The arm's position acts linearly on the keypoints; all else comes through the LSTM.
+        self.pointing = nn.Linear(CONDITION, 2 * config.keypoints) if config.keypoints else None
         self.posterior = GaussianLSTM(code, config)
         self.prior = GaussianLSTM(code + CONDITION, config) if config.prior == "learned" else StandardNormal(z)
+        if config.objects:
+            self.motion, self.layers = ObjectMotion(), Layers()
         # In metres the conditions are small numbers, which the predictor takes many epochs to use.
         self.register_buffer("condition_mean", torch.zeros(CONDITION))
         self.register_buffer("condition_std", torch.ones(CONDITION))
@@ -85,14 +226,11 @@ class VideoCVAE(nn.Module):
         mu, logvar, _ = self.posterior(codes[:, 1:])
         z = reparameterize(mu, logvar, generator)
         condition = self._standard(condition[:, :-1])
-        if self.motion is None and self.config.feedback and not teacher_forcing:
+        if self.config.feedback and not teacher_forcing:
             predicted, *prior = self._rollout(frames[:, :past], condition, z, generator, first=1)
             return Prediction(predicted, mu, logvar, *prior)
         inputs = codes[:, :-1] if self.config.feedback else self._references(codes, steps)
         prior_mu, prior_logvar, _ = self.prior(torch.cat([inputs, condition], -1))
-        if self.motion is not None:
-            predicted = self.motion(codes[:, :past], skips, frames[:, :past], condition, z)
-            return Prediction(predicted, mu, logvar, prior_mu, prior_logvar)
         predicted = self._decode(self.next_code(inputs, z, condition, None)[0], skips, frames)
         return Prediction(predicted, mu, logvar, prior_mu, prior_logvar)
 
@@ -100,18 +238,26 @@ class VideoCVAE(nn.Module):
     def predict(self, given: Tensor, condition: Tensor, generator: torch.Generator) -> Tensor:
         """Given frames (B, P, 3, 64, 64), conditions (B, P + H - 1, 7) -> the H frames after, with z from the prior.
 
-        `condition[:, i]` belongs to frame i; the last given frame is i = P - 1.
+        `condition[:, i]` belongs to frame i; the last given frame is i = P - 1. With `config.objects` the objects that
+        are found in the given frames are drawn where `motion` moves them.
         """
+        frames = self.predict_bare(given, condition, generator)
+        if not self.config.objects:
+            return frames
+        objects = discover(given[:, -2], given[:, -1])
+        moves = self.motion.predict(objects, condition.float(), given.shape[1], generator)
+        return self.layers(frames, objects, given[:, -1], moves)
+
+    @torch.no_grad()
+    def predict_bare(self, given: Tensor, condition: Tensor, generator: torch.Generator) -> Tensor:
+        """`predict` without `motion` and `layers`."""
         past, condition = given.shape[1], self._standard(condition)
         if self.config.feedback:
             return self._rollout(given, condition, None, generator, first=past)[0]
         codes, skips = self._encode(given)
         inputs = self._references(codes, condition.shape[1])
         mu, logvar, _ = self.prior(torch.cat([inputs, condition], -1))
-        z = reparameterize(mu, logvar, generator)
-        if self.motion is not None:
-            return self.motion(codes, skips, given, condition, z)[:, past - 1 :]
-        predicted, _ = self.next_code(inputs, z, condition, None)
+        predicted, _ = self.next_code(inputs, reparameterize(mu, logvar, generator), condition, None)
         return self._decode(predicted[:, past - 1 :], [maps[:, -1:] for maps in skips], given[:, -1:])
 
     def _encode(self, frames: Tensor) -> tuple[Tensor, list[Tensor]]:

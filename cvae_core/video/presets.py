@@ -14,7 +14,6 @@ REPORT_004: dict[str, Any] = {
     "epochs": 300,
     "batch_size": 12,
     "clips": 2000,
-    "dynamics": "codes",
     "width": 64,
     "latent_size": 64,
     "keypoints": 0,

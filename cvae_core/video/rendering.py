@@ -45,7 +45,7 @@ def render_frames(table: np.ndarray, objects: Sequence[Object], states: State) -
     shadows = np.zeros((frames, SIDE, SIDE), np.float32)
 
     def draw(n: int, centres: np.ndarray, heights: np.ndarray) -> Part:
-        centre, scale = _project(centres, heights)
+        centre, scale = project(centres, heights)
         if (corners := objects[n].corners) is None:
             radius = np.float32(objects[n].radius) * scale
             return _capsule(centre, centre, radius, radius)
@@ -76,7 +76,7 @@ def _gripper(states: State, shadow: bool) -> list[tuple[str, Part]]:
     frames, heights = len(states.position), states.position[:, 2]
 
     def at(points: np.ndarray, heights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return _project(points + heights[:, None] * LIGHT, heights * 0) if shadow else _project(points, heights)
+        return project(points + heights[:, None] * LIGHT, heights * 0) if shadow else project(points, heights)
 
     def capsule(a, b, radius_a, radius_b, raised=0.0, base=None) -> Part:
         (a, scale_a), (b, scale_b) = at(a, heights + raised if base is None else base), at(b, heights + raised)
@@ -95,7 +95,7 @@ def _gripper(states: State, shadow: bool) -> list[tuple[str, Part]]:
     return [*(("finger", finger) for finger in fingers), ("arm", arm), ("palm", palm)]
 
 
-def _project(points: np.ndarray, heights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def project(points: np.ndarray, heights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pixel coordinates (..., 2) of points (..., 2) at heights (...), and pixels per metre at those heights (...)."""
     scale = CAMERA_HEIGHT / (CAMERA_HEIGHT - heights) / PIXEL
     return ((points - MIDDLE) * scale[..., None] + SIDE / 2).astype(np.float32), scale.astype(np.float32)

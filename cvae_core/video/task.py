@@ -10,9 +10,8 @@ from cvae_core.errors import UserError
 from cvae_core.latent import kl_between
 from cvae_core.step import Step
 from cvae_core.video import metrics
-from cvae_core.video.augment import augment
 from cvae_core.video.config import VideoConfig
-from cvae_core.video.data import Clip, stack
+from cvae_core.video.data import ACTION, CONDITION, Clip, stack
 from cvae_core.video.inference import predict
 from cvae_core.video.model import build
 from cvae_core.video.pictures import gif
@@ -77,7 +76,24 @@ class VideoTask:
                 first = int(offsets[row] * (len(frames) - self.length + 1))
                 windows.append((frames[first : first + self.length], condition[first : first + self.length]))
             frames, condition = (torch.stack(parts) for parts in zip(*windows, strict=True))
-            yield Batch(*augment(frames.float() / 255, condition, self.config, generator))
+            yield self._augmented(Batch(frames.float() / 255, condition), generator)
+
+    def _augmented(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Permute and scale the channels, alike in all frames of a clip (`jitter`); mirror half of the clips."""
+        frames, condition = batch
+        n, device = len(frames), frames.device
+        if self.config.jitter:
+            channels = torch.rand(n, 3, generator=generator).argsort(1).to(device)
+            scale = 1 + self.config.jitter * (2 * torch.rand(n, 3, generator=generator) - 1).to(device)
+            frames = frames.gather(2, channels[:, None, :, None, None].expand_as(frames))
+            frames = (frames * scale[:, None, :, None, None]).clamp(max=1)
+        if self.config.mirror:
+            mirrored = (torch.rand(n, generator=generator) < 0.5).to(device)
+            frames = torch.where(mirrored[:, None, None, None, None], frames.flip(-1), frames)
+            signs = torch.ones(CONDITION, device=device)
+            signs[[1, ACTION + 1]] = -1  # dy and y
+            condition = torch.where(mirrored[:, None, None], condition * signs, condition)
+        return Batch(frames, condition)
 
     def count(self, batch: Batch) -> int:
         """Frames in a batch."""
