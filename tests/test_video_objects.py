@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from cvae_core import checkpoint
+from cvae_core.errors import UserError
+from cvae_core.session import prepare
 from cvae_core.video import metrics, objects
 from cvae_core.video.discover import discover
 from cvae_core.video.layers import draw, uncovered
@@ -108,6 +111,17 @@ def test_a_model_with_objects_predicts_frames(scenes):
     predicted, again = (model.predict(frames, condition, torch.Generator().manual_seed(0)) for _ in range(2))
     assert predicted.shape == (4, 10, 3, 64, 64) and torch.equal(predicted, again)
     assert predicted.min() >= 0 and predicted.max() <= 1
+
+
+def test_a_model_with_objects_is_trained_without_them(tmp_path, run_root):
+    path, model = tmp_path / "model.safetensors", build(CONFIG)
+    checkpoint.write(path, model.state_dict(), {"system": "video", "config": vars(CONFIG), "data": "simulator"})
+    task, _ = prepare("video", None, {"clips": 2, "epochs": 1}, None, "cpu", init=str(path))
+    assert not task.config.objects
+    for name, value in task.model.state_dict().items():
+        assert torch.equal(value, model.state_dict()[name])
+    with pytest.raises(UserError, match="scripts.video_objects"):
+        prepare("video", None, {"objects": True}, None, "cpu")
 
 
 # --- scores ---------------------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ class VideoConfig(TrainConfig):
         8, "keypoints that the predictor outputs, rendered as Gaussian blobs for the decoder (Jakab et al. 2018)", 0, 64
     )
     copies: bool = option(True, "a mask blends each decoded frame with its reference frame (Finn et al. 2016)")
-    objects: bool = option(False, "objects are found, moved and drawn as wholes: weights of scripts/video_objects.py")
+    objects: bool = option(False, "objects are moved as wholes: scripts/video_objects.py adds that to a trained model")
     feedback: bool = option(False, "the predictor encodes its own frames (report 004) instead of the last given one")
     # Data
     past: int = option(2, "given frames", 1, 100)
@@ -51,5 +51,5 @@ class VideoConfig(TrainConfig):
 # What a checkpoint's weights fix: training from it takes these fields from it.
 MODEL_FIELDS = (
     "network", "width", "norm", "code_size", "latent_size", "rnn_size", "predictor_layers", "posterior_layers", "prior",
-    "copies", "feedback", "keypoints", "objects",
+    "copies", "feedback", "keypoints",
 )  # fmt: skip

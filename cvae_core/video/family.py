@@ -35,7 +35,9 @@ def data_entries(source: str | None) -> dict[str, Any]:
 
 
 def check(config: Config, entries: dict[str, Any], start: VideoCVAE | None) -> None:
-    """Accept everything: every config can be trained on every data set; folders are read when the training begins."""
+    """Raises UserError for a new model with objects; folders are read when the training begins."""
+    if config.objects and (start is None or not start.config.objects):
+        raise UserError("A model is trained without objects: `python -m scripts.video_objects` then adds them to it.")
 
 
 def held_out_clips(source: str | None, config: Config, clips: int) -> tuple[Sequence[Clip], str]:
@@ -63,8 +65,8 @@ def make_task(
 ) -> VideoTask:
     """The task of a run's config.json (`saved`), with the weights of the model that it starts from.
 
-    Clips come from a folder or, where `source` is None, from the simulator. Raises UserError for a folder without
-    training clips, and for what `read_folder` or `VideoTask` refuses.
+    A model with objects is trained without them. Clips come from a folder or, where `source` is None, from the
+    simulator. Raises UserError for a folder without training clips, and for what `read_folder` or `VideoTask` refuses.
     """
     name = saved["data"]
     if saved["source"] is None:
@@ -79,5 +81,6 @@ def make_task(
         raise UserError(f"{name} has no train/ folder: there is nothing to train on.")
     task = VideoTask(config, train, validation, device, name)
     if start:
-        task.model.load_state_dict(start.state_dict())
+        kept = task.model.state_dict().keys()  # without the weights for objects
+        task.model.load_state_dict({name: value for name, value in start.state_dict().items() if name in kept})
     return task

@@ -14,6 +14,7 @@ from cvae_core.video.data import SIDE
 from cvae_core.video.discover import Found
 
 WIDTH = 16
+DRAWN = 3  # objects of a clip that are drawn anew: those that do not move are in the predicted frames
 
 
 class Layers(nn.Module):
@@ -32,6 +33,9 @@ class Layers(nn.Module):
     def forward(self, predicted: Tensor, objects: Found, last: Tensor, moves: Tensor) -> Tensor:
         """Frames (B, S, 3, 64, 64) from those predicted without objects, the last given ones (B, 3, 64, 64) and moves
         (B, N, S, 4)."""
+        chosen = moves[..., :2].norm(dim=-1).amax(2).topk(DRAWN).indices  # the objects that move most: (B, 3)
+        rows = torch.arange(len(chosen), device=chosen.device)[:, None]
+        objects, moves = Found(*(part[rows, chosen] for part in objects)), moves[rows, chosen]
         layer, cover = draw(objects, moves)
         background, gone = uncovered(objects, last, moves)
         sources = [predicted, layer, background[:, None].expand_as(predicted)]
@@ -68,7 +72,7 @@ def uncovered(objects: Found, last: Tensor, moves: Tensor) -> tuple[Tensor, Tens
     wide = F.max_pool2d(objects.masks.amax(1, keepdim=True), 5, 1, 2)  # (B, 1, 64, 64)
     kept = 1 - wide
     weighted = torch.cat([last * kept, kept], 1)
-    for _ in range(3):
+    for _ in range(2):
         weighted = F.avg_pool2d(weighted, 9, 1, 4)
     fill = weighted[:, :3] / weighted[:, 3:].clamp(min=1e-3)
     away = (moves[..., :2].norm(dim=-1) / 2).clamp(max=1)  # (B, N, S)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FUTURE = 10  # predicted frames, where the clips are long enough
 MAX_PSNR = 100.0  # dB, for channels without any error
-SAMPLES, MAX_OPEN = 20, 40  # of z for each clip, and clips, in `futures`
+SAMPLES, MAX_OPEN = 20, 20  # of z for each clip, and clips, in `futures`
 MOTION = 0.05  # a pixel moves where a channel differs by more than this from the last given frame
 
 
@@ -124,7 +124,7 @@ def futures(
 ) -> dict:
     """`best_of_20` and `average_of_20`: PSNR of the best of 20 samples of z in each clip, and of them all.
 
-    Frames (n, T, 3, 64, 64) in bytes, conditions (n, T - 1, 7). Of `open_clips` clips, at most 40: those whose `scenes`
+    Frames (n, T, 3, 64, 64) in bytes, conditions (n, T - 1, 7). Of `open_clips` clips, at most 20: those whose `scenes`
     leave the outcome open (`simulator.is_open`), or the first ones without scenes.
     """
     rows = list(range(len(frames)))
