@@ -25,6 +25,7 @@ VIEWS = {
     "digits-complete": "/digits",
     "digits-latent": "/digits?view=Latent+space",
     "video-predict": "/video",
+    "video-robot": "/video?source=Real+robot",
     "video-steer": "/video?view=Steer",
     "curves": "/curves",
     "curves-two-scores": "/curves?view=Two+scores",

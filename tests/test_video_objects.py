@@ -94,8 +94,8 @@ def test_moves_depend_on_every_action_and_on_none_after():
 def test_both_trainings_lower_their_losses(scenes):
     model, data = build(CONFIG).eval(), tracks(scenes, PAST)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    losses = list(fit_motion(model, data, 40))
-    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
+    losses = list(fit_motion(model, data, 60))  # from the 25th step on with the terms of z
+    assert np.mean(losses[19:24]) < 0.8 * np.mean(losses[:5]) and np.mean(losses[-5:]) < np.mean(losses[24:29])
     frames = torch.stack([scene.clip.frames for scene in scenes])
     losses = list(fit_layers(model, data, frames, 12))
     assert np.mean(losses[-3:]) < np.mean(losses[:3])

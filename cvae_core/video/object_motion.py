@@ -45,11 +45,11 @@ class ObjectMotion(nn.Module):
 
     def forward(
         self, objects: Found, condition: Tensor, past: int, generator: torch.Generator, true: Tensor, chosen: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """-log p(move | z), up to a constant, and the KL divergence in nats of M chosen objects, (M, S) each.
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """-log p(move | z) with the prior's mean and a sample of the posterior, and the KL divergence: (M, S) each.
 
-        Conditions (B, P + S - 1, 7) are in metres; true moves (B, N, S, 4) are since the last given frame; `chosen` is
-        (B, N) bool. Each step starts from the true moves before it, and z is a sample of the posterior.
+        Of M chosen objects, (B, N) bool; up to a constant, in nats. Conditions (B, P + S - 1, 7) are in metres; true
+        moves (B, N, S, 4) are since the last given frame. Each step starts from the true moves before it.
         """
         before = F.pad(true, (0, 0, 1, -1))  # (B, N, S, 4): the last given frame, then all but the last
         target = true - before
@@ -61,9 +61,14 @@ class ObjectMotion(nn.Module):
         state, _ = self._state(features[chosen], None)
         prior_mu, prior_logvar = self.prior(state).chunk(2, -1)
         mu, logvar = self.posterior(torch.cat([state, target / self.spread.sqrt()], -1)).chunk(2, -1)
-        move = self._move(state, reparameterize(mu, logvar, generator), way)
-        kl = kl_between(mu, logvar, prior_mu, prior_logvar).sum(-1)
-        return 0.5 * ((move - target) / self.spread).square().sum(-1), kl
+        plain, error = (
+            self._error(self._move(state, z, way) - target) for z in (prior_mu, reparameterize(mu, logvar, generator))
+        )
+        return plain, error, kl_between(mu, logvar, prior_mu, prior_logvar).sum(-1)
+
+    def _error(self, difference: Tensor) -> Tensor:
+        """Quadratic for small differences (..., 4), linear for large ones, which would outweigh all others: (...)."""
+        return (((difference / self.spread).square() + 1).sqrt() - 1).sum(-1)
 
     def predict(self, objects: Found, condition: Tensor, past: int, generator: torch.Generator) -> Tensor:
         """Moves (B, N, S, 4) since the last given frame, with z from the prior."""

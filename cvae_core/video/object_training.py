@@ -21,6 +21,7 @@ from cvae_core.video.simulator import Scene
 MOTION_BATCH, LAYERS_BATCH = 48, 3  # clips
 SAME_COLOUR = 0.1  # largest distance of the chromaticities of an object found and one of the record
 NOISE = 0.1  # pixels, added to centres in training
+Z_FROM = 0.4
 NEAR, FAR_SHARE = 10.0, 0.1  # pixels from the gripper; the share of the other objects that is trained on, too
 
 
@@ -62,9 +63,10 @@ def _path(scene: Scene) -> Tensor:
 
 
 def fit_motion(model: VideoCVAE, data: Tracks, steps: int, rate: float = 5e-3, seed: int = 0) -> Iterator[float]:
-    """Train `model.motion` by its evidence lower bound; yields the loss of each step.
+    """Train `model.motion`; yields the loss of each step.
 
-    The KL weight falls from 5 to 1: at first z must not explain what the gripper explains.
+    First with the prior's mean as z alone, so that z does not explain what the gripper explains; after `Z_FROM` of the
+    steps also by the evidence lower bound: the hybrid objective of Sohn et al. (2015).
     """
     generator, past = torch.Generator().manual_seed(seed), model.config.past
     mirror = torch.tensor([1.0, -1.0])
@@ -81,8 +83,8 @@ def fit_motion(model: VideoCVAE, data: Tracks, steps: int, rate: float = 5e-3, s
         near = (gripper - objects.centres[:, :, None]).norm(dim=-1).amin(2) < NEAR
         few = torch.rand(near.shape, generator=generator) < FAR_SHARE
         chosen = objects.exists & (near | few | (moves[..., :2].abs().amax((2, 3)) > 1))
-        error, kl = model.motion(objects, condition, past, generator, moves, chosen)
-        loss = error.mean() + (1 + 4 * max(0.0, 1 - step / (0.4 * steps))) * kl.mean()
+        plain, error, kl = (part.mean() for part in model.motion(objects, condition, past, generator, moves, chosen))
+        loss = plain + (error + kl if step >= Z_FROM * steps else 0.0)
         loss.backward()
         yield loss.item()
 
