@@ -28,7 +28,8 @@ class Layers(nn.Module):
             nn.Conv2d(WIDTH, 7, 3, 1, 1),
         )  # fmt: skip
         with torch.no_grad():
-            self.blend[-1].bias[4] = 2.0  # the predicted frame, at first
+            self.blend[-1].weight.mul_(0.3)
+            self.blend[-1].bias[3:].copy_(torch.tensor([-1.0, 1.0, -1.0, -1.0]))  # elsewhere the predicted frame
 
     def forward(self, predicted: Tensor, objects: Found, last: Tensor, moves: Tensor) -> Tensor:
         """Frames (B, S, 3, 64, 64) from those predicted without objects, the last given ones (B, 3, 64, 64) and moves
@@ -41,6 +42,8 @@ class Layers(nn.Module):
         sources = [predicted, layer, background[:, None].expand_as(predicted)]
         inputs = torch.cat([*sources, cover, gone], 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
         drawn, logits = self.blend(inputs).float().unflatten(0, predicted.shape[:2]).split([3, 4], 2)
+        # At first an object hides what it covers.
+        logits = logits + F.pad(3 * cover, (0, 0, 0, 0, 2, 1))
         shares = logits.roll(-1, 2).softmax(2)  # of the three sources and of newly drawn pixels
         parts = [*sources, torch.sigmoid(drawn)]
         return sum(part * share for part, share in zip(parts, shares.split(1, 2), strict=True))
