@@ -1,4 +1,4 @@
-"""Teach a video model that was trained on the simulator how objects move and how they are drawn:
+"""Teach a video model that was trained on the simulator how objects move:
 
     .venv/bin/python -m scripts.video_objects --base video --out my-video
 
@@ -15,7 +15,7 @@ from cvae_core import checkpoint
 from cvae_core.video.inference import load
 from cvae_core.video.metrics import FUTURE
 from cvae_core.video.model import VideoCVAE
-from cvae_core.video.object_training import fit_layers, fit_motion, take, tracks
+from cvae_core.video.object_training import fit_motion, tracks
 from cvae_core.video.simulator import rollout
 
 
@@ -25,21 +25,14 @@ def main() -> None:
     parser.add_argument("--base", default="video", help="checkpoint to start from (video)")
     parser.add_argument("--out", required=True, help="name in checkpoints/")
     parser.add_argument("--clips", type=int, default=2500, help="simulated clips for the motion (2500)")
-    parser.add_argument("--drawn", type=int, default=500, help="clips of them for the drawing (500)")
-    parser.add_argument("--motion-steps", type=int, default=4000)
-    parser.add_argument("--layers-steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=4000)
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = with_objects(load(args.base))
     length = model.config.past + FUTURE
     scenes = [rollout(seed, length) for seed in tqdm(range(args.clips), "simulating")]
     data = tracks(scenes, model.config.past)
-    for _ in tqdm(fit_motion(model, data, args.motion_steps), "motion", args.motion_steps):
-        pass
-    frames = torch.stack([scene.clip.frames for scene in scenes[: args.drawn]])
-    for _ in tqdm(
-        fit_layers(model, take(data, slice(args.drawn)), frames, args.layers_steps), "layers", args.layers_steps
-    ):
+    for _ in tqdm(fit_motion(model, data, args.steps), "motion", args.steps):
         pass
     metadata = {"system": "video", "config": vars(model.config), "data": "simulator"}
     path = checkpoint.CHECKPOINTS / f"{args.out}.safetensors"
@@ -51,7 +44,7 @@ def main() -> None:
 def with_objects(base: VideoCVAE) -> VideoCVAE:
     """The model with new weights for objects, which it may have had before."""
     model = VideoCVAE(replace(base.config, objects=True)).eval()
-    kept = {name: value for name, value in base.state_dict().items() if name.split(".")[0] not in ("motion", "layers")}
+    kept = {name: value for name, value in base.state_dict().items() if not name.startswith("motion.")}
     model.load_state_dict(kept, strict=False)
     return model
 

@@ -1,52 +1,36 @@
 """Frames in which the given frames' objects are drawn at predicted places, under the arm.
 
-A layer shows every object as it was in the last given frame, moved and turned as a whole. A small network blends, by a
-softmax, that layer, the frame that was predicted without it, and the background behind the objects (as the layers of
-Wang and Adelson 1994; masks as in Finn et al. 2016).
+A layer shows each object as it was in the last given frame, moved and turned as a whole (as the layers of Wang and
+Adelson 1994), over the frame that was predicted without it. The arm stays above: what is dark and grey in the predicted
+frame and, around the fingertips, where a held object would hide it, in the last given one, moved with the gripper.
 Shapes: B clips, N objects, S steps.
 """
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from cvae_core.video.data import SIDE
 from cvae_core.video.discover import Found
 
-WIDTH = 16
 DRAWN = 3  # objects of a clip that are drawn anew: those that do not move are in the predicted frames
+DARK, GREY = 0.47, 0.35  # largest channel, and (max - min) / max, of the arm
+HAND, GIVEN_HAND = 9.0, 14.0  # pixels around the fingertips, in a predicted and in the last given frame
 
 
-class Layers(nn.Module):
-    """Predicted frames with the objects drawn at their predicted places."""
+def place(predicted: Tensor, objects: Found, last: Tensor, moves: Tensor, tips: Tensor) -> Tensor:
+    """Frames (B, S, 3, 64, 64) with objects, from those predicted without them.
 
-    def __init__(self):
-        super().__init__()
-        self.blend = nn.Sequential(
-            nn.Conv2d(11, WIDTH, 3, 1, 1), nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv2d(WIDTH, WIDTH, 3, 1, 1), nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv2d(WIDTH, 7, 3, 1, 1),
-        )  # fmt: skip
-        with torch.no_grad():
-            self.blend[-1].weight.mul_(0.3)
-            self.blend[-1].bias[3:].copy_(torch.tensor([-1.0, 1.0, -1.0, -1.0]))  # elsewhere the predicted frame
-
-    def forward(self, predicted: Tensor, objects: Found, last: Tensor, moves: Tensor) -> Tensor:
-        """Frames (B, S, 3, 64, 64) from those predicted without objects, the last given ones (B, 3, 64, 64) and moves
-        (B, N, S, 4)."""
-        chosen = moves[..., :2].norm(dim=-1).amax(2).topk(DRAWN).indices  # the objects that move most: (B, 3)
-        rows = torch.arange(len(chosen), device=chosen.device)[:, None]
-        objects, moves = Found(*(part[rows, chosen] for part in objects)), moves[rows, chosen]
-        layer, cover = draw(objects, moves)
-        background, gone = uncovered(objects, last, moves)
-        sources = [predicted, layer, background[:, None].expand_as(predicted)]
-        inputs = torch.cat([*sources, cover, gone], 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        drawn, logits = self.blend(inputs).float().unflatten(0, predicted.shape[:2]).split([3, 4], 2)
-        # At first an object hides what it covers.
-        logits = logits + F.pad(3 * cover, (0, 0, 0, 0, 2, 1))
-        shares = logits.roll(-1, 2).softmax(2)  # of the three sources and of newly drawn pixels
-        parts = [*sources, torch.sigmoid(drawn)]
-        return sum(part * share for part, share in zip(parts, shares.split(1, 2), strict=True))
+    The last given frames are (B, 3, 64, 64), moves (B, N, S, 4), the fingertips' positions (B, 1 + S, 2), rows and
+    columns in pixels from the picture's middle, from the last given frame on.
+    """
+    chosen = moves[..., :2].norm(dim=-1).amax(2).topk(DRAWN).indices  # those that move most: (B, 3)
+    rows = torch.arange(len(chosen), device=chosen.device)[:, None]
+    layer, cover = draw(Found(*(part[rows, chosen] for part in objects)), moves[rows, chosen])
+    near = torch.sigmoid(2 * (HAND - _distance(tips[:, 1:])))[:, :, None]
+    given = _grey(last) * (_distance(tips[:, :1]) < GIVEN_HAND)  # (B, 1, 64, 64)
+    arm = torch.lerp(_grey(predicted), _shifted(given, tips[:, 1:] - tips[:, :1]), near)
+    return torch.lerp(predicted, layer / cover.clamp(min=1e-3), cover * (1 - arm))
 
 
 def draw(objects: Found, moves: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,17 +54,27 @@ def draw(objects: Found, moves: Tensor) -> tuple[Tensor, Tensor]:
     return colours / total.clamp(min=1.0), total.clamp(max=1.0)
 
 
-def uncovered(objects: Found, last: Tensor, moves: Tensor) -> tuple[Tensor, Tensor]:
-    """The last given frame with its objects filled from around them, and where a moved object was (B, S, 1, 64, 64)."""
-    wide = F.max_pool2d(objects.masks.amax(1, keepdim=True), 5, 1, 2)  # (B, 1, 64, 64)
-    kept = 1 - wide
-    weighted = torch.cat([last * kept, kept], 1)
-    for _ in range(2):
-        weighted = F.avg_pool2d(weighted, 9, 1, 4)
-    fill = weighted[:, :3] / weighted[:, 3:].clamp(min=1e-3)
-    away = (moves[..., :2].norm(dim=-1) / 2).clamp(max=1)  # (B, N, S)
-    gone = torch.einsum("bnhw,bns->bshw", objects.masks, away).clamp(max=1)[:, :, None]
-    return torch.lerp(last, fill, wide), F.max_pool2d(gone.flatten(0, 1), 3, 1, 1).unflatten(0, gone.shape[:2])
+def _grey(frames: Tensor) -> Tensor:
+    """How far each pixel of frames (..., 3, h, w) is dark and grey, as the arm is: (..., 1, h, w) in (0, 1)."""
+    high, low = frames.amax(-3, keepdim=True), frames.amin(-3, keepdim=True)
+    return torch.sigmoid(30 * (DARK - high)) * torch.sigmoid(20 * (GREY - (high - low) / high.clamp(min=0.05)))
+
+
+def _distance(points: Tensor) -> Tensor:
+    """Distances in pixels from points (B, S, 2) of all pixels: (B, S, 64, 64)."""
+    line = torch.arange(SIDE, device=points.device) + 0.5 - SIDE / 2
+    down, right = points.unbind(-1)
+    return torch.hypot((line - down[..., None])[..., None], (line - right[..., None])[..., None, :])
+
+
+def _shifted(mask: Tensor, way: Tensor) -> Tensor:
+    """A mask (B, 1, 64, 64) moved by each of S ways (B, S, 2) in pixels: (B, S, 1, 64, 64)."""
+    steps = way.shape[1]
+    matrix = torch.eye(2, 3, device=way.device).repeat(len(way) * steps, 1, 1)
+    matrix[:, :, 2] = -way.flip(-1).flatten(0, 1) * 2 / SIDE
+    grid = F.affine_grid(matrix, [len(matrix), 1, SIDE, SIDE], align_corners=False)
+    masks = mask[:, None].expand(-1, steps, -1, -1, -1).flatten(0, 1)
+    return F.grid_sample(masks, grid, align_corners=False).unflatten(0, way.shape[:2])
 
 
 def _closed(masks: Tensor) -> Tensor:

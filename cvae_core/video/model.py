@@ -18,7 +18,7 @@ from cvae_core.latent import reparameterize
 from cvae_core.video.config import VideoConfig
 from cvae_core.video.data import CONDITION
 from cvae_core.video.discover import discover
-from cvae_core.video.layers import Layers
+from cvae_core.video.layers import place
 from cvae_core.video.object_motion import ObjectMotion
 
 # --- frames to codes and back ---------------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ class VideoCVAE(nn.Module):
         self.posterior = GaussianLSTM(code, config)
         self.prior = GaussianLSTM(code + CONDITION, config) if config.prior == "learned" else StandardNormal(z)
         if config.objects:
-            self.motion, self.layers = ObjectMotion(), Layers()
+            self.motion = ObjectMotion()
         # In metres the conditions are small numbers, which the predictor takes many epochs to use.
         self.register_buffer("condition_mean", torch.zeros(CONDITION))
         self.register_buffer("condition_std", torch.ones(CONDITION))
@@ -246,11 +246,11 @@ class VideoCVAE(nn.Module):
             return frames
         objects = discover(given[:, -2], given[:, -1])
         moves = self.motion.predict(objects, condition.float(), given.shape[1], generator)
-        return self.layers(frames, objects, given[:, -1], moves)
+        return place(frames, objects, given[:, -1], moves, self.motion.tips(condition.float(), given.shape[1]))
 
     @torch.no_grad()
     def predict_bare(self, given: Tensor, condition: Tensor, generator: torch.Generator) -> Tensor:
-        """`predict` without `motion` and `layers`."""
+        """`predict` without objects."""
         past, condition = given.shape[1], self._standard(condition)
         if self.config.feedback:
             return self._rollout(given, condition, None, generator, first=past)[0]

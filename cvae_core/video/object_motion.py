@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cvae_core.latent import kl_between, reparameterize
-from cvae_core.video.data import ACTION
+from cvae_core.video.data import ACTION, POSITION
 from cvae_core.video.discover import Found
 from cvae_core.video.rendering import MIDDLE, PIXEL
 
@@ -82,6 +82,11 @@ class ObjectMotion(nn.Module):
             total = total + self._move(state, reparameterize(mu, logvar, generator), way)
             moves.append(total)
         return torch.cat(moves, 2)
+
+    def tips(self, condition: Tensor, past: int) -> Tensor:
+        """The fingertips (B, 1 + S, 2) in the last given frame and after each step."""
+        position = condition[:, past - 1 :, ACTION:]
+        return self.point(torch.cat([position, position[:, -1:] + condition[:, -1:, :POSITION]], 1))
 
     def _state(self, features: Tensor, h: Tensor | None) -> tuple[Tensor, Tensor]:
         """Features (M, S, FEATURES) of objects -> what the next moves depend on (M, S, 2 · HIDDEN), and the state."""

@@ -1,7 +1,6 @@
-"""Training of how objects move (`object_motion`) and are drawn (`layers`), for a model that has been trained without.
+"""Training of how objects move (`object_motion`), for a model that has been trained without.
 
-The simulator's record says where each object is, also under the arm. Both trainings are short: the motion of objects is
-a few numbers an object, and the frames without objects are predicted once.
+The simulator's record says where each object is, also under the arm. It takes minutes: a few numbers an object.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ from cvae_core.video.model import VideoCVAE
 from cvae_core.video.rendering import project
 from cvae_core.video.simulator import Scene
 
-MOTION_BATCH, LAYERS_BATCH = 48, 3  # clips
+BATCH = 48  # clips
 SAME_COLOUR = 0.1  # largest distance of the chromaticities of an object found and one of the record
 NOISE = 0.1  # pixels, added to centres in training
 Z_FROM = 0.4
@@ -70,7 +69,7 @@ def fit_motion(model: VideoCVAE, data: Tracks, steps: int, rate: float = 5e-3, s
     """
     generator, past = torch.Generator().manual_seed(seed), model.config.past
     mirror = torch.tensor([1.0, -1.0])
-    for step, rows in enumerate(_steps(model.motion, len(data.moves), MOTION_BATCH, steps, rate, generator)):
+    for step, rows in enumerate(_steps(model.motion, len(data.moves), steps, rate, generator)):
         objects, condition, moves = take(data, rows)
         if torch.rand((), generator=generator) < 0.5:
             objects = objects._replace(centres=objects.centres * mirror, before=objects.before * mirror)
@@ -89,33 +88,14 @@ def fit_motion(model: VideoCVAE, data: Tracks, steps: int, rate: float = 5e-3, s
         yield loss.item()
 
 
-def fit_layers(
-    model: VideoCVAE, data: Tracks, frames: Tensor, steps: int, rate: float = 5e-3, seed: int = 0
-) -> Iterator[float]:
-    """Train `model.layers` to draw frames (n, T, 3, 64, 64), in bytes, with the true moves; yields the losses."""
-    generator, past = torch.Generator().manual_seed(seed), model.config.past
-    bare = torch.cat([
-        model.predict_bare(given.float() / 255, condition, generator).mul(255).round().byte()
-        for given, condition in zip(frames[:, :past].split(16), data.condition.split(16), strict=True)
-    ])  # fmt: skip
-    for rows in _steps(model.layers, len(frames), LAYERS_BATCH, steps, rate, generator):
-        objects, _, moves = take(data, rows)
-        last, true = frames[rows, past - 1].float() / 255, frames[rows, past:].float() / 255
-        loss = (model.layers(bare[rows].float() / 255, objects, last, moves) - true).square().mean()
-        loss.backward()
-        yield loss.item()
-
-
-def _steps(
-    part: nn.Module, n: int, batch: int, steps: int, rate: float, generator: torch.Generator
-) -> Iterator[Tensor]:
+def _steps(part: nn.Module, n: int, steps: int, rate: float, generator: torch.Generator) -> Iterator[Tensor]:
     """Rows of a batch, each followed by an update of the weights from their gradients: one-cycle AdamW."""
     optimizer = torch.optim.AdamW(part.parameters(), weight_decay=0.0)
     order = torch.empty(0, dtype=torch.long)
     for step in range(steps):
-        if len(order) < batch:
+        if len(order) < min(BATCH, n):
             order = torch.randperm(n, generator=generator)
-        rows, order = order[:batch], order[batch:]
+        rows, order = order[:BATCH], order[BATCH:]
         optimizer.zero_grad()
         yield rows
         for group in optimizer.param_groups:
