@@ -51,9 +51,8 @@ def pick_model() -> tuple[str, VideoCVAE]:
         st.stop()
     name = st.selectbox(
         "Model", names, key="model", bind="query-params",
-        help="`video` was trained on the simulator; `video-objects` also moves objects as wholes, a little less exactly "
-        "in the mean; `video-robot` was trained on 16 sequences of a real robot, none of which are "
-        "shown here.",
+        help="`video` was trained on the simulator; `video-objects` also moves objects as wholes, though not always "
+        "to the right place; `video-robot` was trained on 16 sequences of a real robot, none of which are shown here.",
     )  # fmt: skip
     return name, ui.load_model(name, "video")
 
