@@ -1,4 +1,4 @@
-"""Speed of video prediction: ten frames after two given ones, beside the encoder alone on as many.
+"""Speed of video prediction: ten frames after two given ones, one clip and a batch, beside the encoder alone.
 
 python -m benchmarks.video_speed [--checkpoint video] [--repeats 20]
 """
@@ -12,7 +12,7 @@ import torch
 
 from benchmarks import machine, table
 from cvae_core.video.family import TEST
-from cvae_core.video.inference import load, predict
+from cvae_core.video.inference import BATCH, load, predict
 from cvae_core.video.simulator import simulate
 
 FRAMES = 12
@@ -40,9 +40,12 @@ def main() -> None:
     with torch.inference_mode():
         networks = median_milliseconds(lambda: model.encoder(pixels), args.repeats)
     prediction = median_milliseconds(lambda: predict(model, frames, actions), args.repeats)
+    many = frames.expand(BATCH, -1, -1, -1, -1), actions.expand(BATCH, -1, -1)
+    batch = median_milliseconds(lambda: predict(model, *many), max(1, args.repeats // 5)) / BATCH
     print(machine())
     print(table([
         (f"prediction of {FRAMES - model.config.past} frames, one thread", f"{prediction:.1f} ms"),
+        (f"the same of each clip in a batch of {BATCH}", f"{batch:.1f} ms"),
         (f"the encoder alone on {FRAMES} frames", f"{networks:.1f} ms"),
         ("ratio", f"{prediction / networks:.1f} x"),
     ]))  # fmt: skip

@@ -7,7 +7,7 @@ import ui
 ui.frame("video")
 
 from cvae_core.errors import UserError
-from ui.video.clips import pick_clip, pick_model
+from ui.video.clips import pick_clip, pick_model, pick_source
 from ui.video.predict import show_predict
 from ui.video.reach import show_reach
 from ui.video.steer import show_steer
@@ -21,11 +21,12 @@ ui.header(
 )  # fmt: skip
 view = ui.pick_view(VIEWS)
 try:
-    columns = st.columns([2, 3], vertical_alignment="bottom")
+    columns = st.columns([3, 2], vertical_alignment="bottom")
     with columns[0]:
-        name, model = pick_model()
+        source = pick_source()
     with columns[1]:
-        clip = pick_clip(model.config.past)
+        name, model = pick_model()
+    clip = pick_clip(source, model.config.past)
     VIEWS[view](name, model, clip)
 except UserError as error:
     st.error(str(error))

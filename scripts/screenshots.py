@@ -25,6 +25,7 @@ VIEWS = {
     "digits-complete": "/digits",
     "digits-latent": "/digits?view=Gap",
     "video-predict": "/video",
+    "video-robot": "/video?source=Real+robot",
     "video-steer": "/video?view=Steer",
     "video-reach": "/video?view=Reach",
     "curves": "/curves",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -16,6 +17,7 @@ from cvae_core.video.simulator import simulate
 from tests import pages
 from tests.pages import button, texts
 from tests.tiny_pictures import tiny_video as tiny
+from ui.video.predict import divergence, framed
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,26 @@ def test_a_prediction_stands_beside_what_copying_scores(model):
     clip = simulate(TEST + 3, 12).frames.float() / 255
     error = (clip[2:] - clip[1]).square().flatten(2).mean(-1)
     assert scores["PSNR, the last frame, copied"] == pytest.approx((-10 * error.log10()).mean().item(), abs=0.006)
-    assert len(scores) == 3
+    assert len(scores) == 5  # with the best future and the average one
+
+
+def test_the_real_robot_is_predicted_at_once_by_its_model():
+    at = pages.open_page("video", {"source": "Real robot"})
+    assert not at.exception and not at.error
+    assert at.session_state["model"] == "video-robot" and "CC BY 4.0" in at.caption[0].value
+    assert {m.label.split(",")[0] for m in at.metric} == {"PSNR"}
+    at.button_group(key="source").set_value("Simulator").run()
+    assert not at.exception and at.session_state["model"] == "video"
+
+
+def test_futures_are_marked_where_they_part():
+    spread = torch.zeros(64, 64)
+    assert divergence(spread) is None
+    spread[10:13, 20:22] = 0.5
+    box = divergence(spread)
+    assert box == (slice(8, 15), slice(18, 24))
+    picture = framed(torch.zeros(3, 64, 64), box)
+    assert picture[0, 8, 18:24].gt(0).all() and picture[0, 9, 19] == 0 and framed(picture, None) is picture
 
 
 def test_another_seed_is_another_scene(model):
@@ -110,7 +131,7 @@ def test_a_folder_of_the_users_is_predicted_and_steered(model, tmp_path):
     assert "0.png" in at.info[0].value
     at.file_uploader[0].set_value(files_of(tmp_path)).run()
     assert not at.exception and not at.error
-    assert len(at.metric) == 3
+    assert len(at.metric) == 5
     at.button_group(key="view").set_value("Steer").run()
     button(at, "Raise").click().run()
     assert not at.exception and not at.error

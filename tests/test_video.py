@@ -237,7 +237,8 @@ def test_the_command_line_trains_evaluates_and_predicts(tmp_path, run_root, chec
     assert command_line.main(["evaluate", "video", *data, *model, "--json"]) == 0
     scores = json.loads(capsys.readouterr().out)
     assert (scores["clips"], scores["given"], scores["predicted"]) == (2, 2, 4)
-    names = {"psnr", "ssim", "psnr_copy_last", "psnr_shuffled_actions", "psnr_moving"}
+    names = {"psnr", "ssim", "psnr_copy_last", "psnr_shuffled_actions", "psnr_moving", "sharpness"}
+    assert scores["objects_found"] is None and scores["best_of_20"] >= scores["average_of_20"]  # no record of objects
     assert names <= scores.keys() and all(len(values) == 4 for values in scores["per_frame"].values())
     assert scores["psnr"] == pytest.approx(sum(scores["per_frame"]["psnr"]) / 4)
     assert command_line.main(["predict", "video", *data, *model, "--clips", "1", "--out", str(tmp_path / "made")]) == 0

@@ -31,10 +31,13 @@ def run_evaluate(args: argparse.Namespace) -> None:
     """Print every score of a checkpoint on clips outside the training data, or of its plans."""
     if args.plan:
         return _evaluate_plans(args)
+    from cvae_core.video.family import held_out_clips, held_out_scenes
     from cvae_core.video.metrics import as_table, evaluate
 
-    model, clips, name = _load(args)
-    scores = evaluate(model, clips, name, args.seed)
+    model, number = _load(args)
+    scenes = held_out_scenes(model.config, number) if args.data is None else None
+    clips, name = ([s.clip for s in scenes], "simulator") if scenes else held_out_clips(args.data, model.config, number)
+    scores = evaluate(model, clips, name, args.seed, scenes)
     options.print_json(scores) if args.json else print(as_table(scores))
 
 
@@ -53,17 +56,17 @@ def _evaluate_plans(args: argparse.Namespace) -> None:
 
 def run_predict(args: argparse.Namespace) -> None:
     """Write GIFs and strips of predicted clips and print their paths."""
+    from cvae_core.video.family import held_out_clips
     from cvae_core.video.pictures import write_predictions
 
-    model, clips, _ = _load(args)
-    written = write_predictions(model, clips, args.out, args.seed)
+    model, number = _load(args)
+    written = write_predictions(model, held_out_clips(args.data, model.config, number)[0], args.out, args.seed)
     options.print_json(written) if args.json else print("\n".join(written))
 
 
 def _load(args: argparse.Namespace) -> tuple:
-    """The model, held-out clips, and the name of their data set."""
-    from cvae_core.video.family import held_out_clips, load
+    """The model, and how many clips."""
+    from cvae_core.video.family import load
 
     options.set_threads(args.threads)
-    model = load(args.checkpoint)
-    return model, *held_out_clips(args.data, model.config, options.in_range("clips", args.clips, 1, 100_000))
+    return load(args.checkpoint), options.in_range("clips", args.clips, 1, 100_000)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -15,6 +15,9 @@ from cvae_core.video.metrics import FUTURE, as_table, evaluate
 from cvae_core.video.model import VideoCVAE
 from cvae_core.video.presets import PRESETS
 from cvae_core.video.task import VideoTask
+
+if TYPE_CHECKING:
+    from cvae_core.video.simulator import Scene
 
 DEFAULT = "best"
 VALIDATION, TEST = 1_000_000, 2_000_000  # first simulator seeds of these splits; training clips have seeds from 0
@@ -40,14 +43,19 @@ def held_out_clips(source: str | None, config: Config, clips: int) -> tuple[Sequ
 
     At most so many: those in `test/`, else validation clips. Raises UserError if the folder has none.
     """
-    if source is not None:
-        held_out = read_folder(source, test=True)[1]
-        if not held_out:
-            raise UserError(f"{source} has training clips alone: expected test/ or validate/ beside train/.")
-        return held_out[:clips], Path(source).resolve().name
-    from cvae_core.video.simulator import simulate
+    if source is None:
+        return [scene.clip for scene in held_out_scenes(config, clips)], "simulator"
+    held_out = read_folder(source, test=True)[1]
+    if not held_out:
+        raise UserError(f"{source} has training clips alone: expected test/ or validate/ beside train/.")
+    return held_out[:clips], Path(source).resolve().name
 
-    return [simulate(TEST + i, config.past + FUTURE) for i in range(clips)], "simulator"
+
+def held_out_scenes(config: Config, clips: int) -> list["Scene"]:
+    """So many simulated test clips with the simulator's record of their objects."""
+    from cvae_core.video.simulator import rollout
+
+    return [rollout(TEST + i, config.past + FUTURE) for i in range(clips)]
 
 
 def make_task(

@@ -7,7 +7,7 @@ from cvae_core.load import load_model
 from cvae_core.video.config import VideoConfig
 from cvae_core.video.model import VideoCVAE, build
 
-BATCH = 20  # clips predicted at once
+BATCH = 32  # clips predicted at once
 
 
 def load(name_or_path: str, device: torch.device | str = "cpu") -> VideoCVAE:

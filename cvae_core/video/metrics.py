@@ -1,6 +1,7 @@
 """Scores of predicted frames. Frames are (..., 3, h, w) in [0, 1]; there is a score per frame: (...)."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +12,12 @@ from cvae_core.video.data import Clip, stack
 from cvae_core.video.inference import predict
 from cvae_core.video.model import VideoCVAE
 
+if TYPE_CHECKING:
+    from cvae_core.video.simulator import Scene
+
 FUTURE = 10  # predicted frames, where the clips are long enough
 MAX_PSNR = 100.0  # dB, for channels without any error
+SAMPLES, MAX_OPEN = 20, 20  # of z for each clip, and clips, in `futures`
 MOTION = 0.05  # a pixel moves where a channel differs by more than this from the last given frame
 
 
@@ -23,9 +28,14 @@ def psnr(predicted: Tensor, true: Tensor) -> Tensor:
 
 def psnr_moving(predicted: Tensor, true: Tensor, last: Tensor) -> Tensor:
     """PSNR over the pixels that differ from the last given frame, all channels together; nan where none does."""
-    moves = ((true - last).abs().amax(-3, keepdim=True) > MOTION).expand_as(true).flatten(-3)
+    moves = moving(true, last).expand_as(true).flatten(-3)
     errors = (predicted - true).square().flatten(-3) * moves
     return _decibels(errors.sum(-1) / moves.sum(-1))
+
+
+def moving(true: Tensor, last: Tensor) -> Tensor:
+    """Whether a pixel differs from the last given frame by more than `MOTION` in a channel: (..., 1, h, w)."""
+    return (true - last).abs().amax(-3, keepdim=True) > MOTION
 
 
 def _decibels(mean_squared_error: Tensor) -> Tensor:
@@ -49,12 +59,29 @@ def ssim(predicted: Tensor, true: Tensor, window: int = 11, sigma: float = 1.5) 
     return map_.mean((-3, -2, -1)).view(predicted.shape[:-2]).mean(-1)
 
 
-def evaluate(model: VideoCVAE, clips: Sequence[Clip], name: str, seed: int = 0) -> dict:
+def sharpness(predicted: Tensor, true: Tensor, last: Tensor) -> Tensor:
+    """Gradient energy of the moving pixels relative to the truth's: 1 is as sharp; nan where nothing moves."""
+    moves = moving(true, last).squeeze(-3)
+    energies = [(_gradient_energy(frames) * moves).sum((-2, -1)) for frames in (predicted, true)]
+    return energies[0] / energies[1]
+
+
+def _gradient_energy(frames: Tensor) -> Tensor:
+    """Squared differences to the pixels below and on the right, summed over channels: (..., h, w)."""
+    below = F.pad(frames.diff(dim=-2), (0, 0, 0, 1))
+    right = F.pad(frames.diff(dim=-1), (0, 1))
+    return (below.square() + right.square()).sum(-3)
+
+
+def evaluate(
+    model: VideoCVAE, clips: Sequence[Clip], name: str, seed: int = 0, scenes: Sequence["Scene"] | None = None
+) -> dict:
     """Scores of predicting all frames after the given ones, at most 10, with one z from the prior for each frame.
 
     The baselines are the last given frame, copied, and the model with the actions and positions of another clip, which
-    shows how much it uses them. `per_frame` lists each score by frame. Raises UserError for fewer than 2 clips or clips
-    without a frame to predict.
+    shows how much it uses them. `per_frame` lists each score by frame. `objects_found`: of the objects that are moved
+    in the simulated `scenes` of these clips, the share that is found in the last predicted frame. `futures` adds
+    `best_of_20` and others. Raises UserError for fewer than 2 clips or clips without a frame to predict.
     """
     past = model.config.past
     length = min(past + FUTURE, *(len(clip.frames) for clip in clips))
@@ -73,10 +100,48 @@ def evaluate(model: VideoCVAE, clips: Sequence[Clip], name: str, seed: int = 0) 
         "ssim_copy_last": ssim(last, true),
         "psnr_moving": psnr_moving(predicted, true, last),
         "psnr_moving_copy_last": psnr_moving(last, true, last),
+        "sharpness": sharpness(predicted, true, last),
     }  # (n, H) each
     return {"data": name, "clips": len(clips), "given": past, "predicted": length - past} | {
         name: values.nanmean().item() for name, values in scores.items()
-    } | {"per_frame": {name: values.nanmean(0).tolist() for name, values in scores.items()}}  # fmt: skip
+    } | _found(predicted, last, scenes, past) | futures(model, frames, condition, scenes, seed) | {
+        "per_frame": {name: values.nanmean(0).tolist() for name, values in scores.items()}
+    }  # fmt: skip
+
+
+def _found(predicted: Tensor, last: Tensor, scenes: Sequence["Scene"] | None, past: int) -> dict:
+    """The share of the moved objects that are found in the last frame, predicted and copied; None without scenes."""
+    if scenes is None:
+        return {"objects_found": None, "objects_found_copy_last": None}
+    from cvae_core.video.objects import found
+
+    here, copied = (found(frames[:, -1], scenes, past).float().mean().item() for frames in (predicted, last))
+    return {"objects_found": here, "objects_found_copy_last": copied}
+
+
+def futures(
+    model: VideoCVAE, frames: Tensor, condition: Tensor, scenes: Sequence["Scene"] | None, seed: int = 0
+) -> dict:
+    """`best_of_20` and `average_of_20`: PSNR of the best of 20 samples of z in each clip, and of them all.
+
+    Frames (n, T, 3, 64, 64) in bytes, conditions (n, T - 1, 7). Of `open_clips` clips, at most 20: those whose `scenes`
+    leave the outcome open (`simulator.is_open`), or the first ones without scenes.
+    """
+    rows = list(range(len(frames)))
+    if scenes is not None:
+        from cvae_core.video.simulator import is_open
+
+        rows = [row for row in rows if is_open(scenes[row])]
+    rows = rows[:MAX_OPEN]
+    if not rows:
+        return {"open_clips": 0, "best_of_20": None, "average_of_20": None}
+    frames, condition = frames[rows], condition[rows]
+    true = frames[:, model.config.past :].float() / 255
+    samples = torch.stack([
+        psnr(predict(model, frames, condition, seed + i), true).mean(1) for i in range(SAMPLES)
+    ])  # (20, n)  # fmt: skip
+    best = samples.amax(0).mean().item()
+    return {"open_clips": len(rows), "best_of_20": best, "average_of_20": samples.mean().item()}
 
 
 def as_table(scores: dict) -> str:
@@ -84,6 +149,8 @@ def as_table(scores: dict) -> str:
     lines = [
         f"{scores['data']}: {scores['clips']} clips, {scores['given']} frames given, {scores['predicted']} predicted"
     ]
-    lines += [f"{name:<24}{scores[name]:8.3f}" for name in scores["per_frame"]]
+    single = ("objects_found", "objects_found_copy_last", "open_clips", "best_of_20", "average_of_20")
+    named = [(name, scores[name]) for name in (*scores["per_frame"], *single)]
+    lines += [f"{name:<24}{value:8.3f}" for name, value in named if value is not None]
     lines.append(f"{'PSNR by frame':<24}" + " ".join(f"{v:6.2f}" for v in scores["per_frame"]["psnr"]))
     return "\n".join(lines)

@@ -19,6 +19,7 @@ SHOULDER = (0.04, 0.0, 0.17)  # where the arm begins, outside the picture
 ARM_RADII = (0.015, 0.010)  # at the shoulder and at the wrist
 LIGHT = (0.2, 0.3)  # how far a shadow is displaced along x and y for each metre of height
 GRIPPER_COLOURS = {"arm": (70, 74, 88), "palm": (104, 108, 122), "finger": (24, 24, 28)}
+SHADOW = 0.22  # share of the light that a shadow takes
 TABLE_COLOURS = ((196, 178, 150), (168, 182, 190), (186, 196, 176), (206, 200, 192), (178, 168, 184))
 CENTRES = np.arange(SIDE, dtype=np.float32) + np.float32(0.5)  # of the pixels along an axis
 
@@ -62,7 +63,7 @@ def render_frames(table: np.ndarray, objects: Sequence[Object], states: State) -
             shade(draw(n, centres + heights[:, None] * LIGHT, heights * 0), held)
     for _, part in _gripper(states, shadow=True):
         shade(part)
-    canvas *= 1 - np.float32(0.22) * shadows[:, None]
+    canvas *= 1 - np.float32(SHADOW) * shadows[:, None]
     for n in np.flatnonzero(states.held.any(0)).tolist():  # above the shadows and the other objects
         _paint(canvas, draw(n, states.centres[:, n], states.heights[:, n]), objects[n].colour, states.held[:, n])
     for name, part in _gripper(states, shadow=False):

@@ -17,6 +17,8 @@ from cvae_core.video.physics import State, World
 from cvae_core.video.policy import random_actions
 from cvae_core.video.rendering import render_frames, render_table
 
+NUDGE, ELSEWHERE = 0.001, 0.010  # metres
+
 
 class Scene(NamedTuple):
     """A clip with the simulator's ground truth."""
@@ -24,6 +26,8 @@ class Scene(NamedTuple):
     clip: Clip
     objects: np.ndarray  # (T, objects, 3): each object's x and y, and its height above the table
     touched: bool  # whether the gripper touched or grasped an object
+    colours: np.ndarray  # (objects, 3): red, green and blue, 0 to 255, of each object
+    seed: int
 
 
 def simulate(seed: int, length: int = 12, noise: float = 0.0, actions: np.ndarray | None = None) -> Clip:
@@ -75,7 +79,25 @@ def rollout(seed: int, length: int = 12, noise: float = 0.0, actions: np.ndarray
     pixels = torch.from_numpy(frames.astype(np.uint8))
     condition = torch.from_numpy(np.concatenate([np.array(executed), track.position], 1).astype(np.float32))
     objects = np.concatenate([track.centres, track.heights[..., None]], -1)
-    return Scene(Clip(pixels, condition, f"seed {seed}"), objects, bool(track.touched[-1]))
+    colours = np.array([item.colour for item in world.objects])
+    return Scene(Clip(pixels, condition, f"seed {seed}"), objects, bool(track.touched[-1]), colours, seed)
+
+
+def is_open(scene: Scene) -> bool:
+    """Whether the frames leave open how a scene ends: a gripper a millimetre beside it leaves an object elsewhere.
+
+    A millimetre is a fifth of a pixel, elsewhere is more than two pixels from where the object ends.
+    """
+    if not scene.touched:
+        return False
+    actions = scene.clip.condition[:, :ACTION].double().numpy()
+    for shift in ((NUDGE, 0), (-NUDGE, 0), (0, NUDGE), (0, -NUDGE)):
+        nudged = actions.copy()
+        nudged[0, :2] += shift
+        other = rollout(scene.seed, len(actions), actions=nudged)
+        if np.linalg.norm(other.objects[-1, :, :2] - scene.objects[-1, :, :2], axis=-1).max() > ELSEWHERE:
+            return True
+    return False
 
 
 def _checked(actions: np.ndarray, length: int) -> np.ndarray:

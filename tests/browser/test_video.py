@@ -24,6 +24,15 @@ def test_the_player_plays_in_the_browser(server, open_page):
     assert download.value.suggested_filename == "prediction.gif"
 
 
+def test_the_real_robot_s_clip_plays(server, open_page):
+    page = open_page(f"{server}/video?source=Real+robot")
+    frame = page.locator(".js-plotly-plot .slider-current-value, .js-plotly-plot .slider-label").first
+    expect(frame).to_have_text("frame 2", timeout=30_000)
+    expect(page.get_by_text("CC BY 4.0")).to_be_visible()
+    page.locator(".js-plotly-plot").get_by_text("Play").click()
+    expect(frame).to_have_text("frame 9", timeout=10_000)
+
+
 def test_an_arrow_moves_the_arm(server, open_page):
     page = open_page(f"{server}/video?view=Steer")
     step = page.get_by_role("slider", name="Frame")

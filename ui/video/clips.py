@@ -10,6 +10,7 @@ import streamlit as st
 import torch
 
 import ui
+from cvae_core import checkpoint
 from cvae_core.errors import UserError
 from cvae_core.video import inference, metrics
 from cvae_core.video.data import FILES, Clip, read_clip
@@ -19,7 +20,27 @@ from cvae_core.video.simulator import simulate
 from ui.figures import video as figures
 
 MAX_FILES = 200  # of an uploaded sequence
-SIMULATOR, FOLDER = "Simulator", "My own folder"
+SIMULATOR, ROBOT, FOLDER = "Simulator", "Real robot", "My own folder"
+ROBOT_CLIPS = {"1": "traj_16", "2": "traj_17"}  # folders in assets/robot/
+MODELS = {SIMULATOR: "video", ROBOT: "video-robot"}  # what a sequence of each source is first predicted with
+
+
+def pick_source() -> str:
+    """Choose where the sequence comes from; the model follows, until another is chosen."""
+    source = st.segmented_control(
+        "Sequence", [SIMULATOR, ROBOT, FOLDER], default=SIMULATOR, required=True, key="source", bind="query-params",
+        on_change=_follow_source,
+    )  # fmt: skip
+    if source == ROBOT and "model" not in st.session_state and "model" not in st.query_params:
+        _follow_source()
+    return source
+
+
+def _follow_source() -> None:
+    """Choose the model for the source, where that model ships."""
+    name = MODELS.get(st.session_state["source"])
+    if name in ui.model_names("video"):
+        st.session_state["model"] = name
 
 
 def pick_model() -> tuple[str, VideoCVAE]:
@@ -30,37 +51,28 @@ def pick_model() -> tuple[str, VideoCVAE]:
         st.stop()
     name = st.selectbox(
         "Model", names, key="model", bind="query-params",
-        help="`video` was trained on the simulator, `video-robot` on 16 sequences of a real robot: give that one a "
-        "folder.",
+        help="`video` was trained on the simulator; `video-robot` then on 16 sequences of a real robot, none of "
+        "which is shown here.",
     )  # fmt: skip
     return name, ui.load_model(name, "video")
 
 
-def pick_clip(past: int) -> Clip:
-    """Choose a simulated sequence by its seed, or upload one; at most `past` + 10 frames.
+def pick_clip(source: str, past: int) -> Clip:
+    """Choose a sequence of a source: simulated by its seed, of the real robot, or uploaded; at most `past` + 10 frames.
 
     Raises UserError for an upload that is no sequence or has no frame to predict.
     """
-    source = st.segmented_control(
-        "Sequence", [SIMULATOR, FOLDER], default=SIMULATOR, required=True, key="source", bind="query-params"
-    )
     if source == FOLDER:
-        files = st.file_uploader(
-            f"A folder with 0.png, 1.png, … and {' and '.join(FILES)}", ["png", "csv"],
-            accept_multiple_files="directory", max_upload_size=5, key="folder",
-        )  # fmt: skip
-        if not files:
-            st.info(
-                "Upload the folder of one sequence: frames of 64 x 64 pixels as `0.png`, `1.png`, …, and two tables "
-                "without a header, one row per frame: `actions.csv` (dx, dy, dz, gripper) and "
-                "`endeffector_positions.csv` (x, y, z)."
-            )
-            st.stop()
-        clip = _uploaded(files)
-        if len(clip.frames) <= past:
-            raise UserError(f"The sequence has {len(clip.frames)} frames: this model needs {past} and one to predict.")
-        length = min(len(clip.frames), past + metrics.FUTURE)
-        return Clip(clip.frames[:length], clip.condition[:length], clip.name)
+        return _pick_upload(past)
+    if source == ROBOT:
+        number = st.segmented_control(
+            "Which", list(ROBOT_CLIPS), default="1", required=True, key="robot", bind="query-params"
+        )
+        st.caption(
+            "[BridgeData V2](https://rail-berkeley.github.io/bridgedata/) (Walke et al. 2023), CC BY 4.0, reduced to "
+            "64 × 64. `video-robot` was trained on 16 other sequences of it."
+        )
+        return robot_clip(ROBOT_CLIPS[number])
     columns = st.columns([3, 1], vertical_alignment="bottom")
     columns[1].button("Another", on_click=lambda: st.session_state.update(seed=random.randint(TEST, ui.MAX_SEED)))
     seed = ui.seed_input(
@@ -68,6 +80,31 @@ def pick_clip(past: int) -> Clip:
         f"from {TEST:,} on.",
     )  # fmt: skip
     return simulated(seed, past + metrics.FUTURE)
+
+
+def _pick_upload(past: int) -> Clip:
+    files = st.file_uploader(
+        f"A folder with 0.png, 1.png, … and {' and '.join(FILES)}", ["png", "csv"],
+        accept_multiple_files="directory", max_upload_size=5, key="folder",
+    )  # fmt: skip
+    if not files:
+        st.info(
+            "Upload the folder of one sequence: frames of 64 x 64 pixels as `0.png`, `1.png`, …, and two tables "
+            "without a header, one row per frame: `actions.csv` (dx, dy, dz, gripper) and "
+            "`endeffector_positions.csv` (x, y, z)."
+        )
+        st.stop()
+    clip = _uploaded(files)
+    if len(clip.frames) <= past:
+        raise UserError(f"The sequence has {len(clip.frames)} frames: this model needs {past} and one to predict.")
+    length = min(len(clip.frames), past + metrics.FUTURE)
+    return Clip(clip.frames[:length], clip.condition[:length], clip.name)
+
+
+@st.cache_data(show_spinner=False)
+def robot_clip(name: str) -> Clip:
+    """A sequence in assets/robot/."""
+    return read_clip(checkpoint.ROOT / "assets" / "robot" / name / "0")
 
 
 @st.cache_data(max_entries=50, show_spinner=False)

@@ -12,6 +12,9 @@ from cvae_core.video.pictures import gif, strip
 from ui.figures import video as figures
 from ui.video.clips import SIMULATOR, predict, show_player, simulated
 
+SPREAD = 0.06  # standard deviation between futures, of 1, from which a pixel is marked
+ORANGE = (0.9, 0.45, 0.0)
+
 
 def show_predict(name: str, model: VideoCVAE, clip: Clip) -> None:
     """The view: truth, prediction and error; PSNR of the prediction, of copying, and with exchanged actions."""
@@ -60,19 +63,48 @@ def show_predict(name: str, model: VideoCVAE, clip: Clip) -> None:
 
 
 def _show_samples(name: str, model: VideoCVAE, clip: Clip) -> None:
-    """Predictions from the same given frames with several samples of z."""
-    st.subheader("Several predictions from the same frames")
+    """Futures of the same given frames with several samples of z: where they differ, the best one and the average."""
+    st.subheader("Several futures of the same frames")
     columns = st.columns([1, 1, 2], vertical_alignment="bottom")
-    samples = columns[0].slider("Samples of z", 2, 8, 4, key="draws", bind="query-params")
+    shown = columns[0].slider("Futures shown", 2, 8, 4, key="draws", bind="query-params")
     seed = columns[1].number_input("Seed of z", 0, ui.MAX_SEED, step=1, key="z_seed", bind="query-params")
+    past, samples = model.config.past, metrics.SAMPLES
     predicted = predict(name, model, clip, [clip.condition[:-1]] * samples, seed)
-    true = clip.frames[model.config.past :].float() / 255
-    spread = predicted.std(0).mean(1, keepdim=True)
-    rows = [true, *predicted, (10 * spread).clamp(max=1).expand(-1, 3, -1, -1)]
-    caption = f"Truth, {samples} samples, and their standard deviation, 10 times as bright"
-    st.image(strip(torch.cat(rows, 2), 2), caption=caption, width="stretch", alt=caption)
-    deviation = spread.square().mean().sqrt().item()
-    st.markdown(
-        f"The samples differ by {255 * deviation:.1f} of 255 grey levels (root mean square). Where the actions "
-        "determine the frames, z has no effect; it models what they leave open, such as how far a pushed object slides."
+    true = clip.frames[past:].float() / 255
+    scores = metrics.psnr(predicted, true).mean(1)
+    spread = predicted.std(0).mean(1)  # (H, 64, 64)
+    boxes = [divergence(frame) for frame in spread]
+    order = [int(scores.argmax()), *(i for i in range(samples) if i != int(scores.argmax()))][:shown]
+    rows = [true, *(torch.stack([framed(f, b) for f, b in zip(predicted[i], boxes, strict=True)]) for i in order)]
+    first = next((past + i for i, box in enumerate(boxes) if box), None)
+    caption = f"Truth, the best of {samples} futures, and {shown - 1} others" + (
+        "; a frame of orange marks where they differ" if first else ""
     )
+    st.image(strip(torch.cat(rows, 2), 2), caption=caption, width="stretch", alt=caption)
+    best, average = st.columns(2)
+    best.metric(f"PSNR, the best of {samples}", f"{scores.max().item():.2f} dB")
+    average.metric("PSNR, the average one", f"{scores.mean().item():.2f} dB")
+    st.markdown(
+        f"The futures part at frame {first}. z models what the given frames and the actions leave open: whether the "
+        "fingers close around an object, how far a pushed one slides."
+        if first
+        else "The futures agree: here the given frames and the actions determine what happens, and z has no effect."
+    )
+
+
+def divergence(spread: torch.Tensor) -> tuple[slice, slice] | None:
+    """Rows and columns around the pixels (h, w) whose standard deviation is above `SPREAD`; None without three."""
+    rows, columns = (spread > SPREAD).nonzero(as_tuple=True)
+    if len(rows) < 3:
+        return None
+    return tuple(slice(max(0, int(a.min()) - 2), int(a.max()) + 3) for a in (rows, columns))
+
+
+def framed(picture: torch.Tensor, box: tuple[slice, slice] | None) -> torch.Tensor:
+    """A picture (3, h, w) with an orange line around a box."""
+    if box is None:
+        return picture
+    line = torch.zeros_like(picture[0], dtype=torch.bool)
+    line[box] = True
+    line[slice(box[0].start + 1, box[0].stop - 1), slice(box[1].start + 1, box[1].stop - 1)] = False
+    return torch.where(line, torch.tensor(ORANGE)[:, None, None], picture)
