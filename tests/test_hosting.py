@@ -3,6 +3,7 @@
 import re
 import tomllib
 
+from cvae_core.tense import uploads
 from tests.helpers import ROOT
 
 # Continued lines joined, comments left out: (instruction, its arguments).
@@ -61,9 +62,11 @@ def test_the_image_says_when_it_is_ill():
 def test_the_server_refuses_other_sites_and_tells_visitors_nothing():
     config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
     assert config["server"]["enableCORS"] and config["server"]["enableXsrfProtection"]
-    assert config["server"]["maxUploadSize"] == 5
+    assert config["server"]["maxUploadSize"] == uploads.MAX_MEGABYTES == 16
     assert config["client"] == {"showErrorDetails": "none", "toolbarMode": "viewer"}
     assert config["browser"]["gatherUsageStats"] is False
-    # What a page's own limit says must not be more than the server's.
-    for page in ROOT.glob("pages/*.py"):
-        assert all(int(n) <= 5 for n in re.findall(r"max_upload_size=(\d+)", page.read_text()))
+    # An input without a limit of its own would take what the server takes.
+    for page in (*ROOT.glob("pages/*.py"), *ROOT.glob("ui/**/*.py")):
+        limits = re.findall(r"max_upload_size=(\d+|uploads.MAX_MEGABYTES)", page.read_text())
+        assert len(limits) == page.read_text().count(".file_uploader(")
+        assert set(limits) <= {"5", "uploads.MAX_MEGABYTES"}

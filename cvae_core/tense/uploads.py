@@ -23,7 +23,7 @@ from cvae_core.tense.inference import load
 from cvae_core.tense.model import create
 
 HOURS = 24.0
-MAX_MEGABYTES = 64
+MAX_MEGABYTES = 16
 
 
 def store(data: bytes, file_name: str) -> str:

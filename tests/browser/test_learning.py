@@ -38,6 +38,7 @@ def test_from_a_click_to_a_right_conversion(trainer, open_page):
     last = run.read_samples()[-1]
     assert sum(answer == expected for *_, answer, expected in last["conversions"]) >= 11
     assert sum(last["known"]) >= 4
+    settle(page)  # polling ends with one more run of the page
     slider = page.get_by_role("slider", name="What the model made of the same inputs after epoch")
     slider.focus()
     page.keyboard.press("ArrowLeft")

@@ -67,8 +67,9 @@ def _drawing(key: str) -> Digit | None:
 
 def _photo(prefix: str) -> Digit | None:
     file = st.file_uploader(
-        "Your own picture of a digit", type=["png", "jpg", "jpeg", "bmp", "webp"], key=f"{prefix}photo"
-    )
+        "Your own picture of a digit", type=["png", "jpg", "jpeg", "bmp", "webp"], max_upload_size=5,
+        key=f"{prefix}photo",
+    )  # fmt: skip
     if file is None:
         return None
     threshold = st.slider(
