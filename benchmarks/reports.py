@@ -25,8 +25,7 @@ from cvae_core.tense.inference import load
 from cvae_core.tense.lexicon import load_lexicon
 from cvae_core.tense.verb_file import VerbFile, read_verbs
 from cvae_core.training import fit
-from scripts.reports import RESULTS, ROWS, SEEDS, Row, findings, ship
-from scripts.results import reports_table
+from scripts.reports import RESULTS, ROWS, SEEDS, Row, findings, reports_table, ship
 
 
 def find_run(row: Row) -> Run | None:

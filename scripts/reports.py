@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from cvae_core import checkpoint
 from cvae_core.run import Run
+from scripts.tables import claim, number, rows_of, wrapped
 
 BATCH = {"batch_size": 8}
 # 000 averages over letters, so its steps are an eighth of the others': here the rate grows with the batch.
@@ -168,3 +169,42 @@ def findings(rows: dict[str, dict]) -> list[dict]:
         }
         for statement, results in Findings(rows).statements()
     ]  # fmt: skip
+
+
+# --- tables --------------------------------------------------------------------------------------------------------
+
+
+def reports_table(reports: dict) -> str:
+    """Claimed and measured scores of each row of the reports, as a Markdown table."""
+    rows = []
+    for r in reports["rows"]:
+        low, high = r["gaussian_range"]
+        rows.append((
+            r["report"], claim(r["claimed_bleu4"]), number(r["bleu4"]), claim(r["claimed_gaussian"]),
+            f"{number(r['gaussian'])} ({low:.2f} to {high:.2f})", number(r["distinct"]), number(r["unseen"]),
+            number(r["kl"], 1), str(r["batch_size"]), number(r["minutes"], 0),
+        ))  # fmt: skip
+    header = (
+        "report", "BLEU-4 claimed", "measured", "Gaussian claimed", "measured (five sets of 100)", "distinct",
+        "unseen verbs", "KL, nats", "batch", "minutes",
+    )  # fmt: skip
+    return rows_of(header, rows)
+
+
+def reports_section(reports: dict) -> str:
+    """The rows of the reports, and the comparisons that test each of their qualitative statements."""
+    comparisons = []
+    for finding in reports["findings"]:
+        comparisons.append(f"- {finding['statement']}: {finding['holds']} of {finding['of']} comparisons")
+        comparisons += [f"  - {text}" for text in finding["results"]]
+    introduction = (
+        "`python -m benchmarks.reports --data train.txt` trains each row on the course's list of verbs, scores it, "
+        f"and converts {reports['unseen_verbs']} verbs that are not on that list. Measured on: {reports['machine']}. "
+        "[reports.md](reports.md) discusses the rows."
+    )
+    return "\n\n".join([
+        wrapped(introduction),
+        reports_table(reports),
+        "The qualitative statements of the reports, and the comparisons that test them:",
+        "\n".join(comparisons),
+    ])  # fmt: skip

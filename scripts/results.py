@@ -9,10 +9,11 @@ by hand.
 """
 
 import json
-import textwrap
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from scripts.reports import reports_section
+from scripts.tables import number, rows_of, with_spread, wrapped
 
 ROOT = Path(__file__).resolve().parent.parent
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "results.md"
@@ -24,7 +25,6 @@ BASELINES = {
     "suffix lookup": "suffix lookup (longest-suffix edits learned from the training verbs)",
     "lemminflect, unknown words": "lemminflect's models for unknown words",
 }
-DASH = "–"
 
 
 class Scores(NamedTuple):
@@ -40,38 +40,6 @@ def read(folder: Path = ROOT / "assets") -> Scores:
     """The committed scores."""
     names = ("tense", "tense-heldout", "tense-aligned", "reports")
     return Scores(*(json.loads((folder / f"{name}.json").read_text()) for name in names))
-
-
-# --- numbers as text --------------------------------------------------------------------------------------------
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A score, never rounded up to 1; a dash for None."""
-    if value is not None and 0.9995 <= value < 1:
-        return "> 0.999"
-    return DASH if value is None else f"{value:.{digits}f}"
-
-
-def claim(value: float | None) -> str:
-    """A score as a report prints it; a dash for None."""
-    return DASH if value is None else f"{value:g}"
-
-
-def with_spread(scores: dict, name: str) -> str:
-    """A mean over sets of samples, with the lowest and the highest score."""
-    low, high = scores["spread"][name]
-    return f"{number(scores[name])} ({number(low)} to {number(high)})"
-
-
-def wrapped(text: str) -> str:
-    """A paragraph, wrapped at 120 characters."""
-    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
-
-
-def rows_of(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A Markdown table whose first `left` columns are text and whose others are numbers."""
-    ruler = ["---"] * left + ["---:"] * (len(header) - left)
-    return "\n".join("| " + " | ".join(row) + " |" for row in (header, ruler, *rows))
 
 
 def conversion_ranking(heldout: dict) -> list[tuple[str, float]]:
@@ -287,42 +255,6 @@ def sources_section(heldout: dict) -> str:
         "Trained here on the course's list by the reports' presets, scored with the same samples and unseen "
         "verbs.\n\n" + rows_of(header, rows)
     )
-
-
-def reports_table(reports: dict) -> str:
-    """Claimed and measured scores of each row of the reports, as a Markdown table."""
-    rows = []
-    for r in reports["rows"]:
-        low, high = r["gaussian_range"]
-        rows.append((
-            r["report"], claim(r["claimed_bleu4"]), number(r["bleu4"]), claim(r["claimed_gaussian"]),
-            f"{number(r['gaussian'])} ({low:.2f} to {high:.2f})", number(r["distinct"]), number(r["unseen"]),
-            number(r["kl"], 1), str(r["batch_size"]), number(r["minutes"], 0),
-        ))  # fmt: skip
-    header = (
-        "report", "BLEU-4 claimed", "measured", "Gaussian claimed", "measured (five sets of 100)", "distinct",
-        "unseen verbs", "KL, nats", "batch", "minutes",
-    )  # fmt: skip
-    return rows_of(header, rows)
-
-
-def reports_section(reports: dict) -> str:
-    """The rows of the reports, and the comparisons that test each of their qualitative statements."""
-    comparisons = []
-    for finding in reports["findings"]:
-        comparisons.append(f"- {finding['statement']}: {finding['holds']} of {finding['of']} comparisons")
-        comparisons += [f"  - {text}" for text in finding["results"]]
-    introduction = (
-        "`python -m benchmarks.reports --data train.txt` trains each row on the course's list of verbs, scores it, "
-        f"and converts {reports['unseen_verbs']} verbs that are not on that list. Measured on: {reports['machine']}. "
-        "[reports.md](reports.md) discusses the rows."
-    )
-    return "\n\n".join([
-        wrapped(introduction),
-        reports_table(reports),
-        "The qualitative statements of the reports, and the comparisons that test them:",
-        "\n".join(comparisons),
-    ])  # fmt: skip
 
 
 def main() -> None:

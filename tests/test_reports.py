@@ -12,7 +12,7 @@ from cvae_core.tense.config import TenseConfig
 from cvae_core.tense.inference import load
 from cvae_core.tense.presets import preset
 from cvae_core.training import fit
-from scripts import reports, results
+from scripts import reports
 from tests.helpers import never, tiny_session
 
 RESULTS = json.loads(reports.RESULTS.read_text())
@@ -74,6 +74,6 @@ def test_findings_follow_from_the_logs():
 
 
 def test_the_table_has_a_line_for_each_row():
-    lines = results.reports_table(RESULTS).splitlines()
+    lines = reports.reports_table(RESULTS).splitlines()
     assert len(lines) == 2 + len(ROWS)
     assert "| 002, ratio 0.8, two cycles | 0.9286 |" in lines[-1]
