@@ -1,7 +1,8 @@
-"""Optimizers: created from a config, their state saved with the weights."""
+"""Optimizers: created from a config, their state saved with the weights; the mean of weights over training."""
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_swa_avg_fn
 
 from cvae_core.config import TrainConfig
 
@@ -34,3 +35,9 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor])
                 value = torch.empty_like(like).copy_(value)
             state.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def make_average(model: nn.Module) -> AveragedModel:
+    """The mean of a model's weights and buffers over the steps at which it is updated."""
+    # The default for a GPU is a kernel that takes no integers, such as batch norm's count of batches.
+    return AveragedModel(model, avg_fn=get_swa_avg_fn(), use_buffers=True)

@@ -15,12 +15,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel
 
 from cvae_core import parallel
 from cvae_core.device import is_out_of_memory, multiplies_bfloat16
 from cvae_core.errors import UserError
-from cvae_core.optim import load_optimizer, make_optimizer, optimizer_tensors
+from cvae_core.optim import load_optimizer, make_average, make_optimizer, optimizer_tensors
 from cvae_core.resources import Meter
 from cvae_core.run import Run
 from cvae_core.step import beta_at, learning_rate_at, step_at, teacher_forcing_at
@@ -108,7 +107,7 @@ class _Loop:
         self.config, self.model = task.config, task.model
         self.device = next(self.model.parameters()).device
         self.optimizer = make_optimizer(self.model, self.config)
-        self.average = AveragedModel(self.model, use_buffers=True) if self.config.average_from < 1 else None
+        self.average = make_average(self.model) if self.config.average_from < 1 else None
         precision = self.config.precision
         self.bfloat16 = precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(self.device))
         self.loss = parallel.averaging(task.loss, self.model)
