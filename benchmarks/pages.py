@@ -127,7 +127,7 @@ def words_to_ribbon(page: Page, url: str) -> float:
 
 
 def plane(page: Page, url: str, side: str) -> float:
-    """A new plane, until the coarse or the fine picture is drawn."""
+    """A new plane, until its first picture is drawn, which is the coarse one, or the fine one."""
     page.goto(f"{url}/latent?view=Plane")
     page.wait_for_selector(".plane canvas")
     settle(page)
@@ -136,7 +136,7 @@ def plane(page: Page, url: str, side: str) -> float:
     def enter() -> None:
         box.fill(next(THIRDS))
         box.press("Enter")
-        page.wait_for_selector(f".plane[data-side='{side}'][data-corners*='{box.input_value()}']", state="attached")
+        page.wait_for_selector(f".plane{side}[data-corners*='{box.input_value()}']", state="attached")
 
     return median_ms(enter, lambda: page.wait_for_timeout(3000))
 
@@ -165,8 +165,8 @@ MEASURES: dict[str, Callable[[Page, str], float]] = {
     **{f"first content, {path or 'home'}": partial(first_content, path=path) for path in CONTENT},
     "Enter to word": enter_to_word,
     "Enter to ribbons, 201 points": words_to_ribbon,
-    "Enter to plane, 16 x 16": partial(plane, side="16"),
-    "Enter to plane, 80 x 80": partial(plane, side="80"),
+    "Enter to plane, 16 x 16": partial(plane, side=""),
+    "Enter to plane, 80 x 80": partial(plane, side="[data-side='80']"),
     "click on the map to forms": click_to_forms,
     "30 runs × 500 epochs redrawn": slider_to_curves,
 }
