@@ -126,12 +126,12 @@ def words_to_ribbon(page: Page, url: str) -> float:
     return median_ms(enter, lambda: page.wait_for_timeout(500))
 
 
-def plane(page: Page, url: str, side: str) -> float:
-    """A new plane, until its first picture is drawn, which is the coarse one, or the fine one."""
+def plane(page: Page, url: str, finished: bool) -> float:
+    """A new plane, until its first picture is drawn, the coarse one as a rule, or until it is `finished`."""
     page.goto(f"{url}/latent?view=Plane")
     page.wait_for_selector(".plane canvas")
     settle(page)
-    box = page.get_by_role("textbox", name="Third")
+    box, side = page.get_by_role("textbox", name="Third"), "[data-side='80']" if finished else ""
 
     def enter() -> None:
         box.fill(next(THIRDS))
@@ -165,8 +165,8 @@ MEASURES: dict[str, Callable[[Page, str], float]] = {
     **{f"first content, {path or 'home'}": partial(first_content, path=path) for path in CONTENT},
     "Enter to word": enter_to_word,
     "Enter to ribbons, 201 points": words_to_ribbon,
-    "Enter to plane, 16 x 16": partial(plane, side=""),
-    "Enter to plane, 80 x 80": partial(plane, side="[data-side='80']"),
+    "Enter to plane, first picture": partial(plane, finished=False),
+    "Enter to plane, 80 x 80": partial(plane, finished=True),
     "click on the map to forms": click_to_forms,
     "30 runs × 500 epochs redrawn": slider_to_curves,
 }

@@ -9,6 +9,7 @@ import sys
 
 from cvae_core.tense import wug
 from scripts.results import ROOT
+from scripts.tables import number, rows_of
 
 PAGE, FILE = ROOT / "docs" / "wug.md", ROOT / "assets" / "wug" / "tense.json"
 BEGIN, END = "<!-- Written by python -m scripts.wug. -->\n", "<!-- end of the table -->\n"
@@ -17,17 +18,18 @@ NAMES = {"model": "the network `{}`", "rule_model": "rule model (2003)", "analog
 
 def table(scores: dict) -> str:
     """Spearman's correlations with ratings and with production, in Markdown."""
-    lines = [
-        "| | all | regular | irregular | all, said | regular, said | irregular, said |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    rows = [
+        (label.format(scores["checkpoint"]), *(number(value, 2) for value in _both(scores, name)))
+        for name, label in NAMES.items()
     ]
-    for name, label in NAMES.items():
-        values = [*scores[name].values(), *scores["production"][name].values()]
-        lines.append(f"| {label.format(scores['checkpoint'])} | {' | '.join(f'{value:.2f}' for value in values)} |")
-    ends = [*scores["interval"].values(), *scores["production"]["interval"].values()]
-    cells = ("{:.2f} to {:.2f}".format(*interval) for interval in ends)
-    lines.insert(3, f"| its 95 % interval | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    intervals = ("{:.2f} to {:.2f}".format(*interval) for interval in _both(scores, "interval"))
+    rows.insert(1, ("its 95 % interval", *intervals))
+    return rows_of(("", "all", "regular", "irregular", "all, said", "regular, said", "irregular, said"), rows) + "\n"
+
+
+def _both(scores: dict, name: str) -> list:
+    """What is stored under a name for ratings, then for production."""
+    return [*scores[name].values(), *scores["production"][name].values()]
 
 
 def with_table(text: str, scores: dict) -> str:
