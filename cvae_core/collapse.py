@@ -65,7 +65,8 @@ def describe(rows: Sequence[dict[str, Any]], epochs: int) -> tuple[bool, str]:
     held = f"On average z costs {kl:.1f} nats"
     if information is not None:
         bits = information / math.log(2)
-        held += f" and tells {information:.1f} nats about the input, as much as {bits:.0f} answers to yes-or-no questions"
+        held += f" and tells {information:.1f} nats about the input, as much as {bits:.0f} answers to yes-or-no "
+        held += "questions"
     if units is not None:
         held += f"; {units:.0f} of its dimensions are active"
     return False, f"The posterior has not collapsed. {held}."
