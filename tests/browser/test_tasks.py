@@ -90,7 +90,7 @@ def test_choose_runs_by_keyboard(server, open_page):
     page.keyboard.press("Enter")
     legend = page.locator(".js-plotly-plot").first.locator(".legendtext")
     expect(legend).to_have_text(["shipped/best", "shipped/source-001"])
-    assert page.url.count("run=") == 2
+    expect(page).to_have_url(re.compile("&run=shipped%2Fbest&run=shipped%2Fsource-001$"))
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])

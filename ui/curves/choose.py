@@ -189,7 +189,9 @@ def _show_table(rows: dict[str, dict], chosen: list[str]) -> None:
     table = pd.DataFrame(list(rows.values()))
     table.insert(0, "run", names)
     table.insert(0, "colour", [_swatch(styles[name]) if name in styles else None for name in names])
-    st.session_state["runs_table"] = {"selection": {"rows": sorted(names.index(name) for name in chosen)}}
+    # All three keys: where the browser's value differs from this one, Streamlit takes it for the visitor's choice.
+    selected = {"rows": sorted(names.index(name) for name in chosen), "columns": [], "cells": []}
+    st.session_state["runs_table"] = {"selection": selected}
     config = {
         "colour": st.column_config.ImageColumn("", width=44),
         "run": st.column_config.TextColumn(width=240),
