@@ -59,6 +59,8 @@ class Batches:
         self._epoch_items = torch.arange(4 * len(self.verbs)).repeat_interleave(
             torch.tensor(often).repeat_interleave(4)
         )
+        before_last = (config.min_batches - 1) * self._batch_shares()[0]  # forms in all batches but the last
+        self._epoch_items = self._epoch_items.repeat(before_last // len(self._epoch_items) + 1)
         # Every spelling of every form, as one table on the device: (spellings, T).
         verbs = [*self.verbs, *self.old]
         words = [w for verb in verbs for spellings in verb.forms for w in spellings]

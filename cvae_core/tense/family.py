@@ -55,10 +55,7 @@ def make_task(
     config: Config, saved: dict[str, Any], device: torch.device, start: Inflector | None, resumed: bool
 ) -> TenseTask:
     """The task of a run's config.json, with the weights and the verbs of the checkpoint that it starts from."""
-    old, temperature = (start.verbs, start.temperature) if start else ((), 1.0)
-    task = TenseTask(config, _verbs(saved), device, saved["data"], old=old, temperature=temperature)
-    if start:
-        task.model.load_state_dict(start.model.state_dict())
-        if config.prior_share and not resumed:
-            task.fill_bank()
+    task = TenseTask(config, _verbs(saved), device, saved["data"], start)
+    if start and task.matcher is not None and not resumed:
+        task.fill_bank()
     return task

@@ -148,17 +148,20 @@ COURSE: dict[str, Any] = {
 # A few new verbs on top of a checkpoint: half of each batch rehearses what it knew, so that it does not forget.
 FINE_TUNE: dict[str, Any] = {
     "epochs": 4,
-    "form_repeats": 6,
+    "form_repeats": 4,
+    "min_batches": 10,
     "irregular_repeats": 1,
     "batch_size": 48,
-    "learning_rate": 1e-3,
+    "learning_rate": 6e-4,
     "lr_schedule": "decayed",
     "kl_knots": schedules.constant(),
     "train_on": "all",
     "rehearsal": 0.5,
     "invented": 0.125,
+    "z_share": 0.2,
     "length_pool": 0,
-    "prior_share": 0.0,
+    "prior_share": 1.0,
+    "prior_from": 0.0,
     "precision": "float32",
 }
 

@@ -8,6 +8,8 @@ all verbs equal shares of the prior (the semi-discrete optimal transport of Gene
 Once the encoder is frozen, log p(verb | z) counts too, as in the E-step of the whole model. A z that already decodes to
 a verb is assigned to it, unless another one is far more responsible. A z that decodes to none is assigned to the
 likeliest of the most responsible verbs.
+
+In fine-tuning the model of before says what a z decodes to: see `replay`.
 """
 
 from functools import partial
@@ -127,6 +129,22 @@ class PriorMatcher(nn.Module):
         if two_tenses:
             terms["consistency"] = disagreement(*logits.chunk(2), *target.chunk(2)).mean()
         return terms
+
+
+def replay(
+    before: nn.Module, model: nn.Module, z: Tensor, forms: Batches, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """`prior`: mean cross entropy, in nats, of what the model `before` fine-tuning decodes z (m, Z) to.
+
+    Deep generative replay (Shin et al. 2017): old data are drawn from the old model, here words from z in random
+    tenses. Where it decodes to no verb, nothing is kept and the term is 0.
+    """
+    tense = draw(partial(torch.randint, 4), z.shape[:1], generator, device=z.device)
+    with torch.no_grad():
+        letters, _ = greedy(before, before.spelling(z), tense)
+    known = forms.find(letters, tense) >= 0
+    nll, *_ = decode_nll(model, model.spelling(z), tense, letters)
+    return {"prior": (nll * known).mean()}
 
 
 def hardest(losses: Tensor, drawn: int) -> Tensor:

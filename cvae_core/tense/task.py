@@ -22,7 +22,7 @@ from cvae_core.tense.inference import Inflector
 from cvae_core.tense.information import latent_statistics
 from cvae_core.tense.model import Encoded, build
 from cvae_core.tense.preview import SHORT_LIST, preview, spread
-from cvae_core.tense.prior import DRAWN, PriorMatcher, decode_nll, hardest
+from cvae_core.tense.prior import DRAWN, PriorMatcher, decode_nll, hardest, replay
 from cvae_core.tense.reports import ARCHITECTURES
 
 WORDS_DRAWN = 4  # for each that is trained on, once the encoder is frozen
@@ -55,24 +55,26 @@ class TenseTask:
         verbs: Sequence[Verb],
         device: torch.device | str = "cpu",
         data_name: str = "lexicon",
-        model: nn.Module | None = None,
-        old: Sequence[Verb] = (),
-        temperature: float = 1.0,
+        start: Inflector | None = None,
     ):
-        """`verbs` of the config's split are trained on.
+        """`verbs` of the config's split are trained on, from the weights and temperature of `start`, if given.
 
-        `old` are those that a checkpoint to start from knows, `temperature` is its own.
+        With `rehearsal` its verbs are trained on too, and samples of the prior decode to what they decoded to before.
         """
         self.config = config
-        self.temperature = temperature
+        self.temperature = start.temperature if start else 1.0
         self.data_name = data_name
-        self.verbs = training_verbs(config, verbs, data_name, old)
-        self.old = list(old) if config.rehearsal else []
+        self.verbs = training_verbs(config, verbs, data_name, start.verbs if start else ())
+        self.old = start.verbs if start and config.rehearsal else []
         self.validation = data.select_split(verbs, "validation")
-        self.model = (model or build(config)).to(device)
+        self.model = build(config).to(device)
+        if start:
+            self.model.load_state_dict(start.model.state_dict())
+        self.before = start.model.to(device) if start and config.rehearsal else None
         self.device = torch.device(device)
         self.state = nn.ModuleDict({"model": self.model})
-        if config.prior_share:
+        self.matcher: Any = None
+        if config.prior_share and self.before is None:
             self.matcher = PriorMatcher(len(self.verbs) + len(self.old), self.model.latent_total).to(device)
             self.state["matcher"] = self.matcher
         architecture = ARCHITECTURES.get(config.architecture)
@@ -113,7 +115,7 @@ class TenseTask:
         """
         if not self._trains_encoder(step):
             self.model.freeze_encoder()
-        if self.config.prior_share and step.epoch == self._encoder_epochs():
+        if self.matcher is not None and step.epoch == self._encoder_epochs():
             self.fill_bank()
             self.matcher.fit_biases(step.generator)
         matching = step.epoch >= self.config.prior_from * self.config.epochs
@@ -131,8 +133,8 @@ class TenseTask:
 
         Once the encoder is frozen, means are over the batch's `hardest` words. Some real words are decoded from z by
         way of the map, all others from s, and each word has the KL of that level alone: the model of verbs and the
-        model of spellings have a bound each. With samples from the prior, their mean cross entropy is added as `prior`;
-        a classifier's as `classifier`.
+        model of spellings have a bound each. With samples from the prior, their mean cross entropy is added as `prior`
+        (in fine-tuning by `replay`); a classifier's as `classifier`.
         """
         config, model, generator = self.config, self.model, step.generator
         real, train_encoder = batch.verb >= 0, self._trains_encoder(step)
@@ -160,11 +162,14 @@ class TenseTask:
             loss = loss + terms["classifier"]
         if not train_encoder:
             loss = loss * DRAWN / WORDS_DRAWN  # in proportion to the samples of the prior, the hardest of DRAWN
-        if config.prior_share and train_encoder:
+        if self.matcher is not None and train_encoder:
             verb, tense, mu, logvar = (gather(part) for part in (batch.verb, batch.source_tense, *encoded.z))
             known = verb >= 0
             self.matcher.update(verb[known], tense[known], Gaussian(mu[known], logvar[known]))
-        if len(batch.prior_z):
+        if len(batch.prior_z) and self.before is not None:
+            terms |= replay(self.before, model, batch.prior_z, self._batches, generator)
+            loss = loss + terms["prior"]
+        elif len(batch.prior_z):
             two_tenses = config.consistency > 0 and step.epoch >= config.consistency_from * config.epochs
             terms |= self.matcher.terms(model, batch.prior_z, self._batches, two_tenses, not train_encoder, generator)
             loss = loss + terms["prior"] + config.consistency * terms.get("consistency", 0.0)

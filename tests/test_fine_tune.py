@@ -1,0 +1,83 @@
+"""Fine-tuning: new verbs are learned, old ones kept, and random z still decode to verbs."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import torch
+
+from cvae_core import checkpoint, runs, session
+from cvae_core.tense import metrics, prior
+from cvae_core.tense.inference import Inflector, load
+from cvae_core.tense.model import build
+from cvae_core.tense.task import TenseTask
+from cvae_core.tense.verb_file import parse_verbs
+from cvae_core.training import fit
+from tests.tiny import CONFIG, VERBS, step
+
+TUNING = replace(CONFIG, rehearsal=0.4, invented=0.1, prior_share=1.0, prior_from=0.0)
+# The last two are irregular as no verb of the dictionary is: only training tells their pasts.
+FOUR = (
+    "googol googols googoling googoled\nzoomle zoomles zoomling zoomled\n"
+    "sprink sprinks sprinking sprank\nskrill skrills skrilling skrelt"
+)
+
+
+def tuning_task(config=TUNING) -> TenseTask:
+    """Two new verbs on an untrained model that is said to know four."""
+    return TenseTask(config, VERBS[:2], data_name="tiny", start=Inflector(build(replace(CONFIG, seed=1)), VERBS[2:]))
+
+
+def test_samples_are_replayed_where_the_old_model_decodes_to_a_verb(monkeypatch):
+    task = tuning_task()
+    forms, z, tense = task._batches, torch.randn(4, task.model.latent_total), torch.arange(4)
+    letters = forms.first_spellings(torch.arange(4), tense)
+    letters[1:3] = 3  # aaa… is no verb
+    monkeypatch.setattr(prior, "draw", lambda *args, **named: tense)
+    monkeypatch.setattr(prior, "greedy", lambda model, *args: (letters, None) if model is task.before else None)
+    found = prior.replay(task.before, task.model, z, forms, step().generator)["prior"]
+    nll = [prior.decode_nll(task.model, task.model.spelling(z[[i]]), tense[[i]], letters[[i]])[0] for i in (0, 3)]
+    torch.testing.assert_close(found, torch.cat(nll).sum() / 4)
+    found.backward()
+    assert task.model.out.weight.grad.any() and task.before.out.weight.grad is None
+
+
+def test_the_old_model_stays_as_it_was_and_a_stopped_run_goes_on_exactly(tmp_path):
+    stopped, whole = (runs.create({"system": "tense", "config": vars(TUNING)}, "tiny", tmp_path) for _ in range(2))
+    at = {}
+    in_the_third = lambda: at.get("epoch") == 2 and at["batch"] >= 1  # noqa: E731
+    assert fit(tuning_task(), stopped, stopped=in_the_third, on_event=at.update) == "stopped"
+    fit(tuning_task(), stopped)
+    task = tuning_task()
+    old = {name: weight.clone() for name, weight in task.before.state_dict().items()}
+    fit(task, whole)
+    assert all(torch.equal(old[name], weight) for name, weight in task.before.state_dict().items())
+    assert not torch.equal(old["out.weight"], task.model.out.weight)
+    a, b = (checkpoint.read(run.path / "last.safetensors")[0] for run in (stopped, whole))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert not any(name.startswith(("matcher", "before")) for name in a)
+
+
+@pytest.mark.parametrize("least, repeats", [(1, 1), (3, 1), (4, 2), (7, 3)])
+def test_a_short_list_occurs_so_often_that_an_epoch_has_its_batches(least, repeats):
+    task = tuning_task(replace(TUNING, min_batches=least))  # of three new words each
+    batches = list(task.batches(step()))
+    assert least <= len(batches) == task.steps_per_epoch()
+    shown = Counter(
+        (verb, tense) for b in batches for verb, tense in zip(b.verb.tolist(), b.source_tense.tolist(), strict=True)
+    )
+    assert [shown[verb, tense] for verb in (0, 1) for tense in range(4)] == [repeats] * 8
+
+
+@pytest.mark.slow
+def test_four_verbs_are_learned_and_random_z_are_verbs_as_often_as_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "RUNS", tmp_path)
+    new, before = parse_verbs(FOUR, "typed").verbs, load("tense")
+    task, run = session.prepare("tense", "fine-tune", {}, ("4 verbs", new), "cpu", "tense")
+    assert fit(task, run) == "finished"
+    after, row = load(str(run.path)), run.read_metrics()[-1]
+    assert row["accuracy_new"] == 1
+    assert row["accuracy_old"] > 0.98
+    assert metrics.accuracy(after, new, "z")["accuracy"] > 0.75  # walks through z come to them too
+    scores = [metrics.gaussian_scores(of, of.verbs, 500, seed=1)["gaussian"] for of in (before, after)]
+    assert scores[1] > scores[0] - 0.05
