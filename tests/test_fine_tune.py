@@ -5,9 +5,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch.distributions import Categorical, kl_divergence
 
 from cvae_core import checkpoint, runs, session
 from cvae_core.tense import metrics, prior
+from cvae_core.tense.data import EOS, SOS
+from cvae_core.tense.decoding import greedy
 from cvae_core.tense.inference import Inflector, load
 from cvae_core.tense.model import build
 from cvae_core.tense.task import TenseTask
@@ -28,18 +32,24 @@ def tuning_task(config=TUNING) -> TenseTask:
     return TenseTask(config, VERBS[:2], data_name="tiny", start=Inflector(build(replace(CONFIG, seed=1)), VERBS[2:]))
 
 
-def test_samples_are_replayed_where_the_old_model_decodes_to_a_verb(monkeypatch):
+def test_replay_is_the_divergence_of_the_words_that_the_old_model_decodes():
     task = tuning_task()
-    forms, z, tense = task._batches, torch.randn(4, task.model.latent_total), torch.arange(4)
-    letters = forms.first_spellings(torch.arange(4), tense)
-    letters[1:3] = 3  # aaa… is no verb
-    monkeypatch.setattr(prior, "draw", lambda *args, **named: tense)
-    monkeypatch.setattr(prior, "greedy", lambda model, *args: (letters, None) if model is task.before else None)
-    found = prior.replay(task.before, task.model, z, forms, step().generator)["prior"]
-    nll = [prior.decode_nll(task.model, task.model.spelling(z[[i]]), tense[[i]], letters[[i]])[0] for i in (0, 3)]
-    torch.testing.assert_close(found, torch.cat(nll).sum() / 4)
+    z, random = torch.randn(5, task.model.latent_total), step().generator
+    assert prior.replay(task.before, task.model, z, random)["prior"].item() == pytest.approx(0, abs=1e-6)
+    with torch.no_grad():
+        task.model.out.bias[EOS] += 1.0
+    found = prior.replay(task.before, task.model, z, random)["prior"]
     found.backward()
-    assert task.model.out.weight.grad.any() and task.before.out.weight.grad is None
+    assert task.model.out.bias.grad[EOS] > 0 and task.before.out.bias.grad is None
+    tense = torch.randint(4, (5,), generator=random.manual_seed(0))
+    wanted = 0.0
+    for row, t in zip(z.split(1), tense.split(1), strict=True):  # word by word, so that there is no padding
+        s = task.before.spelling(row)
+        letters, _ = greedy(task.before, s, t)
+        inputs = F.pad(letters[:, :-1], (1, 0), value=SOS)
+        before, after = (Categorical(logits=model(inputs, s, t)) for model in (task.before, task.model))
+        wanted += kl_divergence(before, after).sum() / 5
+    torch.testing.assert_close(prior.replay(task.before, task.model, z, random.manual_seed(0))["prior"], wanted)
 
 
 def test_the_old_model_stays_as_it_was_and_a_stopped_run_goes_on_exactly(tmp_path):

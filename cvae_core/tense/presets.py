@@ -158,7 +158,7 @@ FINE_TUNE: dict[str, Any] = {
     "train_on": "all",
     "rehearsal": 0.5,
     "invented": 0.125,
-    "z_share": 0.2,
+    "z_share": 0.3,
     "length_pool": 0,
     "prior_share": 1.0,
     "prior_from": 0.0,

@@ -59,7 +59,7 @@ class TenseTask:
     ):
         """`verbs` of the config's split are trained on, from the weights and temperature of `start`, if given.
 
-        With `rehearsal` its verbs are trained on too, and samples of the prior decode to what they decoded to before.
+        With `rehearsal` its verbs are trained on too, and samples of the prior are replayed by its model.
         """
         self.config = config
         self.temperature = start.temperature if start else 1.0
@@ -133,8 +133,8 @@ class TenseTask:
 
         Once the encoder is frozen, means are over the batch's `hardest` words. Some real words are decoded from z by
         way of the map, all others from s, and each word has the KL of that level alone: the model of verbs and the
-        model of spellings have a bound each. With samples from the prior, their mean cross entropy is added as `prior`
-        (in fine-tuning by `replay`); a classifier's as `classifier`.
+        model of spellings have a bound each. With samples from the prior, their mean cross entropy is added as `prior`,
+        with `rehearsal` that of `replay`; a classifier's as `classifier`.
         """
         config, model, generator = self.config, self.model, step.generator
         real, train_encoder = batch.verb >= 0, self._trains_encoder(step)
@@ -167,7 +167,7 @@ class TenseTask:
             known = verb >= 0
             self.matcher.update(verb[known], tense[known], Gaussian(mu[known], logvar[known]))
         if len(batch.prior_z) and self.before is not None:
-            terms |= replay(self.before, model, batch.prior_z, self._batches, generator)
+            terms |= replay(self.before, model, batch.prior_z, generator)
             loss = loss + terms["prior"]
         elif len(batch.prior_z):
             two_tenses = config.consistency > 0 and step.epoch >= config.consistency_from * config.epochs
