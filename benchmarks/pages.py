@@ -2,8 +2,9 @@
 
     python -m benchmarks.pages
 
-Needs Chromium and requirements-dev.txt. A server of its own shows 30 made-up runs of 500 epochs; the training is the
-preset best on the whole dictionary, started by the server.
+Needs Chromium and requirements-dev.txt. Each page is opened by its address: *first text* is when its title and first
+sentence can be read, *main content* when what the page is about is there. Then what is done on the pages, Curves with
+30 made-up runs of 500 epochs. The training is the preset best on the whole dictionary, started by the server.
 """
 
 import re
@@ -20,6 +21,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from benchmarks import machine
 from cvae_core import runs
+from cvae_core.run import Run
 from scripts.server import FLAGS, settle, start_server, stop_server
 
 REPEATS = 5
@@ -28,10 +30,19 @@ THIRDS = iter([
     "jump", "smile", "carry", "stop", "bake", "open", "clean", "paint", "play", "look", "talk", "call", "plan", "hope",
     "try", "cook", "wash", "turn", "help", "push",
 ])  # fmt: skip
-# The element that each page is waited for.
+TEXT = ("h1", "[data-testid=stMain] [data-testid=stMarkdown] p >> nth=0")  # a page's title and its first sentence
+CURVES = ".js-plotly-plot .scatterlayer path.js-line"
+# What each page is about, and the element that shows it.
 CONTENT = {
-    "": ".forms li >> nth=0", "convert": "text=abandoned >> nth=0", "latent": ".ribbon svg",
-    "curves": ".js-plotly-plot .legendtext >> nth=0", "train": "text=A new training", "theory": ".katex >> nth=0",
+    "": ("the four forms of a verb", ".forms li >> nth=0"),
+    "convert": ("the four forms of a verb", ".forms li >> nth=0"),
+    "latent": ("the ribbons", ".ribbon svg"),
+    "wug": ("the invented verb", ".question b"),
+    "digits": ("the first row of pictures", ".completion img >> nth=0"),
+    "video": ("the first clip", ".js-plotly-plot .imagelayer image >> nth=0"),
+    "train": ("the form, or the run in training", "button:has-text('Start training'), :text('In training')"),
+    "curves": ("the curves", f"{CURVES} >> nth=0"),
+    "theory": ("the first formula", ".katex >> nth=0"),
 }  # fmt: skip
 
 
@@ -54,6 +65,10 @@ def make_runs(folder: Path, count: int = 30, epochs: int = 500) -> None:
         run.write_status(state="finished", epoch=epochs)
 
 
+def made_up() -> list[Run]:
+    return [run for run in runs.list_runs() if "made-up" in run.id]
+
+
 def median_ms(do: Callable[[], None], before: Callable[[], None] = lambda: None) -> float:
     taken = []
     for _ in range(REPEATS):
@@ -64,12 +79,20 @@ def median_ms(do: Callable[[], None], before: Callable[[], None] = lambda: None)
     return statistics.median(taken)
 
 
-def first_content(page: Page, url: str, path: str) -> float:
-    def load() -> None:
-        page.goto(f"{url}/{path}")
-        page.wait_for_selector(CONTENT[path])
-
-    return median_ms(load, lambda: page.goto("about:blank"))
+def opening(page: Page, url: str, path: str) -> tuple[float, float]:
+    """Median milliseconds from the click on a link to a page until its first text can be read, and its content seen."""
+    text, content = [], []
+    for _ in range(REPEATS):
+        page.goto("about:blank")
+        started = time.perf_counter()
+        page.goto(f"{url}/{path}", wait_until="commit")
+        for selector in TEXT:
+            page.wait_for_selector(selector)
+        text.append(1000 * (time.perf_counter() - started))
+        page.wait_for_selector(CONTENT[path][1])
+        content.append(1000 * (time.perf_counter() - started))
+        settle(page)  # what the page still draws is not left to the next repetition
+    return statistics.median(text), statistics.median(content)
 
 
 def enter_to_word(page: Page, url: str) -> float:
@@ -113,7 +136,7 @@ def click_to_forms(page: Page, url: str) -> float:
 def words_to_ribbon(page: Page, url: str) -> float:
     """Enter in an end of the path, until its ribbons are drawn."""
     page.goto(f"{url}/latent?from=walk&to=skipped")
-    page.wait_for_selector(CONTENT["latent"])
+    page.wait_for_selector(CONTENT["latent"][1])
     settle(page)
     box, words = page.get_by_role("textbox", name="From"), iter(["jump", "smile", "carry", "stop", "bake"])
 
@@ -143,18 +166,17 @@ def plane(page: Page, url: str, finished: bool) -> float:
 
 def slider_to_curves(page: Page, url: str) -> float:
     """A step of the smoothing slider with 30 runs, until the curves are drawn again."""
-    chosen = "&".join(f"run={run.id}" for run in runs.list_runs() if run.id.count("made-up"))
+    chosen = "&".join(f"run={run.id}" for run in made_up())
     page.goto(f"{url}/curves?{chosen}")
-    page.wait_for_selector(CONTENT["curves"])
+    page.wait_for_selector(CONTENT["curves"][1])
     settle(page)
-    path = ".js-plotly-plot .scatterlayer .trace path.js-line"
     thumb = page.get_by_role("slider").first
 
     def step() -> None:
-        page.evaluate(f"window.drawn = document.querySelector('{path}').getAttribute('d')")
+        page.evaluate(f"window.drawn = document.querySelector('{CURVES}').getAttribute('d')")
         thumb.press("ArrowRight")
         page.wait_for_function(
-            f"(document.querySelector('{path}') || {{getAttribute: () => window.drawn}}).getAttribute('d')"
+            f"(document.querySelector('{CURVES}') || {{getAttribute: () => window.drawn}}).getAttribute('d')"
             " != window.drawn", timeout=30_000,
         )  # fmt: skip
 
@@ -162,7 +184,6 @@ def slider_to_curves(page: Page, url: str) -> float:
 
 
 MEASURES: dict[str, Callable[[Page, str], float]] = {
-    **{f"first content, {path or 'home'}": partial(first_content, path=path) for path in CONTENT},
     "Enter to word": enter_to_word,
     "Enter to ribbons, 201 points": words_to_ribbon,
     "Enter to plane, first picture": partial(plane, finished=False),
@@ -173,10 +194,16 @@ MEASURES: dict[str, Callable[[Page, str], float]] = {
 
 
 def measure(page: Page, url: str, title: str) -> None:
-    """Print each time as it is measured."""
-    print(f"\n{title}")
+    """Print each time as it is measured: the pages with the shipped runs, then what is done on them, with 30 more."""
+    print(f"\n{title:<40}{'first text':>12}{'main content':>16}")
+    for path, (content, _) in CONTENT.items():
+        text, seen = opening(page, url, path)
+        print(f"{path or 'home':<8}{content:<32}{text:>12.0f}{seen:>16.0f}", flush=True)
+    make_runs(runs.RUNS)
     for name, taken in MEASURES.items():
-        print(f"{name:<34}{taken(page, url):>10.0f}", flush=True)
+        print(f"{name:<40}{taken(page, url):>28.0f}", flush=True)
+    for run in made_up():
+        shutil.rmtree(run.path)
 
 
 def train_in_background(page: Page, url: str) -> None:
@@ -194,16 +221,14 @@ def train_in_background(page: Page, url: str) -> None:
 
 
 def main() -> None:
-    folder = Path(tempfile.mkdtemp())
-    make_runs(folder)
-    runs.RUNS = folder
+    folder = runs.RUNS = Path(tempfile.mkdtemp())
     process, url = start_server(folder)
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.set_default_timeout(60_000)
-            for path, content in CONTENT.items():  # the server warms up
+            for path, (_, content) in CONTENT.items():  # the server warms up
                 page.goto(f"{url}/{path}")
                 page.wait_for_selector(content)
             print(f"Median of {REPEATS}, in milliseconds. {machine()}")
