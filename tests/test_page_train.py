@@ -367,7 +367,10 @@ def test_a_run_is_repeated_with_another_seed(runs_here, monkeypatch):
     assert first["config"] == second["config"] and first["verbs"] == second["verbs"]
 
 
-def test_settings_are_grouped_and_schedules_drawn():
+def test_settings_are_grouped_and_schedules_drawn_when_they_are_opened():
     at = open_page(system="Digits")
+    assert "**KL weight β**" not in texts(at)
+    at.session_state["all settings"] = True
+    at.run()
     assert [tab.label for tab in at.tabs] == ["Model", "Data", "Schedules", "Loss", "Training"]
     assert "**KL weight β**" in texts(at) and "**teacher-forcing ratio**" not in texts(at)

@@ -73,7 +73,8 @@ def show_fields(system: str, preset: str, from_weights: bool = False) -> dict[st
     for column, main in zip(st.columns(len(MAIN_FIELDS)), MAIN_FIELDS, strict=True):
         values[main] = field_input(column, editable[main], getattr(base, main), f"{preset} {main}")
     groups = _groups(system, [name for name in editable if name not in MAIN_FIELDS])
-    with st.expander("All settings"):
+    panel = st.expander("All settings", on_change="rerun", key="all settings")
+    with panel:
         for (group, names), tab in zip(groups.items(), st.tabs(list(groups)), strict=True):
             tab.markdown(GROUPS[group])
             columns = tab.columns(4)
@@ -85,7 +86,9 @@ def show_fields(system: str, preset: str, from_weights: bool = False) -> dict[st
     for name in values:
         if isinstance(getattr(base, name), tuple):
             values[name] = parse_knots(values[name])
-    show_schedules(drawing, replace(base, **values))
+    config = replace(base, **values)
+    if panel.open:  # charts take 40 ms each to make, and their program the browser as long to load
+        show_schedules(drawing, config)
     return {name: value for name, value in values.items() if value != getattr(base, name)}
 
 
