@@ -24,6 +24,7 @@ VIEWS = {
     "latent-dimensions": "/latent?view=Dimensions",
     "digits-complete": "/digits",
     "digits-latent": "/digits?view=Gap",
+    "digits-lag": "/digits?view=Gap&when=During+training",
     "video-predict": "/video",
     "video-robot": "/video?source=Real+robot",
     "video-steer": "/video?view=Steer",

@@ -13,10 +13,13 @@ from streamlit.testing.v1 import AppTest
 
 from cvae_core import checkpoint, runs
 from cvae_core.digits import data
+from cvae_core.digits.exact import WHOLE, Gap
+from cvae_core.digits.posteriors import Posterior
 from cvae_core.training import fit
 from tests import pages
 from tests.tiny_pictures import LABEL
 from tests.tiny_pictures import tiny_digits as few
+from ui.digits import lag
 from ui.figures import digits as figures
 from ui.pictures import digits as drawing
 
@@ -229,3 +232,51 @@ def test_a_sheet_and_a_picture_in_colours_stand_side_by_side():
     both = figures.beside(np.zeros((28, 58)), colours)
     assert both.shape == (28, 88, 3)
     np.testing.assert_allclose(both[:, 60:], colours)
+
+
+# --- the gap during training ----------------------------------------------------------------------------------------
+
+
+def test_the_shipped_run_is_played_and_its_encoder_lags(monkeypatch):
+    monkeypatch.setattr(lag, "PAUSE", 0)
+    at = open_page(view="Gap", when="During training")
+    assert not at.error and "q lags behind" in pages.texts(at) and "After epoch 1<" in htmls(at)
+    slider = at.select_slider[0]
+    slider.set_value(slider.options[2]).run()
+    assert "After epoch 3<" in htmls(at)
+    gap = float(re.search(r"a gap of ([\d.]+) nats", htmls(at))[1])
+    pages.button(at, "Play").click().run()
+    last = at.select_slider[0].value
+    assert not at.exception and f"After epoch {last}<" in htmls(at)
+    assert float(re.search(r"a gap of ([\d.]+) nats", htmls(at))[1]) < 0.1 * gap
+    at.button_group(key="lag_digit").set_value([2]).run()
+    assert not at.exception and "Label 7" in htmls(at)
+
+
+def test_own_runs_are_played_and_those_without_posteriors_left_out(run_root):
+    run, old, damaged = (
+        runs.create({"system": "digits", "data": "few", "config": vars(LABEL)}, name)
+        for name in ("own", "old", "damaged")
+    )
+    assert fit(few(LABEL), run) == "finished"
+    old.write_samples(1, {"pictures": ["00" * 784]})
+    damaged.write_samples(1, {"posteriors": [{"label": 3}]})
+    at = open_page(view="Gap", when="During training", lag_run=run.id)
+    assert not at.error and "After epoch 1<" in htmls(at) and "Trained on few" in pages.texts(at)
+    assert at.selectbox(key="lag_run").options == ["shipped/source-003-label-lag", run.id]
+    assert damaged.id in at.warning[0].value
+    assert not open_page(view="Training", run="shipped/source-003-label-lag").exception
+
+
+@pytest.mark.parametrize(
+    ("gaps", "sigma", "says"),
+    [([5, 40, 2, 1], 0.3, "By epoch 3 q has caught up"), ([1, 1.5, 1.2, 1], 0.3, "between 1.00 and 1.50"),
+     ([1, 0.5, 0.2, 0.1], 1.0, "collapsed")],
+)  # fmt: skip
+def test_what_is_to_be_seen_is_told_from_the_numbers(gaps, sigma, says):
+    two = np.zeros(2)
+    history = {
+        epoch: Posterior(2, np.zeros((28, 28)), WHOLE, np.ones((5, 5)), two, two + sigma, two + 3, two + 1, gap)
+        for epoch, gap in enumerate((Gap(-100, -100 - value, -100) for value in gaps), start=1)
+    }
+    assert says in lag.describe(history)

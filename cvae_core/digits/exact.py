@@ -25,6 +25,17 @@ STEPS = 40  # at most, of `optimise`
 CHUNK = 8_192  # points decoded at once
 
 
+class Window(NamedTuple):
+    """A square of the latent plane: its centre and half its side."""
+
+    x: float
+    y: float
+    half: float
+
+
+WHOLE = Window(0.0, 0.0, LIMIT)
+
+
 class Gap(NamedTuple):
     """log p(x | c), the ELBO with the encoder's q and the largest ELBO of a diagonal Gaussian, in nats."""
 
@@ -43,22 +54,22 @@ class Gap(NamedTuple):
         return self.best - self.elbo
 
 
-def cells(side: int = SIDE) -> Tensor:
+def cells(side: int = SIDE, window: Window = WHOLE) -> Tensor:
     """The centres of the cells, row by row from the top: (side², 2); z₁ goes to the right and z₂ upwards."""
-    axis = torch.linspace(-LIMIT, LIMIT, side)
-    return torch.cartesian_prod(axis.flip(0), axis).flip(1)
+    axis = torch.linspace(-window.half, window.half, side)
+    return torch.cartesian_prod(axis.flip(0), axis).flip(1) + torch.tensor([window.x, window.y])
 
 
 @torch.no_grad()
-def log_joint(model: LabelCVAE, pixels: Tensor, labels: Tensor, side: int = SIDE) -> Tensor:
+def log_joint(model: LabelCVAE, pixels: Tensor, labels: Tensor, side: int = SIDE, window: Window = WHOLE) -> Tensor:
     """log of p(x, z in the cell | c) for pictures (B, 784) with labels (B,): (B, N).
 
     The grid is decoded once for each label. Raises UserError for a model with another number of latent dimensions.
     """
     if model.config.latent_size != 2:
         raise UserError(f"The model's latent has {model.config.latent_size} dimensions: the exact posterior needs 2.")
-    z = cells(side).to(pixels.device)
-    log_prior = log_normal(z, torch.zeros_like(z), torch.zeros_like(z)) + 2 * math.log(2 * LIMIT / (side - 1))
+    z = cells(side, window).to(pixels.device)
+    log_prior = log_normal(z, torch.zeros_like(z), torch.zeros_like(z)) + 2 * math.log(2 * window.half / (side - 1))
     joint = log_prior.repeat(len(pixels), 1)
     for label in labels.unique():
         rows = labels == label
@@ -71,18 +82,19 @@ def log_joint(model: LabelCVAE, pixels: Tensor, labels: Tensor, side: int = SIDE
     return joint
 
 
-def log_masses(q: Gaussian) -> Tensor:
-    """log of q's mass in each cell: mu and logvar (2,) -> (N,)."""
-    return torch.log_softmax(log_normal(cells().to(q.mu.device), q.mu, q.logvar), 0)
+def log_masses(q: Gaussian, z: Tensor | None = None) -> Tensor:
+    """log of q's mass in each cell: mu and logvar (2,), the cells' centres z (N, 2), by default `cells()` -> (N,)."""
+    z = cells() if z is None else z
+    return torch.log_softmax(log_normal(z.to(q.mu.device), q.mu, q.logvar), 0)
 
 
-def elbo(joint: Tensor, q: Gaussian) -> Tensor:
-    """E_q[log p(x, z | c) - log q(z)] for one picture's `log_joint` (N,), differentiable in q."""
-    log_q = log_masses(q)
+def elbo(joint: Tensor, q: Gaussian, z: Tensor | None = None) -> Tensor:
+    """E_q[log p(x, z | c) - log q(z)] for one picture's `log_joint` (N,) on cells z, differentiable in q."""
+    log_q = log_masses(q, z)
     return (log_q.exp() * (joint - log_q)).sum()
 
 
-def optimise(joint: Tensor, start: Gaussian, steps: int = STEPS) -> list[Gaussian]:
+def optimise(joint: Tensor, start: Gaussian, steps: int = STEPS, z: Tensor | None = None) -> list[Gaussian]:
     """Maximise the ELBO of one picture over diagonal Gaussians by BFGS: the start and q after each step."""
 
     def q(values: Tensor) -> Gaussian:
@@ -91,9 +103,10 @@ def optimise(joint: Tensor, start: Gaussian, steps: int = STEPS) -> list[Gaussia
         return Gaussian(start.mu + torch.exp(0.5 * start.logvar) * shift, start.logvar + stretch)
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
-        point = torch.tensor(values, requires_grad=True)
-        negative = -elbo(joint, q(point))
-        (gradient,) = torch.autograd.grad(negative, point)
+        with torch.enable_grad():
+            point = torch.tensor(values, requires_grad=True)
+            negative = -elbo(joint, q(point), z)
+            (gradient,) = torch.autograd.grad(negative, point)
         return negative.item(), gradient.numpy()
 
     path = [start]

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cvae_core.digits import data, metrics
+from cvae_core.digits import data, metrics, posteriors
 from cvae_core.digits.config import DigitsConfig
 from cvae_core.digits.data import PIXELS, SIDE, TASKS, Digits, Images, pixel_mask
 from cvae_core.digits.model import Branch, LabelCVAE, QuadrantCVAE, build, pixel_log_likelihood
@@ -136,7 +136,10 @@ class DigitsTask:
 
     @torch.no_grad()
     def preview(self) -> dict[str, Any]:
-        """Pictures as hexadecimal bytes, one per label; for a label model also posterior means of validation images."""
+        """Pictures as hexadecimal bytes, one per label; for a label model also posterior means of validation images.
+
+        With a two-dimensional z also the exact posteriors of a few of them.
+        """
         generator = torch.Generator(self.device).manual_seed(self.config.seed)
         if isinstance(self.model, LabelCVAE):
             labels = torch.arange(data.LABELS, device=self.device)
@@ -145,7 +148,11 @@ class DigitsTask:
             some = Images(*(part[:SCATTERED] for part in self.validation))
             mu, _ = self.model.posterior(_grey(some.pixels), some.labels)
             scatter = [[round(x, 3) for x in row] for row in mu[:, :2].tolist()]
-            return {"pictures": as_hex(pictures), "scatter": scatter, "labels": some.labels.tolist()}
+            samples = {"pictures": as_hex(pictures), "scatter": scatter, "labels": some.labels.tolist()}
+            if self.config.latent_size == 2:
+                shown = posteriors.analyse(self.model, posteriors.choose(self.validation))
+                samples["posteriors"] = [posteriors.as_json(posterior) for posterior in shown]
+            return samples
         first = [int((self.validation.labels == label).nonzero()[0]) for label in self.validation.labels.unique()]
         pixels = _grey(self.validation.pixels[first])
         visible = torch.tensor(TASKS["1"], device=self.device).expand(len(first), 4)

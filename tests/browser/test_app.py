@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 PAGES = ["", "convert", "latent", "digits", "video", "curves", "train", "theory", "wug"]
 VIEWS = [  # further ones
     "convert?verb=blorp&beside=tense-heldout", "curves?view=Two+scores", "curves?view=Sweeps",
-    "curves?view=Claimed+and+measured",
+    "curves?view=Claimed+and+measured", "digits?view=Gap&when=During+training",
 ]  # fmt: skip
 
 

@@ -14,8 +14,10 @@ from cvae_core.digits.model import LabelCVAE
 from cvae_core.latent import Gaussian
 from ui.digits.choose import Digit, pick_labelled
 from ui.digits.common import pick_model
+from ui.digits.lag import show_lag
 from ui.figures import posterior as figures
 
+AFTER, DURING = "After training", "During training"
 FIRST = 7  # of the test digits
 PAUSE = 0.35  # seconds between two steps of the optimisation
 
@@ -38,7 +40,15 @@ class Analysis(NamedTuple):
 
 
 def show_gap() -> None:
-    """The view."""
+    """The view: a trained model, or one during its training."""
+    when = st.segmented_control(
+        "Gap", [AFTER, DURING], default=AFTER, required=True, key="when", bind="query-params",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    (show_lag if when == DURING else _show_trained)()
+
+
+def _show_trained() -> None:
     name, model = pick_model("label", "Model", "label_model")
     st.markdown(
         "With two latent dimensions nothing has to be estimated: on a grid of 161 × 161 cells the integral over z is "
@@ -55,7 +65,7 @@ def show_gap() -> None:
         "**Amortisation gap**: what the encoder's q lacks beside that one, because one network has to give the "
         "posteriors of all pictures ([Cremer, Li and Duvenaud 2018](https://arxiv.org/abs/1801.03558)). Optimising q "
         "for one digit closes the second alone. An importance-weighted bound averages the weights of k samples from q "
-        "inside the logarithm: it rises with k to log p(x | c) for any q."
+        "inside the logarithm: it rises with k to log p(x | c) for any q. [Theory](theory#bound-4) derives the gap."
     )
 
 
@@ -85,13 +95,13 @@ def _picture(analysis: Analysis, step: int) -> str:
     """The latent plane twice, whole and closer, beside the bars."""
     encoder, now, best = analysis.steps[0], analysis.steps[step], analysis.steps[-1]
     q, first = (now.mean, now.sigma), (encoder.mean, encoder.sigma)
-    window = figures.window_around(analysis.mass, exact.LIMIT, [(s.mean, s.sigma) for s in analysis.steps])
+    window = figures.window_around(analysis.mass, exact.WHOLE, [(s.mean, s.sigma) for s in analysis.steps])
     name = "q" if step else "q of the encoder"
     alt = f"True posterior as a heat map with {name} at ({now.mean[0]:.2f}, {now.mean[1]:.2f}), gap " + (
         f"{analysis.log_p - now.elbo:.2f} nats"
     )
-    whole = figures.plane(analysis.mass, exact.LIMIT, (0, 0, 3.2), q, first, f"The whole plane. {alt}")
-    closer = figures.plane(analysis.mass, exact.LIMIT, window, q, first, f"Closer. {alt}")
+    whole = figures.plane(analysis.mass, exact.WHOLE, (0, 0, 3.2), q, first, f"The whole plane. {alt}")
+    closer = figures.plane(analysis.mass, exact.WHOLE, window, q, first, f"Closer. {alt}")
     key = figures.key({
         "posterior": "true posterior", "q": f"q, step {step}", "encoder": "q of the encoder", "prior": "prior N(0, I)",
     })  # fmt: skip

@@ -26,7 +26,7 @@ def show_training() -> None:
     chosen = st.pills("Curves", names, selection_mode="multi", default=names[1:3], key="curves")
     if chosen:
         st.line_chart(history.set_index("epoch")[chosen], alt=f"{', '.join(chosen)} by epoch")
-    samples = run.read_samples()
+    samples = [row for row in run.read_samples() if "pictures" in row]
     if not samples:
         return
     epoch = st.select_slider("Epoch", [s["epoch"] for s in samples], samples[-1]["epoch"], key=f"epoch {run.id}")
