@@ -110,7 +110,10 @@ def from_json(values: dict[str, Any]) -> Posterior:
     """What `as_json` stored. Raises LookupError, TypeError or ValueError for other values."""
     mean, sigma, q_mean, q_sigma = (np.array(values[name], float).reshape(2) for name in GAUSSIANS)
     density = (_unpack(values["density"], SIDE) / LEVELS) ** 2
-    window, gap, picture = Window(*values["window"]), Gap(*values["gap"]), _unpack(values["picture"], PICTURE)
+    window, gap = Window(*map(float, values["window"])), Gap(*map(float, values["gap"]))
+    if not np.isfinite([*mean, *sigma, *q_mean, *q_sigma, *window, *gap]).all() or min(*sigma, *q_sigma) <= 0:
+        raise ValueError("expected finite numbers, and standard deviations above 0")
+    picture = _unpack(values["picture"], PICTURE)
     return Posterior(int(values["label"]), picture, window, density, mean, sigma, q_mean, q_sigma, gap)
 
 

@@ -171,7 +171,7 @@ def _history(run: Run) -> History:
         return {}
 
 
-@st.cache_data(max_entries=20, show_spinner=False)
+@st.cache_data(max_entries=100, show_spinner=False)
 def _read(folder: str, modified: float) -> History:
     """The posteriors of a run's samples, read once for each version of the file."""
     rows = Run(Path(folder)).read_samples()
