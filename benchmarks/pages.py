@@ -7,6 +7,7 @@ sentence can be read, *main content* when what the page is about is there. Then 
 30 made-up runs of 500 epochs. The training is the preset best on the whole dictionary, started by the server.
 """
 
+import json
 import re
 import shutil
 import statistics
@@ -30,20 +31,54 @@ THIRDS = iter([
     "jump", "smile", "carry", "stop", "bake", "open", "clean", "paint", "play", "look", "talk", "call", "plan", "hope",
     "try", "cook", "wash", "turn", "help", "push",
 ])  # fmt: skip
-TEXT = ("h1", "[data-testid=stMain] [data-testid=stMarkdown] p >> nth=0")  # a page's title and its first sentence
+TEXT = "h1", "[data-testid=stMain] [data-testid=stMarkdown] p"  # a page's title and its first sentence
 CURVES = ".js-plotly-plot .scatterlayer path.js-line"
 # What each page is about, and the element that shows it.
 CONTENT = {
-    "": ("the four forms of a verb", ".forms li >> nth=0"),
-    "convert": ("the four forms of a verb", ".forms li >> nth=0"),
+    "": ("the four forms of a verb", ".forms li"),
+    "convert": ("the four forms of a verb", ".forms li"),
     "latent": ("the ribbons", ".ribbon svg"),
     "wug": ("the invented verb", ".question b"),
-    "digits": ("the first row of pictures", ".completion img >> nth=0"),
-    "video": ("the first clip", ".js-plotly-plot .imagelayer image >> nth=0"),
-    "train": ("the form, or the run in training", "button:has-text('Start training'), :text('In training')"),
-    "curves": ("the curves", f"{CURVES} >> nth=0"),
-    "theory": ("the first formula", ".katex >> nth=0"),
+    "digits": ("the first row of pictures", ".completion img"),
+    "video": ("the first clip", ".js-plotly-plot .imagelayer image"),
+    "train": ("the form, or the run in training", ".st-key-start button, .st-key-stop button"),
+    "curves": ("the curves", CURVES),
+    "theory": ("the first formula", ".katex"),
 }  # fmt: skip
+# Notes by the page's own clock when each selector was first painted: Playwright looks for elements every half second.
+WATCH = """selectors => {
+  const roots = [document], watcher = new MutationObserver(look)
+  const attach = Element.prototype.attachShadow
+  window.painted = {}
+  function look() {
+    for (const selector of selectors)
+      if (!(selector in painted) && roots.some(root => root.querySelector(selector))) {
+        painted[selector] = Infinity
+        requestAnimationFrame(() => setTimeout(() => { painted[selector] = performance.now() }))
+      }
+  }
+  function watch(root) {
+    roots.push(root)
+    watcher.observe(root, { subtree: true, childList: true })
+    return root
+  }
+  Element.prototype.attachShadow = function (options) { return watch(attach.call(this, options)) }
+  watch(document)
+}"""
+
+# `answered` is the time from the next key to the frame in which the forms of the word are painted.
+ANSWER = """word => {
+  window.answered = new Promise(resolve => {
+    let started
+    addEventListener("keydown", event => { started = event.timeStamp }, { once: true, capture: true })
+    const watcher = new MutationObserver(() => {
+      if (![...document.querySelectorAll(".forms li b")].some(form => form.textContent === word)) return
+      watcher.disconnect()
+      requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - started)))
+    })
+    watcher.observe(document, { subtree: true, childList: true, characterData: true })
+  })
+}"""
 
 
 def make_runs(folder: Path, count: int = 30, epochs: int = 500) -> None:
@@ -80,36 +115,33 @@ def median_ms(do: Callable[[], None], before: Callable[[], None] = lambda: None)
 
 
 def opening(page: Page, url: str, path: str) -> tuple[float, float]:
-    """Median milliseconds from the click on a link to a page until its first text can be read, and its content seen."""
-    text, content = [], []
+    """Median milliseconds from the start of loading a page until its first text, and its content, are painted."""
+    content = CONTENT[path][1]
+    selectors = [*TEXT, content]
+    times = []
     for _ in range(REPEATS):
         page.goto("about:blank")
-        started = time.perf_counter()
-        page.goto(f"{url}/{path}", wait_until="commit")
-        for selector in TEXT:
-            page.wait_for_selector(selector)
-        text.append(1000 * (time.perf_counter() - started))
-        page.wait_for_selector(CONTENT[path][1])
-        content.append(1000 * (time.perf_counter() - started))
+        page.goto(f"{url}/{path}")
+        page.wait_for_function("selectors => selectors.every(s => isFinite(painted[s] ?? Infinity))", arg=selectors)
+        painted = page.evaluate("painted")
+        times.append((max(painted[selector] for selector in TEXT), painted[content]))
         settle(page)  # what the page still draws is not left to the next repetition
-    return statistics.median(text), statistics.median(content)
+    text, seen = zip(*times, strict=True)
+    return statistics.median(text), statistics.median(seen)
 
 
 def enter_to_word(page: Page, url: str) -> float:
+    """From the Enter key to the painted forms of a verb, by the page's own clock."""
     page.goto(f"{url}/convert")
     settle(page)
-    box = page.get_by_role("textbox", name="Verb")
-    words = iter(["walk", "jump", "smile", "carry", "stop", "bake", "gather"])
-
-    def fill() -> None:
-        fill.word = next(words)
-        box.fill(fill.word)
-
-    def enter() -> None:
+    box, times = page.get_by_role("textbox", name="Verb"), []
+    for word in ("walk", "jump", "smile", "carry", "stop")[:REPEATS]:
+        box.fill(word)
+        page.evaluate(ANSWER, word)
         box.press("Enter")
-        page.locator(".forms li b").get_by_text(fill.word, exact=True).first.wait_for()
-
-    return median_ms(enter, fill)
+        times.append(page.evaluate("answered"))
+        settle(page)
+    return statistics.median(times)
 
 
 def click_to_forms(page: Page, url: str) -> float:
@@ -168,7 +200,7 @@ def slider_to_curves(page: Page, url: str) -> float:
     """A step of the smoothing slider with 30 runs, until the curves are drawn again."""
     chosen = "&".join(f"run={run.id}" for run in made_up())
     page.goto(f"{url}/curves?{chosen}")
-    page.wait_for_selector(CONTENT["curves"][1])
+    page.wait_for_selector(CURVES)
     settle(page)
     thumb = page.get_by_role("slider").first
 
@@ -228,6 +260,7 @@ def main() -> None:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.set_default_timeout(60_000)
+            page.add_init_script(f"({WATCH})({json.dumps([*TEXT, *(selector for _, selector in CONTENT.values())])})")
             for path, (_, content) in CONTENT.items():  # the server warms up
                 page.goto(f"{url}/{path}")
                 page.wait_for_selector(content)
