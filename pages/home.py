@@ -109,6 +109,7 @@ st.markdown(
     "letter, without a dictionary."
 )
 show_conversion()
+ui.paint()
 st.subheader("Explore")
 show_previews()
 st.subheader("How well it does")

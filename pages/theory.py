@@ -20,6 +20,7 @@ ui.header(
     "[Hidden parts](#structured) · [The sources](#sources)",
 )  # fmt: skip
 show_legend()
+ui.paint()
 for name in PATH:
     show_section(name, PLOTS)
 show_quiz()

@@ -20,6 +20,7 @@ def open_page(page: str, state: dict[str, Any] | None = None, alone: bool = Fals
     at = AppTest.from_file(str(path), default_timeout=120)
     if alone:
         at.session_state["_framed"] = True
+    at.session_state["_opened"] = page  # no browser needs time to paint
     for name, value in (state or {}).items():
         at.session_state[name] = value
     at.query_params.update(query)

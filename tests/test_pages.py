@@ -2,6 +2,8 @@
 
 import json
 import re
+from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,6 +25,15 @@ def test_page_runs(page):
     at = open_page(page)
     assert not at.exception and not at.error
     assert at.title
+
+
+def test_a_page_pauses_for_its_first_text_when_it_is_opened_alone(monkeypatch):
+    pauses = []
+    monkeypatch.setattr(import_module("ui.frame"), "time", SimpleNamespace(sleep=pauses.append))
+    at = open_page("convert", state={"_opened": "home"})
+    assert len(pauses) == 1
+    at.run()
+    assert len(pauses) == 1
 
 
 def test_home_converts():

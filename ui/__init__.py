@@ -13,9 +13,11 @@ systems/       a module per system: its form and samples on the Train page
 latent/ …      the views of one page, where they are too long for its file
 """
 
+import sys
+
 import torch
 
-from ui.frame import frame, header
+from ui.frame import frame, header, paint
 from ui.models import config_of, load_model, model_names, pick_model, stamp, upload_model
 from ui.parts import (
     MAX_SEED,
@@ -31,10 +33,12 @@ from ui.parts import (
     uploaded_text,
 )
 
+# The thread that sends elements waits so long, at each of them, for the one that runs the page; 5 ms by default.
+sys.setswitchinterval(0.0005)
 torch.set_num_threads(1)  # more would compete with the threads of other sessions
 
 __all__ = [
-    "MAX_SEED", "PLAIN", "PNG", "config_of", "frame", "header", "load_model", "model_names", "new_seeds", "pick_model",
-    "pick_view", "read_scores", "seed_input", "shipped_runs", "show_remark", "stamp", "table_behind", "upload_model",
-    "uploaded_text",
+    "MAX_SEED", "PLAIN", "PNG", "config_of", "frame", "header", "load_model", "model_names", "new_seeds", "paint",
+    "pick_model", "pick_view", "read_scores", "seed_input", "shipped_runs", "show_remark", "stamp", "table_behind",
+    "upload_model", "uploaded_text",
 ]  # fmt: skip

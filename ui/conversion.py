@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 from torch import Tensor
 
+import ui
 from cvae_core.errors import UserError
 from cvae_core.latent import Gaussian, kl_to_standard
 from cvae_core.tense.data import TENSES, parse_word
@@ -152,6 +153,7 @@ def show_parts(conversions: list[Conversion]) -> None:
     """All that is shown of a word below the answers."""
     word = conversions[0].word
     side_by_side(conversions, show_forms)
+    ui.paint()
     st.subheader("Letter by letter")
     st.markdown(
         f"Above each letter the one of *{word}* that it stands for (aligned by edit distance); below it its "

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import time
 from pathlib import Path
 
 import streamlit as st
@@ -9,6 +10,7 @@ from streamlit.errors import StreamlitAPIException
 
 STYLE = Path(__file__).with_name("style.css")
 GUIDES = Path(__file__).with_name("guides")
+PAINT_SECONDS = 0.15  # title, text and formulas are rendered in about 0.1 s
 
 
 def frame(name: str) -> None:
@@ -20,6 +22,8 @@ def frame(name: str) -> None:
         st.session_state["_bounce"] = (name, {key: st.query_params.get_all(key) for key in st.query_params})
         st.switch_page("app.py")
     _clean_address()
+    if st.session_state.get("_opened") != name:
+        st.session_state["_opened"], st.session_state["_unpainted"] = name, True
     st.html(STYLE)
 
 
@@ -31,6 +35,15 @@ def header(page: str, title: str, sentence: str) -> None:
     st.markdown(sentence)
     with guide:
         st.markdown((GUIDES / f"{page}.md").read_text(encoding="utf-8"))
+
+
+def paint() -> None:
+    """Let the browser paint what was sent, before the page goes on: once after it is opened, not when it is rerun.
+
+    A browser renders in one go all that has arrived: the first text would wait for the last chart.
+    """
+    if st.session_state.pop("_unpainted", False):
+        time.sleep(PAINT_SECONDS)
 
 
 def _clean_address() -> None:
