@@ -22,8 +22,8 @@ def frame(name: str) -> None:
         st.session_state["_bounce"] = (name, {key: st.query_params.get_all(key) for key in st.query_params})
         st.switch_page("app.py")
     _clean_address()
-    if st.session_state.get("_opened") != name:
-        st.session_state["_opened"], st.session_state["_unpainted"] = name, True
+    st.session_state["_unpainted"] = st.session_state.get("_opened") != name
+    st.session_state["_opened"] = name
     st.html(STYLE)
 
 
@@ -42,7 +42,7 @@ def paint() -> None:
 
     A browser renders in one go all that has arrived: the first text would wait for the last chart.
     """
-    if st.session_state.pop("_unpainted", False):
+    if st.session_state["_unpainted"]:
         time.sleep(PAINT_SECONDS)
 
 
