@@ -270,7 +270,7 @@ def test_own_runs_are_played_and_those_without_posteriors_left_out(run_root):
 
 @pytest.mark.parametrize(
     ("gaps", "sigma", "says"),
-    [([5, 40, 2, 1], 0.3, "By epoch 3 q has caught up"), ([1, 1.5, 1.2, 1], 0.3, "between 1.00 and 1.50"),
+    [([5, 40, 2, 1], 0.3, "by epoch 3 the gap is below a tenth"), ([1, 1.5, 1.2, 1], 0.3, "between 1.00 and 1.50"),
      ([1, 0.5, 0.2, 0.1], 1.0, "collapsed")],
 )  # fmt: skip
 def test_what_is_to_be_seen_is_told_from_the_numbers(gaps, sigma, says):

@@ -18,7 +18,7 @@ from ui.figures import posterior as figures
 
 PAUSE = 0.35  # seconds between two epochs
 LAGS = 5.0  # a gap this many times the last one's is a lag
-CAUGHT_UP = 0.1  # of the largest gap
+CAUGHT_UP = 0.1  # a tenth of the largest gap
 COLLAPSED = 0.05  # nats: KL from the posterior, as a Gaussian, to the prior
 
 History = dict[int, list[Posterior]]  # the digits by epoch
@@ -103,8 +103,8 @@ def describe(history: dict[int, Posterior]) -> str:
         far = np.linalg.norm(then.mean - then.q_mean)
         text = (
             f"**q lags behind.** After epoch {epochs[worst]} the mean of q is {far:.1f} from the posterior's, and the "
-            f"gap is {gaps[worst]:.1f} nats, of which {then.gap.amortisation:.1f} are the encoder's (amortisation). By "
-            f"epoch {after[0]} q has caught up; at the end the gap is {gaps[-1]:.2f} nats."
+            f"gap is {gaps[worst]:.1f} nats, of which {then.gap.amortisation:.1f} are the encoder's (amortisation). "
+            f"Then q catches up: by epoch {after[0]} the gap is below a tenth of that, at the end {gaps[-1]:.2f} nats."
         )
     else:
         text = f"The gap is between {gaps.min():.2f} and {gaps.max():.2f} nats, {gaps[-1]:.2f} at the end."
