@@ -13,8 +13,6 @@ systems/       a module per system: its form and samples on the Train page
 latent/ …      the views of one page, where they are too long for its file
 """
 
-import sys
-
 import torch
 
 from ui.frame import frame, header, paint
@@ -33,8 +31,6 @@ from ui.parts import (
     uploaded_text,
 )
 
-# The thread that sends elements waits so long, at each of them, for the one that runs the page; 5 ms by default.
-sys.setswitchinterval(0.0005)
 torch.set_num_threads(1)  # more would compete with the threads of other sessions
 
 __all__ = [
