@@ -46,7 +46,9 @@ TRAIN := $(VENV)/bin/python -m torch.distributed.run --nproc-per-node $(PROCESSE
 # Fine-tuned on every verb of the dictionary, from weights that have not seen the validation and test verbs.
 tense: checkpoints/tense-third.safetensors
 	$(TRAIN) --preset best-all --init tense-third --out tense-all --pack float16
-	$(TRAIN) --preset best-all-end --init tense-all --out tense --pack float16
+	$(TRAIN) --preset best-all-end --init tense-all --out tense-all-end --pack float16
+	$(TRAIN) --preset best-all-last --init tense-all-end --seed 5 --out tense-all-last --pack float16
+	$(VENV)/bin/python -m scripts.average tense tense-all-end tense-all-end tense-all-last
 
 # Not trained on these verbs: four steps, all but the first with a frozen encoder. The third is trained with two seeds
 # and the fourth with three, whose weights are averaged; then the softmax temperature.
