@@ -13,7 +13,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 APP_READY := $(VENV)/.app-ready
 TESTS_READY := $(VENV)/.tests-ready
 
-.PHONY: app test test-slow fuzz coverage bench screenshots tense tense-heldout lint browser postgresql
+.PHONY: app test test-slow fuzz coverage bench reports screenshots tense tense-heldout lint browser postgresql
 
 app: $(APP_READY)
 	@echo "The app is at http://localhost:$(PORT) (Ctrl+C stops it)."
@@ -34,6 +34,10 @@ coverage: $(TESTS_READY) browser
 
 bench: $(TESTS_READY)
 	$(VENV)/bin/python -m benchmarks.scale
+
+# The three reports' trainings, DATA=train.txt: about six hours on two cores; an interrupted one is continued.
+reports: $(TESTS_READY)
+	$(VENV)/bin/python -m benchmarks.reports --data $(DATA)
 
 # Every page and view at three widths in both themes, in screenshots/.
 screenshots: browser

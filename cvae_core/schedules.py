@@ -43,6 +43,11 @@ def sigmoid(steps: int) -> Knots:
     return tuple((i / steps, (logistic(12.0 * i / steps - 6.0) - low) / (high - low)) for i in range(steps + 1))
 
 
+def rescaled(knots: Knots, until: float) -> Knots:
+    """A schedule within a share `until` of training; its last value from then on."""
+    return (*((until * position, value) for position, value in knots), (1.0, knots[-1][1]))
+
+
 def plateau(until: float, final: float) -> Knots:
     """1 for a share `until` of training, then linear to `final` at the end.
 

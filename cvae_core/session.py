@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,18 +35,17 @@ def create(
 ) -> Run:
     """A new run, whose folder contains what its task needs: config, data or their path, initial weights.
 
-    `data` is an argument of the family's `data_entries` (None: the built-in data), or its result. `init` names a
-    checkpoint to start from, `study` the sweep that the run belongs to. Raises UserError for an unknown or invalid
-    choice, and for a config that cannot be trained on the data.
+    `overrides` are values of config fields, schedules also as lists: a study keeps them as JSON. `data` is an argument
+    of the family's `data_entries` (None: the built-in data), or its result. `init` names a checkpoint to start from,
+    `study` the sweep that the run belongs to. Raises UserError for an unknown or invalid choice, and for a config that
+    cannot be trained on the data.
     """
-    of, overrides, start, weights = family(system), overrides or {}, None, None
-    if init is None:
-        config = replace(preset(system, preset_name), **overrides)
-    else:
+    of, overrides, start, weights, fixed = family(system), overrides or {}, None, None, {}
+    if init is not None:
         start, weights = of.load(init), runs.find_weights(init)
         fixed = fixed_fields(start.config, of.MODEL_FIELDS, overrides, init)
-        base = preset(system, preset_name) if preset_name else start.config
-        config = replace(base, **(fixed | overrides))
+    base = start.config if start and not preset_name else preset(system, preset_name)
+    config = config_from_dict(type(base), vars(base) | fixed | overrides)
     entries = data if isinstance(data, dict) else of.data_entries(data)
     of.check(config, entries, start)
     name = preset_name or (None if init else of.DEFAULT)

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from cvae_core import runs, sweep
 from cvae_core.__main__ import main
 from cvae_core.errors import UserError
+from cvae_core.session import train_point
+from cvae_core.systems import family
 from cvae_core.tense.config import TenseConfig
 from cvae_core.training import Stopped
-from tests.helpers import python, wait_until, write_verbs
+from tests.helpers import TINY, USER_VERBS, never, python, wait_until, write_verbs
 from tests.tiny import SIZES
 
 GRID = {"kl_max": {"values": [0.1, 0.3]}, "decoder_condition": {"values": ["input", "output"]}}
@@ -135,6 +137,20 @@ def test_a_stopped_worker_puts_its_trial_back_with_the_run(storage):
     sweep.work(study, train)
     assert taken["half-way"] == asked[0]
     assert [t.state.name for t in sweep.points(study)] == ["COMPLETE"] * 4
+
+
+def test_a_schedule_beside_the_swept_fields_is_that_of_every_point(storage, run_root):
+    knots = ((0.0, 0.0), (0.5, 1.0))
+    setup = {
+        "system": "tense", "preset": "best", "overrides": TINY | {"kl_knots": knots, "epochs": 1}, "device": "cpu",
+        "data": family("tense").data_entries(USER_VERBS), "study": "demo", "metric": "recon",
+    }  # fmt: skip
+    sweep.create("demo", storage, setup, {"kl_max": {"values": [0.1]}}, None)
+    study = sweep.load("demo", storage)
+    sweep.work(study, lambda *args: train_point(study.user_attrs["setup"], *args, never))
+    [row] = sweep.table(study)
+    assert row["state"] == "complete"
+    assert runs.find(row["run"]).read_config()["config"]["kl_knots"] == [[0, 0], [0.5, 1]]
 
 
 def test_repeats_are_judged_by_their_mean_and_each_is_resumed(storage):

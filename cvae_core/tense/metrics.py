@@ -3,7 +3,9 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 
+from cvae_core.latent import reparameterize
 from cvae_core.tense.data import COURSE_PAIRS, DIRECTIONS, TENSES, Verb
 
 
@@ -19,6 +21,14 @@ def bleu4_of_pairs(model, pairs: Sequence[tuple] = COURSE_PAIRS) -> float:
     """Mean BLEU-4 over (word, tense, target, tense) pairs."""
     words, sources, references, targets = zip(*pairs, strict=True)
     made = model.convert(words, sources, targets)
+    return sum(bleu4(m.form, r) for m, r in zip(made, references, strict=True)) / len(pairs)
+
+
+def sampled_bleu4_of_pairs(model, seed: int, pairs: Sequence[tuple] = COURSE_PAIRS) -> float:
+    """The same with z sampled from each word's posterior, not its mean, as source 002 scores."""
+    words, sources, references, targets = zip(*pairs, strict=True)
+    z = reparameterize(*model.posterior(words, sources, "z"), torch.Generator().manual_seed(seed))
+    made = model.answer(model.spelled(z, "z"), targets)
     return sum(bleu4(m.form, r) for m, r in zip(made, references, strict=True)) / len(pairs)
 
 

@@ -30,7 +30,7 @@ ARCHITECTURES = {
     "report-000": Architecture(until_eos=True),
     "report-001": Architecture(one_hot=True),
     "report-002": Architecture(both_states=True, until_eos=True),
-    "report-002-sos": Architecture(both_states=True, encoder_sos=True),  # as its shipped runs were trained
+    "report-002-sos": Architecture(both_states=True, encoder_sos=True),  # 002 as it was read before
 }
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from cvae_core import curves
-from ui.figures import RUNS
+from ui.figures import COLOURS, RUNS
 
 # The next one when all colours are used, and how long its strokes and gaps are in a swatch of 36 pixels.
 DASH_LENGTHS = {"solid": "none", "dash": "10 3", "dot": "4 4", "dashdot": "14 4 4 4", "longdash": "16 4"}
@@ -242,24 +243,27 @@ def score_figure(frames: dict[str, pd.DataFrame], x: str, y: str, labels: dict[s
 
 
 def claims_figure(rows: list[dict]) -> go.Figure:
-    """BLEU-4 (x) and Gaussian score (y): a line per row of the reports, from the claimed scores to the measured ones.
+    """BLEU-4 and Gaussian score of each row of the reports: claimed, and measured with a standard deviation of seeds.
 
     `rows` are those of assets/reports.json.
     """
-    figure = go.Figure()
-    for row, (name, style) in zip(rows, run_styles([row["report"] for row in rows]).items(), strict=True):
-        claimed = row["claimed_bleu4"] is not None
-        x = [row["claimed_bleu4"], row["bleu4"]] if claimed else [row["bleu4"]]
-        y = [row["claimed_gaussian"], row["gaussian"]] if claimed else [row["gaussian"]]
+    figure = make_subplots(rows=2, subplot_titles=("BLEU-4", "Gaussian score"), vertical_spacing=0.08)
+    names = [row["report"] for row in rows]
+    for panel, score in enumerate(("bleu4", "gaussian"), 1):
+        spread = [row[f"{score}_spread"] or 0.0 for row in rows]
         figure.add_scatter(
-            x=x, y=y, name=name, mode="lines+markers", line=style | {"width": 1.2},
-            marker={"symbol": ["circle-open", "square"][-len(x) :], "size": 11, "line": {"width": 2}},
-            hovertemplate="BLEU-4 %{x:.3f}, Gaussian %{y:.3f}<extra>" + name + "</extra>",
+            row=panel, col=1, x=[row[score] for row in rows], y=names, name="measured", mode="markers",
+            marker={"color": COLOURS[0], "size": 10}, error_x={"array": spread, "color": COLOURS[0], "thickness": 2},
+            customdata=spread, hovertemplate="measured %{x:.3f} ± %{customdata:.3f}<extra>%{y}</extra>",
+            legendgroup="measured", showlegend=panel == 1,
         )  # fmt: skip
-    figure.update_layout(
-        xaxis_title="BLEU-4 (open circle: claimed, square: measured)", yaxis_title="Gaussian score", height=520,
-        hovermode="closest", margin={"l": 10, "r": 10, "t": 20, "b": 10},
-    )  # fmt: skip
-    figure.add_hline(y=0.3, line={"dash": "dot", "width": 1}, annotation_text="full marks")
-    figure.add_vline(x=0.7, line={"dash": "dot", "width": 1})
+        figure.add_scatter(
+            row=panel, col=1, x=[row[f"claimed_{score}"] for row in rows], y=names, name="claimed", mode="markers",
+            marker={"color": COLOURS[1], "size": 13, "symbol": "circle-open", "line": {"width": 2}},
+            hovertemplate="claimed %{x:.3f}<extra>%{y}</extra>", legendgroup="claimed", showlegend=panel == 1,
+        )  # fmt: skip
+    figure.update_xaxes(range=[-0.03, 1.03])
+    figure.update_yaxes(autorange="reversed", automargin=True)
+    figure.update_annotations(x=0, xanchor="left", font_size=15)  # the panels' titles
+    figure.update_layout(height=160 + 52 * len(rows), legend=LEGEND, margin={"l": 10, "r": 10, "t": 80, "b": 30})
     return figure
