@@ -120,7 +120,7 @@ def test_the_heavier_kl_is_scored_as_bound_and_as_it_is_used(benchmark, tmp_path
 
 def test_the_reports_results_are_printed(benchmark):
     printed = benchmark("reports", "--table")
-    assert "| 002, ratio 0.8, two cycles | 0.9286 |" in printed and "comparisons agree" in printed
+    assert "| 002, ratio 0.8, two cycles | 0.9286 |" in printed and "\n002: two cycles do better than one: " in printed
 
 
 # --- how cost grows ---------------------------------------------------------------------------------------------
