@@ -27,7 +27,8 @@ def bleu4_of_pairs(model, pairs: Sequence[tuple] = COURSE_PAIRS) -> float:
 def sampled_bleu4_of_pairs(model, seed: int, pairs: Sequence[tuple] = COURSE_PAIRS) -> float:
     """The same with z sampled from each word's posterior, not its mean, as source 002 scores."""
     words, sources, references, targets = zip(*pairs, strict=True)
-    z = reparameterize(*model.posterior(words, sources, "z"), torch.Generator().manual_seed(seed))
+    mu, logvar = model.posterior(words, sources, "z")
+    z = reparameterize(mu, logvar, torch.Generator().manual_seed(seed))
     made = model.answer(model.spelled(z, "z"), targets)
     return sum(bleu4(m.form, r) for m, r in zip(made, references, strict=True)) / len(pairs)
 
