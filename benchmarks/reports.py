@@ -6,8 +6,8 @@
 
 `--data` is the course's list of verbs; its ten test pairs are built in. Each configuration trains with three seeds in
 batches of 8 (`source-001` also one word at a time, as all reports do), a process for each run: about six hours on two
-cores. After an interruption the same command goes on from the last saves. Results go to assets/reports.json,
-the runs' logs to assets/runs/, one set of weights a report to checkpoints/.
+cores. Run again after an interruption, the command resumes from the last saved states. Results go to
+assets/reports.json, the runs' logs to assets/runs/, one set of weights a report to checkpoints/.
 """
 
 import argparse
@@ -70,7 +70,7 @@ def scores_of(run: Run, unseen: list) -> dict:
     history = run.read_metrics()
     return {
         "bleu4": metrics.bleu4_of_pairs(model),
-        "bleu4_sampled": mean(metrics.sampled_bleu4_of_pairs(model, seed) for seed in SAMPLE_SEEDS),
+        "bleu4_sampled": mean(metrics.bleu4_of_pairs(model, seed=seed) for seed in SAMPLE_SEEDS),
         "gaussian": mean(scores["gaussian"] for scores in sets),
         "sets": [scores["gaussian"] for scores in sets],
         "distinct": mean(scores["distinct"] for scores in sets),

@@ -44,6 +44,11 @@ class Gap(NamedTuple):
     best: float
 
     @property
+    def total(self) -> float:
+        """What the ELBO lacks: log p(x | c) - ELBO."""
+        return self.evidence - self.elbo
+
+    @property
     def approximation(self) -> float:
         """What the best diagonal Gaussian lacks (Cremer, Li and Duvenaud 2018, section 3)."""
         return self.evidence - self.best

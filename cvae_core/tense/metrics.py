@@ -17,19 +17,18 @@ def bleu4(prediction: str, reference: str) -> float:
     return sentence_bleu([list(reference)], list(prediction), weights, SmoothingFunction().method1)
 
 
-def bleu4_of_pairs(model, pairs: Sequence[tuple] = COURSE_PAIRS) -> float:
-    """Mean BLEU-4 over (word, tense, target, tense) pairs."""
-    words, sources, references, targets = zip(*pairs, strict=True)
-    made = model.convert(words, sources, targets)
-    return sum(bleu4(m.form, r) for m, r in zip(made, references, strict=True)) / len(pairs)
+def bleu4_of_pairs(model, pairs: Sequence[tuple] = COURSE_PAIRS, seed: int | None = None) -> float:
+    """Mean BLEU-4 over (word, tense, target, tense) pairs.
 
-
-def sampled_bleu4_of_pairs(model, seed: int, pairs: Sequence[tuple] = COURSE_PAIRS) -> float:
-    """The same with z sampled from each word's posterior, not its mean, as source 002 scores."""
+    With a seed, z is sampled from each word's posterior instead of being its mean, as source 002 scores.
+    """
     words, sources, references, targets = zip(*pairs, strict=True)
-    mu, logvar = model.posterior(words, sources, "z")
-    z = reparameterize(mu, logvar, torch.Generator().manual_seed(seed))
-    made = model.answer(model.spelled(z, "z"), targets)
+    if seed is None:
+        made = model.convert(words, sources, targets)
+    else:
+        mu, logvar = model.posterior(words, sources, "z")
+        z = reparameterize(mu, logvar, torch.Generator().manual_seed(seed))
+        made = model.answer(model.spelled(z, "z"), targets)
     return sum(bleu4(m.form, r) for m, r in zip(made, references, strict=True)) / len(pairs)
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 from cvae_core import checkpoint
 from ui.curves.choose import PNG, link_to_curves, table_height
 from ui.figures.curves import claims_figure
+from ui.frame import GUIDES
 
 WIDTHS = {
     "report": 215,
@@ -46,7 +47,7 @@ def show_reports() -> None:
         "among them. Seeds: how often the row was trained."
     )
     with st.expander("How the reports were read"):
-        st.markdown((checkpoint.ROOT / "ui" / "guides" / "reports.md").read_text(encoding="utf-8"))
+        st.markdown((GUIDES / "reports.md").read_text(encoding="utf-8"))
     st.subheader("What the reports say, tested")
     for finding in results["findings"]:
         found = " · ".join(

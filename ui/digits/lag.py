@@ -95,7 +95,7 @@ def _show_gaps(history: dict[int, Posterior], now: int) -> None:
 
 def describe(history: dict[int, Posterior]) -> str:
     """What is to be seen, from the numbers: whether q lags, and whether the posterior ends at the prior."""
-    epochs, gaps = list(history), np.array([p.gap.evidence - p.gap.elbo for p in history.values()])
+    epochs, gaps = list(history), np.array([p.gap.total for p in history.values()])
     worst = int(gaps.argmax())
     after = [epoch for epoch, gap in zip(epochs[worst:], gaps[worst:], strict=True) if gap < CAUGHT_UP * gaps[worst]]
     if gaps[worst] > LAGS * gaps[-1] and after:
@@ -126,13 +126,13 @@ def _picture(history: dict[int, Posterior], epoch: int) -> str:
         prior + [m + np.outer([-2, 2], s) for p in every for m, s in ((p.mean, p.sigma), (p.q_mean, p.q_sigma))]
     )
     closer = figures.window_around(now.density, now.window, [q])
-    gap = now.gap.evidence - now.gap.elbo
+    gap = now.gap.total
     alt = (
         f"Epoch {epoch}: posterior around ({now.mean[0]:.2f}, {now.mean[1]:.2f}), "
         f"q at ({now.q_mean[0]:.2f}, {now.q_mean[1]:.2f}), gap {gap:.2f} nats"
     )
     key = figures.key({"posterior": "true posterior and its path", "q": "q and its path", "prior": "prior N(0, I)"})
-    longest = max(p.gap.evidence - p.gap.elbo for p in every)
+    longest = max(p.gap.total for p in every)
     bars = figures.bars(
         [
             ("approximation", [(now.gap.approximation, figures.BLUE)], f"{now.gap.approximation:.2f} nats"),
