@@ -97,7 +97,8 @@ def ship_log(run: Run, name: str, every: int = 0) -> None:
 
 TWO_CYCLES = ("source-002", "source-002-two-cycles-0.4")
 ONE_CYCLE = ("source-002-one-cycle-0.8", "source-002-one-cycle-0.4")
-SCORES = {"bleu4": "BLEU-4", "gaussian": "Gaussian"}
+SCORES = {"bleu4": "BLEU-4", "gaussian": "Gaussian score"}
+TRADED = SCORES | {"kl": "KL", "recon": "cross entropy"}  # by the KL weight
 HOLDS, FAILS, NOISE = "holds", "does not hold", "cannot be told from noise"
 
 
@@ -122,8 +123,13 @@ class Comparison(NamedTuple):
         return FAILS if max(self.larger) < min(self.smaller) else NOISE
 
     def __str__(self) -> str:
-        values = [f"{statistics.mean(v):.3f} ({min(v):.3f} to {max(v):.3f})" for v in (self.larger, self.smaller)]
-        return f"{self.text}: {values[0]} against {values[1]}: {self.verdict}"
+        return f"{self.text}: {mean_and_range(self.larger)} against {mean_and_range(self.smaller)}; {self.verdict}"
+
+
+def mean_and_range(values: list[float]) -> str:
+    """The mean of the values of each training seed, with the lowest and the highest if there are several."""
+    between = f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{between}"
 
 
 class Findings:
@@ -139,7 +145,7 @@ class Findings:
     def higher(self, a: str, b: str, *scores: str) -> list[Comparison]:
         """Whether row a has the higher scores than row b."""
         return [
-            Comparison(f"{SCORES[key]}, {a} and {b}", *(self.rows[row][f"{key}_of_runs"] for row in (a, b)))
+            Comparison(f"{SCORES[key]}, {a} against {b}", *(self.rows[row][f"{key}_of_runs"] for row in (a, b)))
             for key in scores or SCORES
         ]
 
@@ -151,8 +157,8 @@ class Findings:
             small.append(statistics.mean(row[metric] for row in log if row["beta"] <= half))
             large.append(statistics.mean(row[metric] for row in log if row["beta"] > half))
         if lower:
-            return Comparison(f"{metric} with a small KL weight and a large one, {name}", small, large)
-        return Comparison(f"{metric} with a large KL weight and a small one, {name}", large, small)
+            return Comparison(f"{TRADED[metric]} with a small KL weight against a large one, {name}", small, large)
+        return Comparison(f"{TRADED[metric]} with a large KL weight against a small one, {name}", large, small)
 
     def second_cycle(self, name: str, metric: str) -> Comparison:
         """Whether the metric's mean over the last tenth of a cycle is higher in the second cycle than in the first."""
@@ -161,7 +167,7 @@ class Findings:
             [statistics.mean(row[metric] for row in log[end - half // 10 : end]) for log in self.logs[name]]
             for end in (half, 2 * half)
         )
-        return Comparison(f"{SCORES[metric]} at the end of cycle two and of cycle one, {name}", second, first)
+        return Comparison(f"{SCORES[metric]} at the end of cycle two against cycle one, {name}", second, first)
 
     def cyclical_is_better(self) -> list[Comparison]:
         """Report 000: cyclical annealing against monotonic."""
@@ -219,8 +225,9 @@ def findings(rows: dict[str, dict]) -> list[dict]:
 
 
 def verdicts(finding: dict) -> str:
-    """How many comparisons of a statement have each verdict: `holds in 3, cannot be told from noise in 1`."""
-    return ", ".join(f"{verdict} in {count}" for verdict, count in finding["verdicts"].items() if count)
+    """How many comparisons of a statement have each verdict: `holds (3 of 4), cannot be told from noise (1 of 4)`."""
+    counts = ((verdict, count) for verdict, count in finding["verdicts"].items() if count)
+    return ", ".join(f"{verdict} ({count} of {len(finding['results'])})" for verdict, count in counts)
 
 
 def reports_table(reports: dict) -> str:

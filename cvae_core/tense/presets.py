@@ -210,7 +210,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # "A sigmoid, one period being 50 epochs": 50 epochs, though its table says 30.
     "source-000-sigmoid": SOURCE_000 | {"epochs": 50, "kl_knots": schedules.sigmoid(50)},
     # The reading of 000 that comes nearest to both of its scores: that sigmoid within 60 epochs (it tried so many), up
-    # to a weight that keeps the posterior at 5 to 7 nats; teacher forcing 1 for 20 epochs, then falling (to 0.8: not
+    # to a weight that keeps the KL at about 5 nats; teacher forcing 1 for 20 epochs, then falling (to 0.8, which is not
     # printed); the best epoch.
     "source-000": SOURCE_000
     | {

@@ -9,7 +9,7 @@ Once the encoder is frozen, log p(verb | z) counts too, as in the E-step of the 
 a verb is assigned to it, unless another one is far more responsible. A z that decodes to none is assigned to the
 likeliest of the most responsible verbs.
 
-In fine-tuning the model of before says what a z decodes to: see `replay`.
+In fine-tuning, the target is what the model before fine-tuning decodes z to: see `replay`.
 """
 
 from functools import partial

@@ -134,7 +134,7 @@ class TenseTask:
         Once the encoder is frozen, means are over the batch's `hardest` words. Some real words are decoded from z by
         way of the map, all others from s, and each word has the KL of that level alone: the model of verbs and the
         model of spellings have a bound each. With samples from the prior, their mean cross entropy is added as `prior`,
-        with `rehearsal` that of `replay`; a classifier's as `classifier`.
+        with `rehearsal` the divergence of `replay` instead; a classifier's cross entropy as `classifier`.
         """
         config, model, generator = self.config, self.model, step.generator
         real, train_encoder = batch.verb >= 0, self._trains_encoder(step)
