@@ -35,7 +35,7 @@ coverage: $(TESTS_READY) browser
 bench: $(TESTS_READY)
 	$(VENV)/bin/python -m benchmarks.scale
 
-# The three reports' trainings, DATA=train.txt: about six hours on two cores; resumes after an interruption.
+# The three reports' trainings, DATA=train.txt: about seven hours on two cores; resumes after an interruption.
 reports: $(TESTS_READY)
 	$(VENV)/bin/python -m benchmarks.reports --data $(DATA)
 

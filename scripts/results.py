@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scripts.reports import reports_section
+from scripts.report_tables import reports_section
 from scripts.tables import number, rows_of, with_spread, wrapped
 
 ROOT = Path(__file__).resolve().parent.parent

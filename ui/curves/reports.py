@@ -75,7 +75,7 @@ def _table(rows: list[dict]) -> pd.DataFrame:
             "BLEU-4 claimed": optional(row["claimed_bleu4"], 4), "measured": mean(row, "bleu4"),
             "sampled z": optional(row["bleu4_sampled"], 3),
             "Gaussian claimed": optional(row["claimed_gaussian"], 2), "measured ": mean(row, "gaussian"),
-            "distinct": optional(row["distinct"], 3), "seeds": str(len(row["runs"])),
+            "distinct": optional(row["distinct"], 3), "seeds": str(len(row["trainings"])),
         }
         for row in rows
     ])  # fmt: skip
