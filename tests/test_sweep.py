@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cvae_core import runs, sweep
 from cvae_core.__main__ import main
+from cvae_core.cli import sweep as cli_sweep
 from cvae_core.errors import UserError
 from cvae_core.session import train_point
 from cvae_core.systems import family
@@ -225,6 +226,16 @@ def command(tmp_path):
 def test_mistakes_get_a_sentence(command, more, message, capsys, run_root):
     assert main([*command, *more]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("flags", "progressive"), [([], "cursing"), (["--as-is"], "curst")])
+def test_rows_are_repaired_unless_taken_as_they_stand(command, flags, progressive, tmp_path, run_root, monkeypatch):
+    (tmp_path / "verbs.txt").write_text("curse curses curst cursed\nwalk walks walking walked\n")
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    monkeypatch.setattr(cli_sweep, "_run_workers", lambda *_: ([], ""))
+    assert main([*command, "--storage", storage, "--grid", "kl_max=1", *flags]) == 0
+    setup = sweep.load("demo", sweep.open_storage(storage)).user_attrs["setup"]
+    assert setup["data"]["verbs"][0] == [["curse"], ["curses"], [progressive], ["cursed"]]
 
 
 @pytest.mark.slow

@@ -27,6 +27,7 @@ def add_command(commands) -> argparse.ArgumentParser:
     add("--metric", help="what a point is judged by after its last epoch, more is better (score)")
     add("--preset", type=options.name, help="named configuration that the points change")
     add("--data", help="as in train; the built-in data when not given")
+    add("--as-is", action="store_true", help="as in train")
     add("--device", choices=("auto", "cpu", "cuda"))
     add("--json", action="store_true", help="print the results as JSON")
     add("--worker", action="store_true", help=argparse.SUPPRESS)
@@ -69,7 +70,7 @@ def _open_study(given: dict, storage: str):
     overrides = options.overrides(given, system)
     grid, search = given.get("grid", []), given.get("search", [])
     if not grid and not search:
-        if overrides or given.keys() & {"preset", "data", "device", "metric", "trials", "repeats"}:
+        if overrides or given.keys() & {"preset", "data", "as_is", "device", "metric", "trials", "repeats"}:
             raise UserError("An existing study keeps its settings: leave out other settings, or give --grid.")
         return sweep.load(given["study"], database)
     if grid and search:
