@@ -1,4 +1,4 @@
-"""The Train page: form, queue, live run, scorecard, and bad input."""
+"""The Train page: form, queue, live run, and bad input."""
 
 import threading
 from dataclasses import fields
@@ -10,7 +10,6 @@ from cvae_core import runs
 from cvae_core.jobs import Jobs
 from cvae_core.run import Run
 from cvae_core.systems import SYSTEMS, family
-from cvae_core.tense import data
 from cvae_core.training import fit
 from tests import pages
 from tests.helpers import never, tiny_session, wait_for
@@ -148,17 +147,6 @@ def test_a_stopped_run_is_resumed(runs_here):
     assert [row["epoch"] for row in run.read_metrics()] == [1, 2]
 
 
-DIVERGES = {"epochs": 2, "optimizer": "sgd", "learning_rate": 10.0, "kl_max": 1000.0, "clip_norm": 0.0}
-
-
-def test_a_failed_run_shows_its_error():
-    task, run = tiny_session(**DIVERGES)
-    with pytest.raises(Exception, match="finite"):
-        fit(task, run, never)
-    at = open_page(run=run.id)
-    assert "no longer a finite number" in at.error[0].value
-
-
 def test_a_run_is_deleted_after_asking():
     run = tiny_run()
     at = open_page(run=run.id)
@@ -193,14 +181,6 @@ def test_repeats_are_queued_with_different_seeds(runs_here):
     assert configs[0] == configs[1] == configs[2]
     assert len(runs_here.waiting()) == 3
     hold.set()
-
-
-def test_a_damaged_run_gets_a_sentence():
-    run = tiny_run()
-    (run.path / "metrics.jsonl").write_text("{broken\n")
-    at = open_page(run=run.id)
-    assert not at.exception
-    assert "metrics.jsonl" in at.error[0].value
 
 
 def test_no_new_training_without_room(runs_here, monkeypatch):
@@ -241,14 +221,6 @@ def test_no_training_on_a_public_server(setting, state, runs_here, monkeypatch):
         assert at.segmented_control(key="view").options == ["Scorecard"]
     assert run.path.exists()
     hold.set()
-
-
-def test_scorecard_gives_both_scores():
-    at = open_page(view="Scorecard", model="tense")
-    assert not at.exception and not at.error
-    labels = [m.label for m in at.metric]
-    assert labels[0] == "BLEU-4 (passed)" and labels[1].startswith("Gaussian score")
-    assert len(at.dataframe[0].value) == len(data.COURSE_PAIRS)
 
 
 def test_every_system_has_what_the_page_needs():
@@ -309,62 +281,6 @@ def test_the_demonstration_is_a_training_of_common_verbs(runs_here, monkeypatch)
     assert saved["preset"] == "demo" and 20 <= len(saved["verbs"]) <= 40
     assert at.session_state["run"] == run.id
     assert "Watch a model learn" not in [b.label for b in open_page(system="Digits").button]
-
-
-def made_run(name: str, kl: float = 3.0, **config) -> Run:
-    """A finished run of three epochs that was never trained."""
-    run = runs.create({"system": "tense", "data": "x", "device": "cpu", "config": {"kl_max": 1.0} | config}, name)
-    run.write_metrics([
-        {"epoch": e, "loss": 5.0, "recon": 4.0, "kl": kl, "beta": 0.5, "accuracy_new": e / 4,
-         "training_mutual_information_z": kl, "training_active_units_z": 2} for e in (1, 2, 3)
-    ])  # fmt: skip
-    for epoch in (1, 2, 3):
-        answer = "went" if epoch > 1 else "goed"
-        run.write_samples(epoch, {
-            "conversions": [["go", "past", answer, "went"]], "generated": [["go", "goes", "going", answer]],
-            "known": [epoch > 1], "projected": True, "map": [["go", "irregular", epoch, 0], ["be", "irregular", 0, 1]],
-        })  # fmt: skip
-    run.write_status(state="finished", epoch=3, epochs=3, batches=1)
-    return run
-
-
-def test_a_slider_goes_back_over_the_epochs():
-    run = made_run("one")
-    at = open_page(run=run.id)
-    assert "**Conversions: 1 of 1 right** after epoch 3." in texts(at)
-    assert at.dataframe[0].value["since epoch"].tolist() == ["2"]
-    at.select_slider(key=f"epoch {run.id} of 3").set_value(1).run()
-    assert "**Conversions: 0 of 1 right** after epoch 1." in texts(at) and "**Random z: 0 of 1 are verbs.**" in texts(
-        at
-    )
-
-
-def test_a_run_is_compared_with_the_one_before():
-    made_run("one", kl_max=0.5)
-    at = open_page(run=made_run("two").id)
-    labels = [panel.label for panel in at.expander]
-    assert any(label.startswith("Compared with the previous run, ") and label.endswith("-one") for label in labels)
-    assert "Settings that differ: `kl_max` 1.0 (before: 0.5)." in texts(at)
-
-
-@pytest.mark.parametrize(("kl", "collapsed"), [(0.001, True), (4.0, False)])
-def test_a_collapsed_posterior_gets_a_warning_with_its_remedy(kl, collapsed):
-    at = open_page(run=made_run("one", kl).id)
-    assert bool(at.warning) is collapsed
-    assert not collapsed or "kl_knots" in at.warning[0].value
-    assert "What the KL weight did" in [panel.label for panel in at.expander]
-
-
-def test_a_run_is_repeated_with_another_seed(runs_here, monkeypatch):
-    monkeypatch.setattr("ui.form.train_in_subprocess", lambda run, stopped: None)
-    task, run = tiny_session(epochs=2, seed=4)
-    run.write_status(state="finished")
-    at = open_page(run=run.id)
-    button(at, "Repeat with another seed").click().run()
-    assert not at.exception and not at.error
-    first, second = (other.read_config() for other in sorted(runs.list_runs(), key=lambda run: run.id))
-    assert (first["config"].pop("seed"), second["config"].pop("seed")) == (4, 5)
-    assert first["config"] == second["config"] and first["verbs"] == second["verbs"]
 
 
 def test_settings_are_grouped_and_schedules_drawn_when_they_are_opened():
