@@ -40,7 +40,7 @@ CONTENT = {
     "latent": ("the ribbons", ".ribbon svg"),
     "wug": ("the invented verb", ".question b"),
     "digits": ("the first row of pictures", ".completion img"),
-    "video": ("the first clip", ".js-plotly-plot .imagelayer image"),
+    "video": ("the first clip", ".player [role=img]"),
     "train": ("the form, or the run in training", ".st-key-start button, .st-key-stop button"),
     "curves": ("the curves", CURVES),
     "theory": ("the first formula", ".katex"),

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from cvae_core.tense.align import align
 from cvae_core.tense.data import LETTERS
 from cvae_core.tense.inference import Candidate
-from ui.figures.words import Card, candidate_tree, form_cards, letter_tiles, sample_bars
+from ui.figures import bars
+from ui.figures.words import Card, candidate_tree, form_cards, letter_tiles
 
 words = st.text(alphabet="abc", max_size=7)
 
@@ -93,9 +94,7 @@ def test_a_tree_branches_where_candidates_differ_and_adds_their_probabilities():
     assert text(candidate_tree([Candidate("a", 0.5)])) == ["a", " 50.0%"]
 
 
-def test_bars_of_samples_are_as_long_as_they_are_frequent():
-    shown = sample_bars([("walked", 150), ("walkt", 50)], 200)
-    assert text(shown) == ["walked", "150", "walkt", "50"] and re.findall(r"--sure: ([\d.]+)", shown) == [
-        "0.750",
-        "0.250",
-    ]
+def test_bars_have_a_name_a_length_and_a_number():
+    shown = bars([("walked", 0.75, "150"), ("walkt", 0.25, "50")], "Forms drawn")
+    assert text(shown) == ["walked", "150", "walkt", "50"] and 'aria-label="Forms drawn"' in shown
+    assert re.findall(r"--length: ([\d.]+)", shown) == ["0.750", "0.250"]

@@ -16,7 +16,8 @@ from cvae_core.tense.familiarity import warning
 from cvae_core.tense.inference import Candidate, Inflector
 from cvae_core.tense.lexicon import listed_forms
 from ui.figures import TENSES as COLOURS
-from ui.figures.words import Card, candidate_tree, form_cards, letter_tiles, sample_bars
+from ui.figures import bars
+from ui.figures.words import Card, candidate_tree, form_cards, letter_tiles
 
 DRAWN, SHOWN = 200, 8  # samples, and different ones that are listed
 
@@ -99,7 +100,8 @@ def show_samples(c: Conversion, column: int) -> None:
             "others more often.",
         )  # fmt: skip
         drawn = c.model.sample(c.s, c.target, DRAWN, temperature, seed=0)
-        st.html(sample_bars(drawn[:SHOWN], DRAWN, c.colour))
+        rows = [(form, times / DRAWN, str(times)) for form, times in drawn[:SHOWN]]
+        st.html(bars(rows, "Forms drawn, with their number", c.colour))
         rest = sum(times for _, times in drawn[SHOWN:])
         more = f" {len(drawn) - SHOWN} others were drawn {rest} times." if rest else ""
         st.markdown(f"{DRAWN} forms drawn from the decoder, each letter given those before it.{more}")

@@ -15,10 +15,15 @@ from tests.browser.conftest import settle
 @pytest.mark.slow
 def test_the_player_plays_in_the_browser(server, open_page):
     page = open_page(f"{server}/video")
-    frame = page.locator(".js-plotly-plot .slider-current-value, .js-plotly-plot .slider-label").first
+    frame = page.locator(".player output")
     expect(frame).to_have_text("frame 2", timeout=30_000)
-    page.locator(".js-plotly-plot").get_by_text("Play").click()
+    page.get_by_role("button", name="Play").click()
     expect(frame).to_have_text("frame 11", timeout=10_000)
+    picture = page.get_by_role("img", name="prediction", exact=True)
+    end = picture.evaluate("element => element.style.backgroundPosition")
+    page.get_by_role("slider", name="Time step").press("ArrowLeft")
+    expect(frame).to_have_text("frame 10")
+    assert picture.evaluate("element => element.style.backgroundPosition") != end
     with page.expect_download() as download:
         page.get_by_role("button", name="Download as GIF").click()
     assert download.value.suggested_filename == "prediction.gif"
@@ -26,10 +31,10 @@ def test_the_player_plays_in_the_browser(server, open_page):
 
 def test_the_real_robot_s_clip_plays(server, open_page):
     page = open_page(f"{server}/video?source=Real+robot")
-    frame = page.locator(".js-plotly-plot .slider-current-value, .js-plotly-plot .slider-label").first
+    frame = page.locator(".player output")
     expect(frame).to_have_text("frame 2", timeout=30_000)
     expect(page.get_by_text("CC BY 4.0")).to_be_visible()
-    page.locator(".js-plotly-plot").get_by_text("Play").click()
+    page.get_by_role("button", name="Play").click()
     expect(frame).to_have_text("frame 9", timeout=10_000)
 
 
@@ -83,9 +88,9 @@ def test_a_goal_is_marked_planned_for_and_the_execution_is_replayed(server, open
     expect(iteration).to_have_value("7")
     iteration.press("Home")
     expect(page.locator(".table output")).to_have_text("iteration 1 of 8")
-    frame = page.locator(".js-plotly-plot .slider-current-value, .js-plotly-plot .slider-label").first
+    frame = page.locator(".player output")
     expect(frame).to_have_text("frame 2", timeout=30_000)
-    page.locator(".js-plotly-plot").get_by_text("Play").click()
+    page.get_by_role("button", name="Play").click()
     expect(frame).to_have_text("frame 11", timeout=15_000)
 
 

@@ -1,6 +1,5 @@
 """What several views of digits use: the choice of model, crisp pictures, and buttons that save them."""
 
-import base64
 from collections.abc import Iterable
 from html import escape
 
@@ -11,6 +10,7 @@ import ui
 from cvae_core.digits.model import LabelCVAE, QuadrantCVAE
 from cvae_core.errors import UserError
 from ui.figures.digits import png
+from ui.pictures import data_url
 
 
 def pick_model(task: str, label: str, key: str) -> tuple[str, QuadrantCVAE | LabelCVAE]:
@@ -29,15 +29,10 @@ def pick_model(task: str, label: str, key: str) -> tuple[str, QuadrantCVAE | Lab
     return name, ui.load_model(name, "digits")
 
 
-def source(picture: np.ndarray) -> str:
-    """A picture in [0, 1], (h, w) or (h, w, 3), as the source of an HTML image."""
-    return "data:image/png;base64," + base64.b64encode(png(picture, 1)).decode()
-
-
 def image(picture: np.ndarray, caption: str, marked: bool = False) -> str:
     """A picture (h, w) in [0, 1] with its caption as HTML; its pixels stay sharp at any zoom."""
     return (
-        f'<figure class="{"nearest" if marked else ""}"><img class="pixels" src="{source(picture)}" '
+        f'<figure class="{"nearest" if marked else ""}"><img class="pixels" src="{data_url(picture)}" '
         f'alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption></figure>'
     )
 

@@ -10,8 +10,10 @@ from cvae_core.digits import inference, metrics
 from cvae_core.digits.data import pixel_mask
 from cvae_core.digits.model import QuadrantCVAE, log_likelihood
 from ui.digits.choose import DRAW, pick_digit, pick_source
-from ui.digits.common import image, pick_model, save_buttons, show_images, source
+from ui.digits.common import image, pick_model, save_buttons, show_images
+from ui.figures import bars
 from ui.figures import digits as figures
+from ui.pictures import data_url
 from ui.pictures.digits import show_completion
 
 NAMES = ("top left", "top right", "bottom left", "bottom right")
@@ -80,7 +82,7 @@ def _show_row(pixels: Tensor, visible: tuple[bool, ...], guess: Tensor, samples:
     }  # fmt: skip
     named = [(picture.view(28, 28).numpy(), caption) for caption, picture in pictures.items()]
     named.append((variance, "Variance of each pixel"))
-    show_completion([(source(picture), caption) for picture, caption in named], visible, NAMES, toggle)
+    show_completion([(data_url(picture), caption) for picture, caption in named], visible, NAMES, toggle)
     grey = torch.stack(list(pictures.values())).numpy()
     save_buttons(figures.beside(figures.tile(grey, len(grey)), variance), "completion")
 
@@ -119,10 +121,8 @@ def _show_likelihoods(model: QuadrantCVAE, pixels: Tensor, visible: tuple[bool, 
         generator = torch.Generator().manual_seed(0)
         nll[OBJECTIVES[name]] = -float(log_likelihood(model, name, picture, quadrants, samples, generator, importance))
     st.subheader("Likelihood of the truth")
-    st.plotly_chart(
-        figures.likelihood_figure(nll), key="likelihood", config=ui.PNG,
-        alt="Negative log-likelihood of the hidden pixels under each model",
-    )  # fmt: skip
+    rows = [(name, value / max(nll.values()), f"{value:.1f}") for name, value in nll.items()]
+    st.html(bars(rows, "Negative log-likelihood of the hidden pixels under each model, in nats"))
     st.markdown(
         "−log p(y | x) of the hidden pixels in nats, lower is better: for models with a recognition network estimated "
         f"by importance sampling with {LIKELIHOOD_SAMPLES} samples, for the GSNN with {10 * LIKELIHOOD_SAMPLES} "

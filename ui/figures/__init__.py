@@ -1,9 +1,11 @@
-"""Plotly figures: data in, figure out; a module per page.
+"""Figures: data in, a Plotly figure or HTML out; a module per page.
 
-All take their colours from the palettes here, and their looks from one plotly template, which Streamlit completes with
-the fonts and the background of the theme. One palette serves both themes: each colour has a contrast of at least 3:1
-with either background (WCAG 2.2, 1.4.11), measured by tests/test_colours.py.
+All take their colours from the palettes here; Plotly figures take their looks from one template, which Streamlit
+completes with the fonts and the background of the theme. One palette serves both themes: each colour has a contrast of
+at least 3:1 with either background (WCAG 2.2, 1.4.11), measured by tests/test_colours.py.
 """
+
+from collections.abc import Iterable
 
 import plotly.graph_objects as go
 import plotly.io as pio
@@ -26,6 +28,15 @@ pio.templates["cvae"] = pio.templates.merge_templates(
     go.layout.Template(layout={"colorway": COLOURS, "hovermode": "closest", "margin": MARGIN, "legend": LEGEND_ABOVE}),
 )
 pio.templates.default = "cvae"
+
+
+def bars(rows: Iterable[tuple[str, float, str]], label: str, colour: str = COLOURS[0]) -> str:
+    """A list in HTML: names, each with a bar of a length in [0, 1] and a number as text. `label` says what they are."""
+    items = "".join(
+        f'<li><span>{name}</span><i style="--length: {length:.3f}"></i><span>{number}</span></li>'
+        for name, length, number in rows
+    )
+    return f'<ol class="bars" style="--colour: {colour}" aria-label="{label}">{items}</ol>'
 
 
 def faint(colour: str, opacity: float = 0.25) -> str:

@@ -1,7 +1,7 @@
 """Pictures of digits as PNG, and plotly figures of them, some of which can be clicked."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import plotly.colors
@@ -13,12 +13,12 @@ from ui.figures import COLOURS
 SIDE = 28  # pixels
 
 
-def png(picture: np.ndarray, scale: int = 4) -> bytes:
+def png(picture: np.ndarray, scale: int = 4, compress_level: int = 6) -> bytes:
     """A picture in [0, 1], grey (h, w) or RGB (h, w, 3), as a PNG file with `scale` times its height and width."""
     pixels = (np.clip(picture, 0, 1) * 255).round().astype(np.uint8)
     size = (pixels.shape[1] * scale, pixels.shape[0] * scale)
     file = io.BytesIO()
-    Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST).save(file, "PNG")
+    Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST).save(file, "PNG", compress_level=compress_level)
     return file.getvalue()
 
 
@@ -80,21 +80,6 @@ def scatter_figure(latents: Sequence[Sequence[float]], labels: Sequence[int], he
     figure.update_layout(height=height, margin={"l": 40, "r": 10, "t": 10, "b": 40}, legend_title="label")
     figure.update_xaxes(title="z₁", range=[-4, 4])
     figure.update_yaxes(title="z₂", range=[-4, 4], scaleanchor="x")
-    return figure
-
-
-def likelihood_figure(nll: Mapping[str, float], height: int = 220) -> go.Figure:
-    """A bar per model: negative log-likelihood of the hidden pixels in nats, lower is better."""
-    names = list(nll)
-    figure = go.Figure(
-        go.Bar(
-            x=list(nll.values()), y=names, orientation="h", marker_color=COLOURS[0],
-            text=[f"{v:.1f}" for v in nll.values()], textposition="auto",
-        )
-    )  # fmt: skip
-    figure.update_layout(height=height, margin={"l": 10, "r": 10, "t": 10, "b": 40}, xaxis_title="nats")
-    figure.update_xaxes(fixedrange=True, rangemode="tozero")
-    figure.update_yaxes(fixedrange=True, autorange="reversed")
     return figure
 
 

@@ -97,17 +97,6 @@ def _branch(forms: list[tuple[str, float]]) -> str:
     return f"<li><b>{label}</b> {percent}" + (f"<ul>{inner}</ul>" if inner else "") + "</li>"
 
 
-def sample_bars(drawn: list[tuple[str, int]], total: int, colour: str = COLOURS[0]) -> str:
-    """Forms that were drawn, in HTML, each with a bar of how often."""
-    items = [
-        f'<li><span>{form}</span><i style="--sure: {times / total:.3f}"></i><span>{times}</span></li>'
-        for form, times in drawn
-    ]
-    return (
-        f'<ol class="bars" style="--colour: {colour}" aria-label="Forms drawn, with their number">{"".join(items)}</ol>'
-    )
-
-
 def reliability_figure(bins: list[dict]) -> go.Figure:
     """Reliability diagram: accuracy against mean probability of each bin of `metrics.calibration`.
 

@@ -12,7 +12,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image, ImageDraw
 
-from ui.pictures import _component
+from ui.pictures import component
 
 SIDE = 280  # units of a drawing
 PEN, ERASER = 22, 44  # width of their lines; in MNIST a stroke is a tenth as wide as a digit is high
@@ -20,7 +20,7 @@ MAX_POINTS = 20_000  # of a drawing
 
 Stroke = dict[str, Any]  # "erase": bool, "points": [[x, y], …] from 0 to SIDE
 
-_draw = _component(
+_draw = component(
     "draw",
     '<div class="stage" style="max-width: 280px"><canvas role="img" style="width: 100%; aspect-ratio: 1; '
     'touch-action: none; border-radius: 6px"></canvas></div><div class="bar">'
@@ -30,7 +30,7 @@ _draw = _component(
     )
     + "</div>",
 )
-_completion = _component("completion", '<div class="stage"></div>')
+_completion = component("completion", '<div class="stage"></div>')
 
 
 def show_canvas(key: str, alt: str) -> list[Stroke]:

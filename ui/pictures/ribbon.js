@@ -153,24 +153,7 @@ export default function ({ data, parentElement }) {
     return [head, ...rows]
   }
 
-  let timer = null
-  function pause() {
-    clearInterval(timer)
-    timer = null
-    play.textContent = "▶ Play"
-  }
-  play.onclick = () => {
-    if (timer) return pause()
-    if (Number(range.value) >= count - 1) range.value = 0
-    play.textContent = "⏸ Pause"
-    timer = setInterval(() => {
-      range.value = Number(range.value) + 1
-      show()
-      if (Number(range.value) >= count - 1) pause()
-    }, 8000 / count)
-  }
-  range.oninput = () => (pause(), show())
-
+  const pause = playable(range, play, show, 8000 / count)
   const stop = drawAtEveryWidth(stage, draw)
   return () => (stop(), pause())
 }

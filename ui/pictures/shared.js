@@ -106,3 +106,27 @@ function drawAtEveryWidth(element, draw) {
   if (element.clientWidth) draw((width = element.clientWidth))
   return () => observer.disconnect()
 }
+
+/** A button plays a slider to its end, a step every so many milliseconds; `show` follows. Returns what pauses it. */
+function playable(range, button, show, milliseconds) {
+  button.pause?.() // by the data before
+  let timer = null
+  const pause = () => {
+    clearInterval(timer)
+    timer = null
+    button.textContent = "▶ Play"
+  }
+  const atEnd = () => Number(range.value) >= Number(range.max)
+  button.onclick = () => {
+    if (timer) return pause()
+    if (atEnd()) range.value = 0
+    button.textContent = "⏸ Pause"
+    timer = setInterval(() => {
+      range.value = Number(range.value) + 1
+      show()
+      if (atEnd()) pause()
+    }, milliseconds)
+  }
+  range.oninput = () => (pause(), show())
+  return (button.pause = pause)
+}

@@ -17,7 +17,7 @@ from cvae_core.video.data import FILES, Clip, read_clip
 from cvae_core.video.family import TEST
 from cvae_core.video.model import VideoCVAE
 from cvae_core.video.simulator import simulate
-from ui.figures import video as figures
+from ui.pictures.player import show_player
 
 MAX_FILES = 200  # of an uploaded sequence
 SIMULATOR, ROBOT, FOLDER = "Simulator", "Real robot", "My own folder"
@@ -145,10 +145,6 @@ def predict(name: str, model: VideoCVAE, clip: Clip, conditions: list[torch.Tens
     return torch.from_numpy(_predict(ui.stamp(name), model, given, torch.stack(conditions).numpy(), seed))
 
 
-def show_player(clips: dict[str, torch.Tensor], at: int, key: str) -> None:
-    """Clips (T, 3, 64, 64) side by side with a button and a slider, starting at frame `at`."""
-    pictures = {name: clip.permute(0, 2, 3, 1).numpy() for name, clip in clips.items()}
-    st.plotly_chart(
-        figures.player(pictures, at), key=key, config=ui.PLAIN,
-        alt=f"{', '.join(clips)}, frame by frame; a button plays them and a slider chooses the frame",
-    )  # fmt: skip
+def play(clips: dict[str, torch.Tensor], start: int, key: str) -> None:
+    """Clips (T, 3, 64, 64) side by side, played by the browser, at frame `start`."""
+    show_player({name: clip.permute(0, 2, 3, 1).numpy() for name, clip in clips.items()}, start, key)

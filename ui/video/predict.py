@@ -10,7 +10,7 @@ from cvae_core.video.family import TEST
 from cvae_core.video.model import VideoCVAE
 from cvae_core.video.pictures import gif, strip
 from ui.figures import video as figures
-from ui.video.clips import SIMULATOR, predict, show_player, simulated
+from ui.video.clips import SIMULATOR, play, predict, simulated
 
 SPREAD = 0.06  # standard deviation between futures, of 1, from which a pixel is marked
 ORANGE = (0.9, 0.45, 0.0)
@@ -29,7 +29,7 @@ def show_predict(name: str, model: VideoCVAE, clip: Clip) -> None:
     true, last = frames[past:], frames[past - 1].expand(len(frames) - past, -1, -1, -1)
     given = frames[:past]
     error = (predicted - true).abs().mean(1, keepdim=True).expand(-1, 3, -1, -1)
-    show_player(
+    play(
         {
             "truth": frames,
             "prediction": torch.cat([given, predicted]),

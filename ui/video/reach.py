@@ -16,7 +16,7 @@ from cvae_core.video.planning_metrics import Task, distance
 from cvae_core.video.simulator import Scene, rollout
 from ui import pictures
 from ui.figures import video as figures
-from ui.video.clips import SIMULATOR, predict, show_player
+from ui.video.clips import SIMULATOR, play, predict
 
 NAMES = ("red", "blue", "yellow", "green", "purple", "orange", "turquoise")  # of physics.COLOURS
 TABLE_KEY = "reach table"
@@ -169,7 +169,7 @@ def _show_outcome(name: str, model: VideoCVAE, clip: Clip, scene: Scene, task: T
         "prediction": torch.cat([clip.frames[:past].float() / 255, predicted]),
         "execution": executed.clip.frames.float() / 255,
     }
-    show_player({label: _marked(part, task.goal) for label, part in frames.items()}, past, "reach player")
+    play({label: _marked(part, task.goal) for label, part in frames.items()}, past, "reach player")
     found = planning.find(predicted[-1:], given, task.goal)[0]
     expected, real = float(np.linalg.norm(found - task.goal.position)), distance(executed, task)
     lost = task.target is not None and np.array_equal(found, task.goal.start)

@@ -13,7 +13,7 @@ from cvae_core.video.pictures import gif
 from cvae_core.video.planning import seen_at
 from cvae_core.video.policy import follow
 from ui import pictures
-from ui.video.clips import SIMULATOR, predict, show_player, simulated
+from ui.video.clips import SIMULATOR, play, predict, simulated
 
 # Direction (dx, dy, dz) of each arrow as the picture shows it, scaled by the length of the step.
 ARROWS = {
@@ -142,7 +142,7 @@ def show_steer(name: str, model: VideoCVAE, clip: Clip) -> None:
     with picture:
         _show_table(clip, shown["prediction"][step], truth, step)
     with right:
-        show_player(shown, step, "steered player")
+        play(shown, step, "steered player")
         st.download_button(
             "Download as GIF", lambda: gif(torch.cat(list(shown.values()), 3)), "steered.gif", "image/gif",
             on_click="ignore",
