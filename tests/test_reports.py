@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from cvae_core import checkpoint
+from cvae_core import checkpoint, curves
 from cvae_core.config import config_from_dict
 from cvae_core.run import Run
 from cvae_core.session import create
@@ -17,6 +17,7 @@ from cvae_core.training import fit
 from scripts import reports, statements
 from scripts.report_tables import reports_table
 from tests.helpers import USER_VERBS, never, tiny_session
+from ui.figures.reports import readings_figure
 
 RESULTS = json.loads(reports.RESULTS.read_text())
 ROWS = {row["name"]: row for row in RESULTS["rows"]}
@@ -126,3 +127,13 @@ def test_the_table_has_a_line_for_each_row():
     assert len(lines) == 2 + len(ROWS)
     for line, row in zip(lines[2:], RESULTS["rows"], strict=True):
         assert line.startswith(f"| {row['report']} |")
+
+
+def test_a_claim_is_drawn_beside_every_epoch_of_a_run():
+    frame = curves.load(Run(checkpoint.ROOT / "assets" / "runs" / "source-000"))
+    figure = readings_figure({"run": frame}, (0.66, 0.43))
+    run, claim = figure.data
+    assert list(run.x) == frame["bleu4"].tolist() and list(run.y) == frame["gaussian"].tolist()
+    assert (*claim.x, *claim.y) == (0.66, 0.43)
+    box = figure.layout.shapes[0]
+    assert [box.x0, box.x1, box.y0, box.y1] == pytest.approx([0.61, 0.71, 0.38, 0.48])

@@ -5,9 +5,10 @@ import json
 import pandas as pd
 import streamlit as st
 
-from cvae_core import checkpoint
+from cvae_core import checkpoint, curves
+from cvae_core.run import Run
 from ui.curves.choose import PNG, link_to_curves, table_height
-from ui.figures.curves import claims_figure
+from ui.figures.reports import claims_figure, readings_figure
 from ui.frame import GUIDES
 
 WIDTHS = {
@@ -48,6 +49,7 @@ def show_reports() -> None:
     )
     with st.expander("How the reports were read"):
         st.markdown((GUIDES / "reports.md").read_text(encoding="utf-8"))
+    _show_readings(results["rows"])
     st.subheader("What the reports say, tested")
     for finding in results["findings"]:
         found = " · ".join(
@@ -59,6 +61,23 @@ def show_reports() -> None:
             st.markdown("\n".join(f"- {text}" for text in finding["results"]))
     st.caption(f"Measured by `python -m benchmarks.reports --data train.txt`, on {results['machine']}.")
     link_to_curves("Show the curves of these runs", [f"shipped/{row['name']}" for row in results["rows"]])
+
+
+def _show_readings(rows: list[dict]) -> None:
+    """Every epoch of the runs of report 000's rows, which read its text in different ways."""
+    read = [row for row in rows if row["name"].startswith("source-000")]
+    frames = {row["report"]: curves.load(Run(checkpoint.ROOT / "assets" / "runs" / row["name"])) for row in read}
+    claim = read[0]["claimed_bleu4"], read[0]["claimed_gaussian"]
+    with st.expander("Report 000: how near each reading comes, epoch by epoch"):
+        st.markdown(
+            "A path is a training, from the open circle to the square, a point for each epoch. The box holds what is "
+            "within 0.05 of the claim. A letter in one of the ten pairs moves BLEU-4; the Gaussian score is that of "
+            "100 random z."
+        )
+        st.plotly_chart(
+            readings_figure(frames, claim), key="readings", config=PNG,
+            alt="BLEU-4 and Gaussian score of every epoch of each reading of report 000, and the claim",
+        )  # fmt: skip
 
 
 def _table(rows: list[dict]) -> pd.DataFrame:

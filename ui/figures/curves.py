@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from cvae_core import curves
-from ui.figures import COLOURS, RUNS
+from ui.figures import RUNS
 
 # The next one when all colours are used, and how long its strokes and gaps are in a swatch of 36 pixels.
 DASH_LENGTHS = {"solid": "none", "dash": "10 3", "dot": "4 4", "dashdot": "14 4 4 4", "longdash": "16 4"}
@@ -239,31 +238,4 @@ def score_figure(frames: dict[str, pd.DataFrame], x: str, y: str, labels: dict[s
         xaxis_title=x_title, yaxis_title=y_title, height=620, legend=LEGEND,
         margin={"l": 10, "r": 10, "t": 20 + _legend_height(len(frames)), "b": 10},
     )  # fmt: skip
-    return figure
-
-
-def claims_figure(rows: list[dict]) -> go.Figure:
-    """BLEU-4 and Gaussian score of each row of the reports: claimed, and measured with a standard deviation of seeds.
-
-    `rows` are those of assets/reports.json.
-    """
-    figure = make_subplots(rows=2, subplot_titles=("BLEU-4", "Gaussian score"), vertical_spacing=0.08)
-    names = [row["report"] for row in rows]
-    for panel, score in enumerate(("bleu4", "gaussian"), 1):
-        spread = [row[f"{score}_spread"] or 0.0 for row in rows]
-        figure.add_scatter(
-            row=panel, col=1, x=[row[score] for row in rows], y=names, name="measured", mode="markers",
-            marker={"color": COLOURS[0], "size": 10}, error_x={"array": spread, "color": COLOURS[0], "thickness": 2},
-            customdata=spread, hovertemplate="measured %{x:.3f} ± %{customdata:.3f}<extra>%{y}</extra>",
-            legendgroup="measured", showlegend=panel == 1,
-        )  # fmt: skip
-        figure.add_scatter(
-            row=panel, col=1, x=[row[f"claimed_{score}"] for row in rows], y=names, name="claimed", mode="markers",
-            marker={"color": COLOURS[1], "size": 13, "symbol": "circle-open", "line": {"width": 2}},
-            hovertemplate="claimed %{x:.3f}<extra>%{y}</extra>", legendgroup="claimed", showlegend=panel == 1,
-        )  # fmt: skip
-    figure.update_xaxes(range=[-0.03, 1.03])
-    figure.update_yaxes(autorange="reversed", automargin=True)
-    figure.update_annotations(x=0, xanchor="left", font_size=15)  # the panels' titles
-    figure.update_layout(height=160 + 52 * len(rows), legend=LEGEND, margin={"l": 10, "r": 10, "t": 80, "b": 30})
     return figure
