@@ -3,7 +3,9 @@
     python -m tests.test_golden    # writes it anew: only for a change that is meant to change what is computed
 
 Each system's default configuration, the three reports' models, and small models in which every part of the loss is at
-work. In float32 on one thread; processors differ in the order of their sums, hence the relative tolerance of 1e-4.
+work. In float32 on one thread. Processors differ in the order of their sums, hence the relative tolerances: 1e-5 before
+any step and 1e-4 after it. Video needs more: Adam divides by the size of a gradient that is still near zero. Between an
+AMD EPYC and an Intel Xeon its losses, alike to 2e-7 before any step, differ by up to 1.2e-3 within 20 steps.
 """
 
 import json
@@ -20,6 +22,7 @@ from tests.tiny import SIZES, VERBS
 
 GOLDEN = Path(__file__).parent / "golden" / "losses.json"
 STEPS = 20
+FIRST, LATER = 1e-5, {"video": 5e-3}  # relative tolerances
 FLOAT32 = {"precision": "float32"}
 ALL_PARTS = SIZES | FLOAT32 | {
     "epochs": 4, "batch_size": 8, "train_on": "all", "invented": 0.4, "prior_share": 1.0, "prior_from": 0.0,
@@ -61,7 +64,9 @@ def first_losses(case: str, folder: Path) -> list[float]:
 def test_the_first_steps_compute_what_they_did(case, tmp_path):
     expected = json.loads(GOLDEN.read_text())[case]
     assert len(expected) == STEPS
-    assert first_losses(case, tmp_path) == pytest.approx(expected, rel=1e-4)
+    losses = first_losses(case, tmp_path)
+    assert losses[0] == pytest.approx(expected[0], rel=FIRST)
+    assert losses == pytest.approx(expected, rel=LATER.get(case, 1e-4))
 
 
 if __name__ == "__main__":
