@@ -102,6 +102,7 @@ def test_start_watch_reload_second_tab_stop_resume(trainer, open_page):
         expect(tab.get_by_text("Stopped; it can be resumed")).to_be_visible(timeout=TIMEOUT)
     assert run.state == "stopped"
     done = len(run.read_metrics())
+    settle(page)  # a click while the live view is replaced by the stopped one's can be lost
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_text("In training.")).to_be_visible(timeout=TIMEOUT)
     wait_until(lambda: len(run.read_metrics()) > done, 60)
