@@ -5,9 +5,9 @@ import json
 import pandas as pd
 import streamlit as st
 
-from cvae_core import checkpoint, curves
+from cvae_core import checkpoint
 from cvae_core.run import Run
-from ui.curves.choose import PNG, link_to_curves, table_height
+from ui.curves.choose import PNG, link_to_curves, read, table_height
 from ui.figures.reports import claims_figure, readings_figure
 from ui.frame import GUIDES
 
@@ -64,11 +64,16 @@ def show_reports() -> None:
 
 
 def _show_readings(rows: list[dict]) -> None:
-    """Every epoch of the runs of report 000's rows, which read its text in different ways."""
-    read = [row for row in rows if row["name"].startswith("source-000")]
-    frames = {row["report"]: curves.load(Run(checkpoint.ROOT / "assets" / "runs" / row["name"])) for row in read}
-    claim = read[0]["claimed_bleu4"], read[0]["claimed_gaussian"]
-    with st.expander("Report 000: how near each reading comes, epoch by epoch"):
+    """Every epoch of the runs of report 000's rows, which read its text in different ways; drawn when it is opened."""
+    panel = st.expander(
+        "Report 000: how near each reading comes, epoch by epoch", on_change="rerun", key="readings_open"
+    )
+    if not panel.open:
+        return
+    readings = [row for row in rows if row["name"].startswith("source-000")]
+    frames = {row["report"]: read(Run(checkpoint.ROOT / "assets" / "runs" / row["name"]))[1] for row in readings}
+    claim = readings[0]["claimed_bleu4"], readings[0]["claimed_gaussian"]
+    with panel:
         st.markdown(
             "A path is a training, from the open circle to the square, a point for each epoch. The box holds what is "
             "within 0.05 of the claim. A letter in one of the ten pairs moves BLEU-4; the Gaussian score is that of "
