@@ -40,6 +40,10 @@ def reports_section(reports: dict) -> str:
     return "\n\n".join([
         wrapped(introduction),
         reports_table(reports),
-        "The qualitative statements of the reports, and the comparisons that test them:",
+        wrapped(
+            "The qualitative statements of the reports, and the comparisons that test them. Each compares means over "
+            "trainings, with their range; rows have their names from the table. A KL weight is small up to half of its "
+            "largest value."
+        ),
         "\n".join(comparisons),
     ])  # fmt: skip

@@ -57,9 +57,13 @@ class Findings:
     def higher(self, a: str, b: str, *scores: str) -> list[Comparison]:
         """Whether row a has the higher scores than row b."""
         return [
-            Comparison(f"{SCORES[key]}, {a} against {b}", self.each(a, key), self.each(b, key))
+            Comparison(f"{SCORES[key]}, {self.title(a)} against {self.title(b)}", self.each(a, key), self.each(b, key))
             for key in scores or SCORES
         ]
+
+    def title(self, name: str) -> str:
+        """A row as the table calls it, in quotation marks."""
+        return f"“{self.rows[name]['report']}”"
 
     def each(self, name: str, score: str) -> list[float]:
         """A score of each training of a row."""
@@ -72,9 +76,10 @@ class Findings:
             half = max(row["beta"] for row in log) / 2
             small.append(statistics.mean(row[metric] for row in log if row["beta"] <= half))
             large.append(statistics.mean(row[metric] for row in log if row["beta"] > half))
+        what, where = TRADED[metric], self.title(name)
         if lower:
-            return Comparison(f"{TRADED[metric]} with a small KL weight against a large one, {name}", small, large)
-        return Comparison(f"{TRADED[metric]} with a large KL weight against a small one, {name}", large, small)
+            return Comparison(f"{what} at small KL weights against large ones, {where}", small, large)
+        return Comparison(f"{what} at large KL weights against small ones, {where}", large, small)
 
     def second_cycle(self, name: str, metric: str) -> Comparison:
         """Whether the metric's mean over the last tenth of a cycle is higher in the second cycle than in the first."""
@@ -83,7 +88,8 @@ class Findings:
             [statistics.mean(row[metric] for row in log[end - half // 10 : end]) for log in self.logs[name]]
             for end in (half, 2 * half)
         )
-        return Comparison(f"{SCORES[metric]} at the end of cycle two against cycle one, {name}", second, first)
+        text = f"{SCORES[metric]} at the end of cycle two against cycle one, {self.title(name)}"
+        return Comparison(text, second, first)
 
     def cyclical_is_better(self) -> list[Comparison]:
         """Report 000: cyclical annealing against monotonic."""
