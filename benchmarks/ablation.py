@@ -21,6 +21,7 @@ import torch
 from benchmarks import machine
 from cvae_core import runs
 from cvae_core.device import pick_device
+from cvae_core.schedules import begins, constant
 from cvae_core.tense import data, metrics
 from cvae_core.tense.config import TenseConfig
 from cvae_core.tense.data import Verb
@@ -36,21 +37,21 @@ from cvae_core.training import fit
 SEEDS = range(100, 105)
 SHORT = {"epochs": 30}  # the course's rows
 SMALL = SHORT | {  # the dictionary's
-    "hidden_size": 128, "state_width": 512, "consistency": 4.0, "consistency_from": 0.5,
+    "hidden_size": 128, "state_width": 512, "consistency": begins(0.5, 4.0),
 }  # fmt: skip
 
 COURSE_ROWS = {
     "course: all parts": {},
-    "course: no prior matching": {"prior_share": 0.0},
-    "course: no consistency between tenses": {"consistency": 0.0},
+    "course: no prior matching": {"prior_share": constant(0.0)},
+    "course: no consistency between tenses": {"consistency": constant(0.0)},
     "course: one layer from z to the state": {"state_layers": 1},
     "course: each form decoded in its own tense only": {"pairs": "same"},
 }
 DICTIONARY_ROWS = {
     "dictionary: all parts": {},
     "dictionary: tense conditions the decoder's inputs": {"decoder_condition": "input"},
-    "dictionary: no prior matching": {"prior_share": 0.0},
-    "dictionary: no consistency between tenses": {"consistency": 0.0},
+    "dictionary: no prior matching": {"prior_share": constant(0.0)},
+    "dictionary: no consistency between tenses": {"consistency": constant(0.0)},
     "dictionary: one level, the decoder gets z": {"spelling_size": 0},
     "dictionary: a quarter of the verbs decoded from z": {"z_share": 0.25},
     "dictionary: s with the KL weight of z": {"spelling_kl": 0.3},

@@ -29,6 +29,7 @@ import torch
 from benchmarks import convert_speed, machine, sweeps
 from cvae_core import runs
 from cvae_core.optim import make_optimizer
+from cvae_core.schedules import constant
 from cvae_core.step import Step, generator_at
 from cvae_core.tense.data import Verb
 from cvae_core.tense.inference import load as load_tense
@@ -79,7 +80,7 @@ def one_lexicon(count: int, prior_share: float) -> tuple[float, float, float, fl
     torch.set_num_threads(1)
     verbs = invented_verbs(count)
     began = time.perf_counter()
-    config = replace(preset("best"), **SMALL, prior_share=prior_share, prior_from=0.0)
+    config = replace(preset("best"), **SMALL, prior_share=constant(prior_share))
     task = TenseTask(config, verbs)
     setup = time.perf_counter() - began
     if prior_share:
@@ -114,7 +115,9 @@ def training_by_width(widths: Sequence[int] = (32, 64, 128, 256, 512)) -> Part:
     torch.set_num_threads(1)
     verbs, rows = load_lexicon().verbs, []
     for width in widths:
-        config = replace(preset("best"), **SMALL | {"hidden_size": width, "state_width": 2 * width}, prior_share=0.0)
+        config = replace(
+            preset("best"), **SMALL | {"hidden_size": width, "state_width": 2 * width}, prior_share=constant(0.0)
+        )
         task = TenseTask(config, verbs)
         seconds = step_seconds(task)
         weights = sum(p.numel() for p in task.model.parameters())

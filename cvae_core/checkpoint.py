@@ -21,7 +21,7 @@ from torch import Tensor
 from cvae_core import migrate
 from cvae_core.errors import UserError
 
-FORMAT = 4  # of checkpoints and runs; migrate.py reads older ones
+FORMAT = 5  # of checkpoints and runs; migrate.py reads older ones
 ROOT = Path(__file__).resolve().parent.parent  # of the checkout
 PACKAGED = Path(__file__).resolve().parent / "checkpoints"  # exists only in an installed package
 INSTALLED = PACKAGED.is_dir()

@@ -2,8 +2,9 @@
 
 Format 1 had nine fields for the teacher-forcing ratio, five for the KL weight, and one config for both this project's
 model of verbs and those of the course reports. In format 2 the decoder of verbs could get the encoder's outputs beside
-z (`source` aligned). Up to format 3 the encoder of `report-002` read SOS. A config that is no longer supported gets the
-field `unsupported`, a sentence with the reason: its run can still be read, its model is rejected.
+z (`source` aligned). Up to format 3 the encoder of `report-002` read SOS. Up to format 4 prior matching and consistency
+had a number each, and the share of training after which they began. A config that is no longer supported gets the field
+`unsupported`, a sentence with the reason: its run can still be read, its model is rejected.
 """
 
 from pathlib import Path
@@ -56,6 +57,18 @@ def config(system: str, old: dict[str, Any], version: int) -> dict[str, Any]:
     if system == "tense":
         new = _from_format_2(new) if version < 3 else new
         new = _from_format_3(new) if version < 4 else new
+        new = _from_format_4(new)
+    return new
+
+
+def _from_format_4(old: dict[str, Any]) -> dict[str, Any]:
+    """A config of verbs: two schedules were a number and the share of training after which it counted."""
+    begins = {"prior_share": (1.0, old.get("prior_from", 0.15)), "consistency": (0.0, old.get("consistency_from", 0.5))}
+    new = {name: value for name, value in old.items() if name not in ("prior_from", "consistency_from")}
+    for name, (default, at) in begins.items():
+        value = old.get(name, default)
+        if isinstance(value, int | float) and isinstance(at, int | float):
+            new[name] = schedules.begins(at, value) if value else schedules.constant(0.0)
     return new
 
 

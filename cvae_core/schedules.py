@@ -17,9 +17,19 @@ def interpolate(knots: Knots, progress: float) -> float:
     return float(np.interp(progress, positions, values))
 
 
+def highest(knots: Knots) -> float:
+    """The largest value over training."""
+    return max(value for _, value in knots)
+
+
 def constant(value: float = 1.0) -> Knots:
     """The same value throughout training."""
     return ((0.0, value),)
+
+
+def begins(at: float, value: float) -> Knots:
+    """0 for a share `at` of training, then `value`."""
+    return ((0.0, 0.0), (at, 0.0), (at, value)) if at else constant(value)
 
 
 def ramp(zero: float = 0.0, rise: float = 1.0, cycles: int = 1) -> Knots:

@@ -19,12 +19,17 @@ class Step(NamedTuple):
 
 def beta_at(config: TrainConfig, epoch: int) -> float:
     """KL weight of an epoch."""
-    return config.kl_max * schedules.interpolate(config.kl_knots, epoch / config.epochs)
+    return config.kl_max * knots_at("kl_knots", config, epoch)
 
 
 def teacher_forcing_at(config: TrainConfig, epoch: int) -> float:
     """Teacher-forcing ratio of an epoch; 1 for a system that never decodes from its own predictions."""
-    return schedules.interpolate(getattr(config, "teacher_forcing", schedules.constant()), epoch / config.epochs)
+    return knots_at("teacher_forcing", config, epoch) if hasattr(config, "teacher_forcing") else 1.0
+
+
+def knots_at(name: str, config: TrainConfig, epoch: int) -> float:
+    """The value in an epoch of the schedule in a field of the config."""
+    return schedules.interpolate(getattr(config, name), epoch / config.epochs)
 
 
 def learning_rate_at(config: TrainConfig, epoch: float) -> float:

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from cvae_core import checkpoint, runs
+from cvae_core.schedules import constant
 from cvae_core.session import prepare
 from cvae_core.tense.verb_file import parse_verbs
 from cvae_core.training import fit
@@ -24,13 +25,14 @@ VERBS = parse_verbs("walk walks walking walked\nstop stops stopping stopped\nsin
 SMALL = {"epochs": 2, "precision": "float32"}
 LETTERS = {"hidden_size": 8, "embedding_size": 4, "latent_size": 3, "condition_size": 2, "batch_size": 4}
 PICTURES = {"network": "dcgan", "width": 4, "norm": "group", "code_size": 4, "latent_size": 2, "rnn_size": 8}
+MATCHING = {"prior_share": constant()}
 RUNS = {
     "tense": lambda: prepare(
-        "tense", "best", SMALL | LETTERS | {"spelling_size": 4, "train_on": "all", "state_width": 8, "prior_from": 0.0},
+        "tense", "best", SMALL | LETTERS | {"spelling_size": 4, "train_on": "all", "state_width": 8} | MATCHING,
         ("3 verbs", VERBS), "cpu",
     ),
     "tense-course": lambda: prepare(
-        "tense", "course", SMALL | LETTERS | {"state_width": 8, "prior_from": 0.0}, ("3 verbs", VERBS), "cpu"
+        "tense", "course", SMALL | LETTERS | {"state_width": 8} | MATCHING, ("3 verbs", VERBS), "cpu"
     ),
     "tense-report": lambda: prepare(
         "tense", "source-002", SMALL | LETTERS | {"evaluate_every": 0, "keep": "last"}, ("3 verbs", VERBS), "cpu"

@@ -10,13 +10,14 @@ from cvae_core import parallel, runs
 from cvae_core.digits import data
 from cvae_core.digits.presets import preset
 from cvae_core.digits.task import DigitsTask
+from cvae_core.schedules import begins
 from cvae_core.training import fit
 from tests import tiny
 from tests.tiny_pictures import tiny_video
 
 VERBS = replace(
-    tiny.CONFIG, batch_size=8, prior_share=1.0, consistency=1.0, z_share=0.5, encoder_until=0.5,
-    decoder_condition="input",
+    tiny.CONFIG, batch_size=8, prior_share=begins(0.15, 1.0), consistency=begins(0.5, 1.0), z_share=0.5,
+    encoder_until=0.5, decoder_condition="input",
 )  # fmt: skip
 
 

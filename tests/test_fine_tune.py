@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch.distributions import Categorical, kl_divergence
 
 from cvae_core import checkpoint, runs, session
+from cvae_core.schedules import constant
 from cvae_core.tense import metrics, prior
 from cvae_core.tense.data import EOS, SOS
 from cvae_core.tense.decoding import greedy
@@ -19,7 +20,7 @@ from cvae_core.tense.verb_file import parse_verbs
 from cvae_core.training import fit
 from tests.tiny import CONFIG, VERBS, step
 
-TUNING = replace(CONFIG, rehearsal=0.4, invented=0.1, prior_share=1.0, prior_from=0.0)
+TUNING = replace(CONFIG, rehearsal=0.4, invented=0.1, prior_share=constant())
 # The last two are irregular as no verb of the dictionary is: only training tells their pasts.
 FOUR = (
     "googol googols googoling googoled\nzoomle zoomles zoomling zoomled\n"

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from cvae_core import runs
+from cvae_core.schedules import begins, constant
 from cvae_core.session import prepare
 from cvae_core.training import fit
 from tests.tiny import SIZES, VERBS
@@ -25,8 +26,8 @@ STEPS = 20
 FIRST, LATER = 1e-5, {"video": 5e-3}  # relative tolerances
 FLOAT32 = {"precision": "float32"}
 ALL_PARTS = SIZES | FLOAT32 | {
-    "epochs": 4, "batch_size": 8, "train_on": "all", "invented": 0.4, "prior_share": 1.0, "prior_from": 0.0,
-    "consistency": 1.0, "consistency_from": 0.25, "encoder_until": 0.5, "form_repeats": 3, "length_pool": 2,
+    "epochs": 4, "batch_size": 8, "train_on": "all", "invented": 0.4, "prior_share": constant(),
+    "consistency": begins(0.25, 1.0), "encoder_until": 0.5, "form_repeats": 3, "length_pool": 2,
 }  # fmt: skip
 CASES = {
     "tense": lambda: prepare("tense", None, FLOAT32),

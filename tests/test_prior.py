@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from cvae_core import checkpoint, runs
+from cvae_core.schedules import begins
 from cvae_core.step import generator_at
 from cvae_core.tense import prior
 from cvae_core.tense.batches import Batches
@@ -16,9 +17,7 @@ from cvae_core.tense.task import WORDS_DRAWN
 from cvae_core.training import fit
 from tests.tiny import CONFIG, VERBS, step, tiny_task
 
-MATCHING = replace(
-    CONFIG, prior_share=1.0, prior_from=0.25, consistency=1.0, consistency_from=0.5, decoder_condition="input"
-)
+MATCHING = replace(CONFIG, prior_share=begins(0.25, 1.0), consistency=begins(0.5, 1.0), decoder_condition="input")
 
 
 def random_matcher(n: int = 5, dimensions: int = 3, seed: int = 0) -> prior.PriorMatcher:
@@ -117,7 +116,7 @@ def test_draws_agree_better_when_they_are_asked_to(tmp_path):
     found = {}
     for weight in (1e-9, 10.0):
         run = runs.create({"system": "tense"}, "tiny", tmp_path)
-        fit(tiny_task(replace(MATCHING, epochs=30, consistency=weight)), run)
+        fit(tiny_task(replace(MATCHING, epochs=30, consistency=begins(0.5, weight))), run)
         rows = run.read_metrics()
         assert [("consistency" in row) for row in rows] == [row["epoch"] > 15 for row in rows]
         found[weight] = rows[-1]["consistency"]

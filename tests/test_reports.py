@@ -21,7 +21,7 @@ from ui.figures.reports import readings_figure
 
 RESULTS = json.loads(reports.RESULTS.read_text())
 ROWS = {row["name"]: row for row in RESULTS["rows"]}
-UNUSED = {"state_width", "prior_from"}  # by the reports: one layer from z, no prior matching
+UNUSED = {"state_width"}  # by the reports: one layer from z
 
 
 def test_what_is_measured_is_as_the_report_says_and_its_logs_ship():

@@ -12,6 +12,7 @@ import torch
 
 from cvae_core import training
 from cvae_core.run import Run
+from cvae_core.schedules import constant
 from cvae_core.step import Step, generator_at
 from cvae_core.tense.config import TenseConfig
 from cvae_core.tense.data import Verb
@@ -30,8 +31,7 @@ SIZES = {
 # Without what single tests add: a classifier, prior matching, a decoder that the tense conditions at its output alone.
 PLAIN = {
     "decoder_condition": "input", "state_layers": 2, "tense_classifier": False,
-    "irregular_repeats": 1, "length_pool": 0, "prior_share": 0.0, "prior_from": 0.5,
-    "precision": "float32",
+    "irregular_repeats": 1, "length_pool": 0, "prior_share": constant(0.0), "precision": "float32",
 }  # fmt: skip
 CONFIG = TenseConfig(
     epochs=4, batch_size=6, train_on="all", invented=0.5, teacher_forcing=((0.0, 1.0), (1.0, 0.5)), learning_rate=5e-3,

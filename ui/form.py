@@ -13,7 +13,7 @@ from cvae_core.config import TrainConfig, format_knots, parse_knots
 from cvae_core.device import describe_device, pick_device
 from cvae_core.errors import UserError
 from cvae_core.run import Run
-from cvae_core.step import beta_at, learning_rate_at, teacher_forcing_at
+from cvae_core.step import beta_at, knots_at, learning_rate_at
 from cvae_core.systems import family
 from cvae_core.worker import train_in_subprocess
 
@@ -36,11 +36,13 @@ GROUPS = {
 }
 GROUP_OF = {
     "kl_knots": "Schedules", "teacher_forcing": "Schedules", "lr_schedule": "Schedules",
-    "prior_from": "Schedules", "consistency_from": "Schedules", "encoder_until": "Schedules",
-    "average_from": "Schedules",
-    "spelling_kl": "Loss", "recon": "Loss", "prior_share": "Loss", "consistency": "Loss", "alpha": "Loss",
+    "prior_share": "Schedules", "consistency": "Schedules", "encoder_until": "Schedules", "average_from": "Schedules",
+    "spelling_kl": "Loss", "recon": "Loss", "alpha": "Loss",
     "optimizer": "Loss", "clip_norm": "Loss",
     "seed": "Training", "evaluate_every": "Training", "keep": "Training", "precision": "Training",
+}  # fmt: skip
+KNOTS = {  # of schedules besides the KL weight's
+    "teacher_forcing": "teacher-forcing ratio", "prior_share": "samples of z per word", "consistency": "consistency",
 }  # fmt: skip
 KNOTS_HELP = ". Knots of a piecewise-linear schedule: share of training:value, …"
 
@@ -101,10 +103,10 @@ def _groups(system: str, names: list[str]) -> dict[str, list[str]]:
 
 
 def show_schedules(place, config: TrainConfig) -> None:
-    """KL weight, learning rate and, where the system has it, teacher-forcing ratio by epoch, as training takes them."""
-    drawn = {"KL weight β": beta_at, "learning rate": learning_rate_at}
-    if hasattr(config, "teacher_forcing"):
-        drawn["teacher-forcing ratio"] = teacher_forcing_at
+    """KL weight, learning rate and the system's other schedules by epoch, as training takes them."""
+    drawn = {"KL weight β": beta_at, "learning rate": learning_rate_at} | {
+        label: partial(knots_at, name) for name, label in KNOTS.items() if hasattr(config, name)
+    }
     epochs = range(0, config.epochs, -(-config.epochs // DRAWN_POINTS))
     for column, (label, schedule) in zip(place.columns(len(drawn)), drawn.items(), strict=True):
         table = pd.DataFrame(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from cvae_core.config import Knots, TrainConfig, option, redefault
 from cvae_core.errors import UserError
-from cvae_core.schedules import ramp
+from cvae_core.schedules import begins, constant, ramp
 
 REPORTS = ("report-000", "report-001", "report-002", "report-002-sos")
 
@@ -53,15 +53,14 @@ class TenseConfig(TrainConfig):
     irregular_repeats: int = option(2, "multiplies `form_repeats` for verbs that spelling rules get wrong", 1, 1000)
     frequent_repeats: int = option(1, "multiplies `form_repeats` for the 1,000 most frequent verbs", 1, 1000)
     length_pool: int = option(8, "length bucketing: batches per bucket (0: off)", 0, 10_000)
-    prior_share: float = option(
-        1.0, "prior matching, with `rehearsal` replay: samples of z beside each batch, as a share of its size",
-        0.0, 100.0,
+    prior_share: Knots = option(
+        begins(0.15, 1.0), "prior matching, with `rehearsal` replay, over training: samples of z beside each batch, as "
+        "a share of its size", 0.0, 100.0,
     )  # fmt: skip
-    prior_from: float = option(0.15, "share of training after which prior matching begins")
-    consistency: float = option(
-        0.0, "weight of the divergence between two tenses of one sampled z, over the letters that both share", 0.0, 1e6
-    )
-    consistency_from: float = option(0.5, "share of training after which that term is used")
+    consistency: Knots = option(
+        constant(0.0), "weight over training of the divergence between two tenses of one sampled z, over the letters "
+        "that both share", 0.0, 1e6,
+    )  # fmt: skip
     encoder_until: float = option(1.0, "share of training after which the encoder is frozen")
     # Loss
     spelling_kl: float = option(0.02, "weight of the KL of s; kl_max is that of z", 0.0, 1000.0)

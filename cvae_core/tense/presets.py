@@ -26,7 +26,7 @@ REPORT: dict[str, Any] = {
     "invented": 0.0,
     "irregular_repeats": 1,
     "length_pool": 0,
-    "prior_share": 0.0,
+    "prior_share": schedules.constant(0.0),
     "batch_size": 1,
     "optimizer": "sgd",
     "learning_rate": 0.05,
@@ -85,10 +85,8 @@ BEST_REST: dict[str, Any] = {
     "kl_knots": schedules.constant(),
     "irregular_repeats": 3,
     "invented": 0.45,
-    "prior_share": 1.5,
-    "prior_from": 0.0,
-    "consistency": 4.0,
-    "consistency_from": 0.2,
+    "prior_share": schedules.constant(1.5),
+    "consistency": schedules.begins(0.2, 4.0),
 }
 
 # The third: more of it, half on invented words, at a constant learning rate; what is kept is the mean of the weights.
@@ -99,11 +97,11 @@ BEST_LAST: dict[str, Any] = BEST_REST | {
     "lr_schedule": "constant",
     "average_from": 0.2,
     "invented": 0.5,
-    "consistency_from": 0.0,
+    "consistency": schedules.constant(4.0),
 }
 
 # The fourth: more samples of the prior beside fewer epochs of words. `tense-heldout` is the mean of three such runs.
-BEST_END: dict[str, Any] = BEST_LAST | {"epochs": 4, "average_from": 0.25, "prior_share": 2.5}
+BEST_END: dict[str, Any] = BEST_LAST | {"epochs": 4, "average_from": 0.25, "prior_share": schedules.constant(2.5)}
 
 # `tense`: from the mean of the third, every verb of the dictionary, the frequent and the irregular ones oftener.
 # The encoder is trained on the new verbs first, then frozen as before. Most real verbs are decoded from s: few are
@@ -118,7 +116,7 @@ BEST_ALL = BEST_REST | {
     "z_share": 0.3,
     "frequent_repeats": 3,
     "invented": 0.1,
-    "consistency_from": 0.3,
+    "consistency": schedules.begins(0.3, 4.0),
 }
 
 # Its end: more samples of the prior beside fewer epochs of words.
@@ -126,8 +124,8 @@ BEST_ALL_END = BEST_ALL | {
     "epochs": 4,
     "encoder_until": 0.0,
     "average_from": 0.25,
-    "consistency_from": 0.0,
-    "prior_share": 2.5,
+    "consistency": schedules.constant(4.0),
+    "prior_share": schedules.constant(2.5),
 }
 
 # After that, every form equally often: of the forms that are still wrong most are regular ones with an irregular answer
@@ -143,7 +141,7 @@ COURSE: dict[str, Any] = {
     "decoder_condition": "input",
     "state_width": 512,
     "irregular_repeats": 1,
-    "consistency": 1.5,
+    "consistency": schedules.begins(0.5, 1.5),
     "spelling_size": 0,
     "train_on": "all",
     "invented": 0.0,
@@ -167,8 +165,7 @@ FINE_TUNE: dict[str, Any] = {
     "invented": 0.125,
     "z_share": 0.3,
     "length_pool": 0,
-    "prior_share": 1.0,
-    "prior_from": 0.0,
+    "prior_share": schedules.constant(),
     "precision": "float32",
 }
 
@@ -185,9 +182,9 @@ DEMO: dict[str, Any] = COURSE | {
     "learning_rate": 4e-3,
     "kl_max": 0.2,
     "kl_knots": schedules.ramp(rise=0.3),
-    "consistency": 0.0,
+    "consistency": schedules.constant(0.0),
     "length_pool": 0,
-    "prior_from": 0.1,
+    "prior_share": schedules.begins(0.1, 1.0),
     "precision": "float32",
 }
 

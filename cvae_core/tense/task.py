@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from cvae_core.errors import UserError
 from cvae_core.latent import Gaussian, kl_to_standard, reparameterize
 from cvae_core.parallel import draw, gather, world
-from cvae_core.step import Step
+from cvae_core.schedules import highest
+from cvae_core.step import Step, knots_at
 from cvae_core.tense import data, metrics
 from cvae_core.tense.batches import Batch, Batches
 from cvae_core.tense.config import TenseConfig
@@ -74,7 +75,7 @@ class TenseTask:
         self.device = torch.device(device)
         self.state = nn.ModuleDict({"model": self.model})
         self.matcher: Any = None
-        if config.prior_share and self.before is None:
+        if highest(config.prior_share) and self.before is None:
             self.matcher = PriorMatcher(len(self.verbs) + len(self.old), self.model.latent_total).to(device)
             self.state["matcher"] = self.matcher
         architecture = ARCHITECTURES.get(config.architecture)
@@ -118,8 +119,7 @@ class TenseTask:
         if self.matcher is not None and step.epoch == self._encoder_epochs():
             self.fill_bank()
             self.matcher.fit_biases(step.generator)
-        matching = step.epoch >= self.config.prior_from * self.config.epochs
-        samples = round(self.config.prior_share * self.config.batch_size) if matching else 0
+        samples = round(knots_at("prior_share", self.config, step.epoch) * self.config.batch_size)
         if self._trains_encoder(step):
             return self._batches.epoch(step.generator, samples)
         return self._batches.epoch(step.generator, DRAWN * samples, WORDS_DRAWN)
@@ -170,9 +170,9 @@ class TenseTask:
             terms |= replay(self.before, model, batch.prior_z, generator)
             loss = loss + terms["prior"]
         elif len(batch.prior_z):
-            two_tenses = config.consistency > 0 and step.epoch >= config.consistency_from * config.epochs
-            terms |= self.matcher.terms(model, batch.prior_z, self._batches, two_tenses, not train_encoder, generator)
-            loss = loss + terms["prior"] + config.consistency * terms.get("consistency", 0.0)
+            weight = knots_at("consistency", config, step.epoch)
+            terms |= self.matcher.terms(model, batch.prior_z, self._batches, weight > 0, not train_encoder, generator)
+            loss = loss + terms["prior"] + weight * terms.get("consistency", 0.0)
         return {"loss": loss} | terms
 
     def _decoded_latent(
