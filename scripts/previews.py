@@ -22,7 +22,7 @@ def digit() -> bytes:
     """The upper half of a digit, and completions of it."""
     pixels = data.small_digits().test.pixels[DIGIT].float() / 255
     visible = (True, True, False, False)
-    _, samples = digits.complete(digits.load("digits"), pixels, visible, SAMPLES, 0, "cvae")
+    _, samples = digits.complete(digits.load("digits"), pixels, visible, SAMPLES, 0, "hybrid")
     seen = torch.where(torch.arange(784) < 392, pixels, torch.tensor(0.25))
     return png(tile(torch.cat([seen[None], samples]).numpy(), columns=4), scale=4)
 

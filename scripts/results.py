@@ -3,15 +3,16 @@
     .venv/bin/python -m scripts.results
 
 `tense.json` and `tense-heldout.json` are what `python -m cvae_core evaluate tense --checkpoint NAME --compare --json`
-prints, `reports.json` is what `python -m benchmarks.reports` writes. `tense-aligned.json` has the scores of the last
-model of one level, whose decoder got the encoder's outputs, as its own version printed them. No number in them is typed
-by hand.
+prints, `digits.json` what `evaluate digits --json` prints, `reports.json` what `python -m benchmarks.reports` writes.
+`tense-aligned.json` has the scores of the last model of one level, whose decoder got the encoder's outputs, as its own
+version printed them. No number in them is typed by hand.
 """
 
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from scripts.digit_tables import digits_section
 from scripts.report_tables import reports_section
 from scripts.tables import number, rows_of, with_spread, wrapped
 
@@ -34,11 +35,12 @@ class Scores(NamedTuple):
     heldout: dict[str, Any]  # of `tense-heldout`, not trained on the test split
     aligned: dict[str, Any]  # of the `tense-heldout` before it, of one level, with the encoder's outputs in the decoder
     reports: dict[str, Any]
+    digits: dict[str, Any]
 
 
 def read(folder: Path = ROOT / "assets") -> Scores:
     """The committed scores."""
-    names = ("tense", "tense-heldout", "tense-aligned", "reports")
+    names = ("tense", "tense-heldout", "tense-aligned", "reports", "digits")
     return Scores(*(json.loads((folder / f"{name}.json").read_text()) for name in names))
 
 
@@ -109,6 +111,8 @@ def page(scores: Scores) -> str:
         sources_section(scores.heldout),
         "## The three reports, claimed and measured",
         reports_section(scores.reports),
+        "## Digits",
+        digits_section(scores.digits),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -10,9 +10,9 @@ from cvae_core.digits import metrics
 from cvae_core.digits.data import PIXELS, TASKS, Images, pixel_mask
 from cvae_core.digits.inference import complete, estimates, manifold, sheet, style, with_all_labels
 from cvae_core.digits.model import build, log_likelihood, log_weights
-from cvae_core.digits.task import Batch
+from cvae_core.digits.task import Batch, multi_sample_nll
 from cvae_core.errors import UserError
-from cvae_core.latent import kl_between, kl_to_standard, log_mean_exp, log_normal
+from cvae_core.latent import kl_between, kl_to_standard, log_mean_exp, log_normal, reparameterize
 from tests.tiny import step
 from tests.tiny_pictures import DIGITS as CONFIG
 from tests.tiny_pictures import LABEL, tiny_digits
@@ -65,7 +65,15 @@ def test_a_visible_pixel_costs_nothing():
 
 
 @pytest.mark.parametrize(
-    "config", [CONFIG, RESIDUAL, replace(CONFIG, objective="gsnn"), LABEL, replace(LABEL, conditional=False)]
+    "config",
+    [
+        CONFIG,
+        RESIDUAL,
+        replace(CONFIG, objective="gsnn"),
+        replace(CONFIG, prior_samples=3),
+        LABEL,
+        replace(LABEL, conditional=False),
+    ],
 )
 def test_one_step_reaches_every_weight(config):
     task = tiny_digits(config)
@@ -86,6 +94,24 @@ def test_the_hybrid_s_ends_are_the_cvae_and_the_gsnn(alpha, like):
                 net[-1].bias[CONFIG.latent_size :] = -40.0  # sigma 0
     loss = task.loss(batch, step(0, 0, 0.0, 1.0))
     assert loss["hybrid"].item() == pytest.approx(loss[like].item(), rel=1e-5)
+
+
+def test_the_loss_of_several_samples_is_minus_the_log_of_their_mean_likelihood_and_its_gradient_unbiased():
+    mu, logvar = torch.tensor([[0.3, -0.2]]), torch.tensor([[-1.0, 0.5]])
+    weight = torch.tensor([1.5, -0.7], requires_grad=True)
+
+    def log_p(z):
+        return -(z @ weight - 1.0).square()
+
+    errors = []
+    for seed in range(1000):
+        nll = multi_sample_nll(log_p, mu, logvar, 4, torch.Generator().manual_seed(seed))
+        z = reparameterize(*(p.expand(1, 4, -1) for p in (mu, logvar)), torch.Generator().manual_seed(seed))
+        exact = -log_mean_exp(log_p(z), 1).mean()
+        assert nll.item() == pytest.approx(exact.item(), rel=1e-5)
+        errors.append(torch.autograd.grad(nll, weight)[0] - torch.autograd.grad(exact, weight)[0])
+    error = torch.stack(errors)
+    assert (error.mean(0).abs() < 4 * error.std(0) / len(errors) ** 0.5).all()
 
 
 def test_a_heavier_kl_weighs_the_kl_alone():

@@ -82,7 +82,19 @@ def test_the_command_line_trains_and_evaluates(tmp_path, run_root, capsys):
     scores = json.loads(capsys.readouterr().out)
     for reading in ("nll", "nll_thresholded", "nll_binarised"):
         assert {name: set(row) for name, row in scores[reading].items()} == {
-            name: {"baseline", "cvae_elbo", "cvae_mc", "cvae_is", "gsnn", "hybrid"} for name in TASKS
+            name: {
+                "baseline",
+                "baseline_first",
+                "cvae_elbo",
+                "cvae_is",
+                "cvae_is_first",
+                "cvae_mc",
+                "hybrid_elbo",
+                "hybrid",
+                "hybrid_mc",
+                "gsnn",
+            }
+            for name in TASKS
         }
         assert all(math.isfinite(value) for row in scores[reading].values() for value in row.values())
     table = metrics.as_table(scores)

@@ -37,7 +37,7 @@ GROUPS = {
 GROUP_OF = {
     "kl_knots": "Schedules", "teacher_forcing": "Schedules", "lr_schedule": "Schedules",
     "prior_share": "Schedules", "consistency": "Schedules", "encoder_until": "Schedules", "average_from": "Schedules",
-    "spelling_kl": "Loss", "recon": "Loss", "alpha": "Loss",
+    "spelling_kl": "Loss", "recon": "Loss", "alpha": "Loss", "prior_samples": "Loss",
     "optimizer": "Loss", "clip_norm": "Loss",
     "seed": "Training", "evaluate_every": "Training", "keep": "Training", "precision": "Training",
 }  # fmt: skip

@@ -38,6 +38,10 @@ class DigitsConfig(TrainConfig):
     # Quadrants
     objective: str = option("all", "cvae, gsnn or hybrid, or all three side by side", choices=("all", *OBJECTIVES))
     alpha: float = option(0.5, "hybrid: weight of the CVAE's loss; the GSNN's has weight 1 - alpha")
+    prior_samples: int = option(
+        1, "hybrid: samples of the prior in the GSNN's loss, the negative log of their mean likelihood (1: paper)",
+        1, 1000,
+    )  # fmt: skip
     seen: str = option(
         "any", "visible quadrants in training: the paper's 1, 2 or 3, a random one of these, or half of the time any",
         choices=("1", "2", "3", "paper", "any"),

@@ -138,9 +138,11 @@ def evaluate(model: QuadrantCVAE | LabelCVAE, digits: Digits, seed: int = 0) -> 
 
     `nll` reads the pixels as grey, `nll_thresholded` and `nll_binarised` as `readings` has them; the networks get grey
     pixels in all three. In each, `cvae_elbo` is the negative ELBO of all images, `cvae_is` importance sampling with 100
-    samples for each, `cvae_mc` 1,000 samples from the prior for each of the first 1,000. `gsnn` is estimated like
-    `cvae_mc` and `hybrid` like `cvae_is`. For a label model `nll` is one number, the negative ELBO, and with two latent
-    dimensions `gap` has the exact means of the first 100 images. Raises UserError for quadrants without a CVAE.
+    samples for each, `cvae_mc` 1,000 samples from the prior for each of the first 1,000; as these are harder than the
+    others, `baseline_first` and `cvae_is_first` are the scores of these images alone. `gsnn` has 100 samples from the
+    prior for each image; `hybrid` is estimated like `cvae_is`, `hybrid_elbo` and `hybrid_mc` like the CVAE's. For a
+    label model `nll` is one number, the negative ELBO, and with two latent dimensions `gap` has the exact means of the
+    first 100 images. Raises UserError for quadrants without a CVAE.
     """
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
@@ -169,20 +171,30 @@ def _quadrant_scores(
     """NLL of each reading (R, B, P) with these quadrants visible, by model and estimate: (R,) each."""
     visible = torch.tensor(quadrants, device=read.device).expand(read.shape[1], data.QUADRANTS)
 
-    def estimate(objective: str, importance: bool) -> Tensor:
-        some, samples = (read, IS_SAMPLES) if importance else (read[:, :MC_IMAGES], MC_SAMPLES)
-        return -log_likelihoods(model, objective, some, quadrants, samples, generator, importance).mean(1)
+    def estimate(objective: str, importance: bool = True) -> Tensor:
+        return -log_likelihoods(model, objective, read, quadrants, IS_SAMPLES, generator, importance)
 
+    def monte_carlo(objective: str) -> Tensor:
+        first = read[:, :MC_IMAGES]
+        return -log_likelihoods(model, objective, first, quadrants, MC_SAMPLES, generator, importance=False).mean(1)
+
+    importance = estimate("cvae")
     scores = {
         "baseline": _baseline_nlls(model, read, visible),
+        "baseline_first": _baseline_nlls(model, read[:, :MC_IMAGES], visible[:MC_IMAGES]),
         "cvae_elbo": _negative_elbos(model, "cvae", read, visible, generator),
-        "cvae_mc": estimate("cvae", importance=False),
-        "cvae_is": estimate("cvae", importance=True),
+        "cvae_is": importance.mean(1),
+        "cvae_is_first": importance[:, :MC_IMAGES].mean(1),
+        "cvae_mc": monte_carlo("cvae"),
     }
-    if "gsnn" in model.branches:
-        scores["gsnn"] = estimate("gsnn", importance=False)
     if "hybrid" in model.branches:
-        scores["hybrid"] = estimate("hybrid", importance=True)
+        scores |= {
+            "hybrid_elbo": _negative_elbos(model, "hybrid", read, visible, generator),
+            "hybrid": estimate("hybrid").mean(1),
+            "hybrid_mc": monte_carlo("hybrid"),
+        }
+    if "gsnn" in model.branches:
+        scores["gsnn"] = estimate("gsnn", importance=False).mean(1)
     return scores
 
 
@@ -204,9 +216,9 @@ def as_table(scores: dict[str, Any]) -> str:
                 "{approximation:.2f}, amortisation {amortisation:.2f}".format(**scores["gap"])
             )
         return "\n".join(lines)
-    columns = list(scores["nll"]["1"])
     for reading, title in TITLES.items():
-        lines += ["", title, f"{'visible quadrants':<18}" + "".join(f"{name:>12}" for name in columns)]
-        table = scores[reading].items()
-        lines += [f"{n:<18}" + "".join(f"{row[name]:12.2f}" for name in columns) for n, row in table]
+        table = scores[reading]
+        lines += ["", title, f"{'visible quadrants':<18}" + "".join(f"{quadrants:>8}" for quadrants in table)]
+        for name in table["1"]:
+            lines.append(f"{name:<18}" + "".join(f"{row[name]:8.2f}" for row in table.values()))
     return "\n".join(lines)

@@ -1,6 +1,6 @@
 """The training task of digits: batches of images, the objectives, and an epoch's scores and preview."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -11,7 +11,8 @@ from cvae_core.digits import data, metrics, posteriors
 from cvae_core.digits.config import DigitsConfig
 from cvae_core.digits.data import PIXELS, SIDE, TASKS, Digits, Images, pixel_mask
 from cvae_core.digits.model import Branch, LabelCVAE, QuadrantCVAE, build, pixel_log_likelihood
-from cvae_core.latent import kl_between, kl_to_standard, reparameterize
+from cvae_core.latent import kl_between, kl_to_standard, log_mean_exp, reparameterize
+from cvae_core.parallel import draw
 from cvae_core.step import Step
 
 VALIDATION_IMAGES = 2_000  # scored at each epoch's end
@@ -89,13 +90,16 @@ class DigitsTask:
         baseline, condition = model.condition(batch.pixels, batch.visible)
         guess = baseline.detach()
 
-        def cross_entropy(logits: Tensor) -> Tensor:
-            return -(pixel_log_likelihood(logits.float(), batch.pixels) * hidden).sum(1).mean()
+        def log_p(logits: Tensor) -> Tensor:
+            return (pixel_log_likelihood(logits.float(), batch.pixels) * hidden).sum(-1)
 
-        def recon(branch: Branch, mu: Tensor, logvar: Tensor) -> Tensor:
-            return cross_entropy(branch.likelihood(reparameterize(mu, logvar, step.generator), condition, guess))
+        def recon(branch: Branch, mu: Tensor, logvar: Tensor, samples: int = 1) -> Tensor:
+            def likelihood(z: Tensor) -> Tensor:
+                return log_p(branch.likelihood(z, condition, guess))
 
-        terms = {"baseline": cross_entropy(baseline)}
+            return multi_sample_nll(likelihood, mu, logvar, samples, step.generator)
+
+        terms = {"baseline": -log_p(baseline).mean()}
         for name, branch in model.branches.items():
             prior = branch.prior(condition)
             if name == "gsnn":
@@ -106,7 +110,8 @@ class DigitsTask:
             posterior_recon = recon(branch, *posterior)
             terms[name] = posterior_recon + step.beta * kl
             if name == "hybrid":
-                terms[name] = self.config.alpha * terms[name] + (1 - self.config.alpha) * recon(branch, *prior)
+                from_prior = recon(branch, *prior, self.config.prior_samples)
+                terms[name] = self.config.alpha * terms[name] + (1 - self.config.alpha) * from_prior
             if name == "cvae" or "cvae" not in model.branches:
                 terms |= {"recon": posterior_recon, "kl": kl}
         return terms
@@ -166,6 +171,26 @@ class DigitsTask:
         """Weights and metadata for `checkpoint.write`."""
         metadata = {"system": self.system, "config": vars(self.config), "data": self.digits.name}
         return self.model.state_dict(), metadata
+
+
+def multi_sample_nll(
+    log_p: Callable[[Tensor], Tensor], mu: Tensor, logvar: Tensor, samples: int, generator: torch.Generator
+) -> Tensor:
+    """−log of the mean likelihood over samples z of a Gaussian (B, Z), in nats, a mean over the batch.
+
+    `log_p` takes z (..., B, Z) to log-likelihoods (..., B). With one sample it is their mean cross entropy, with more
+    the importance-weighted bound (Burda et al. 2016) whose proposal is the prior. Its gradient is estimated without
+    bias by that of one sample, drawn with a probability in proportion to its likelihood.
+    """
+    if samples == 1:
+        return -log_p(reparameterize(mu, logvar, generator)).mean()
+    z = reparameterize(*(part[:, None].expand(-1, samples, -1) for part in (mu, logvar)), generator).transpose(0, 1)
+    with torch.no_grad():
+        every = log_p(z)  # (samples, B)
+        gumbel = -torch.log(-torch.log(draw(torch.rand, every.T.shape, generator, device=z.device))).T
+        drawn = (every + gumbel).argmax(0)
+    nll = -log_p(z[drawn, torch.arange(len(drawn), device=z.device)]).mean()
+    return nll + (-log_mean_exp(every, 0).mean() - nll).detach()
 
 
 def shifted(pixels: Tensor, most: int, generator: torch.Generator) -> Tensor:

@@ -26,9 +26,11 @@ def show_complete() -> None:
     columns = st.columns([2, 2, 2, 1], vertical_alignment="bottom")
     with columns[0]:
         _, model = pick_model("quadrants", "Model", "model")
+    names = list(model.branches)
     objective = columns[1].segmented_control(
-        "Objective", list(model.branches), format_func=OBJECTIVES.get, default=next(iter(model.branches)),
-        required=True, key="objective",
+        "Objective", names, format_func=OBJECTIVES.get, default=names[-1], required=True, key="objective",
+        help="The CVAE has the best bound; the hybrid, whose training also decodes samples of the prior, the best "
+        "samples; the GSNN is trained on those alone.",
     )  # fmt: skip
     n = columns[2].slider("Samples", 1, 100, 24, key="samples", bind="query-params")
     seed = ui.seed_input(columns[3], "Seed", "seed", 0)
