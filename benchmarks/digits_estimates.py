@@ -27,8 +27,6 @@ from cvae_core.digits.task import DigitsTask
 from cvae_core.latent import kl_between
 from cvae_core.training import fit
 
-FEW = 1_000  # images for the samples of the prior
-
 
 @torch.no_grad()
 def scores(task: DigitsTask, pixels: torch.Tensor) -> dict[str, float]:
@@ -38,12 +36,16 @@ def scores(task: DigitsTask, pixels: torch.Tensor) -> dict[str, float]:
     [(name, branch)] = model.branches.items()
     _, condition = model.condition(pixels, visible)
     kl = kl_between(*branch.posterior(pixels, visible), *branch.prior(condition)).sum(1).mean()
-    few = pixels[:FEW], visible[:FEW]
+    few = pixels[: metrics.MC_IMAGES], visible[: metrics.MC_IMAGES]
+
+    def estimate(samples: int, importance: bool) -> float:
+        return -float(log_likelihood(model, name, *few, samples, generator, importance).mean())
+
     return {
         "kl": float(kl),
         "negative ELBO": metrics.negative_elbo(model, name, pixels, visible, generator),
-        "importance sampling": -float(log_likelihood(model, name, *few, 100, generator).mean()),
-        "Monte Carlo": -float(log_likelihood(model, name, *few, 1_000, generator, importance=False).mean()),
+        "importance sampling": estimate(metrics.IS_SAMPLES, importance=True),
+        "Monte Carlo": estimate(metrics.MC_SAMPLES, importance=False),
     }
 
 

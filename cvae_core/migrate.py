@@ -63,9 +63,9 @@ def config(system: str, old: dict[str, Any], version: int) -> dict[str, Any]:
 
 def _from_format_4(old: dict[str, Any]) -> dict[str, Any]:
     """A config of verbs: two schedules were a number and the share of training after which it counted."""
-    begins = {"prior_share": (1.0, old.get("prior_from", 0.15)), "consistency": (0.0, old.get("consistency_from", 0.5))}
+    begun = {"prior_share": (1.0, old.get("prior_from", 0.15)), "consistency": (0.0, old.get("consistency_from", 0.5))}
     new = {name: value for name, value in old.items() if name not in ("prior_from", "consistency_from")}
-    for name, (default, at) in begins.items():
+    for name, (default, at) in begun.items():
         value = old.get(name, default)
         if isinstance(value, int | float) and isinstance(at, int | float):
             new[name] = schedules.begins(at, value) if value else schedules.constant(0.0)

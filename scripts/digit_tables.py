@@ -51,7 +51,7 @@ def digits_section(scores: dict) -> str:
         published = [_published(table, name) for table in PUBLISHED.values()]
         rows.append((text, *measured, *published))
     header = [f"{text}: {n}" if n == visible[0] else n for text in READINGS.values() for n in visible]
-    introduction = wrapped(INTRODUCTION.format(images=scores["images"]).replace("\n", " "))
+    introduction = wrapped(INTRODUCTION.format(images=scores["images"]))
     return introduction + "\n\n" + rows_of(("", *header, *PUBLISHED), rows)
 
 

@@ -88,7 +88,7 @@ class Findings:
             [statistics.mean(row[metric] for row in log[end - half // 10 : end]) for log in self.logs[name]]
             for end in (half, 2 * half)
         )
-        text = f"{SCORES[metric]} at the end of cycle two against cycle one, {self.title(name)}"
+        text = f"{SCORES[metric]} at the end of the second cycle against the first, {self.title(name)}"
         return Comparison(text, second, first)
 
     def cyclical_is_better(self) -> list[Comparison]:

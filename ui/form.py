@@ -42,7 +42,8 @@ GROUP_OF = {
     "seed": "Training", "evaluate_every": "Training", "keep": "Training", "precision": "Training",
 }  # fmt: skip
 KNOTS = {  # of schedules besides the KL weight's
-    "teacher_forcing": "teacher-forcing ratio", "prior_share": "samples of z per word", "consistency": "consistency",
+    "teacher_forcing": "teacher-forcing ratio", "prior_share": "samples of z per word",
+    "consistency": "weight of consistency",
 }  # fmt: skip
 KNOTS_HELP = ". Knots of a piecewise-linear schedule: share of training:value, …"
 

@@ -49,14 +49,14 @@ def picture_log_likelihood(samples: Tensor, pixels: Tensor, hidden: Tensor) -> T
 @torch.no_grad()
 def baseline_nll(model: QuadrantCVAE, pixels: Tensor, visible: Tensor) -> float:
     """NLL of the hidden pixels under the deterministic baseline, nats per image: (B, 784), (B, 4) bool."""
-    return float(_baseline_nlls(model, pixels[None], visible)[0])
+    return float(_baseline_nlls(model, pixels[None], visible).mean())
 
 
 @torch.no_grad()
 def _baseline_nlls(model: QuadrantCVAE, read: Tensor, visible: Tensor) -> Tensor:
-    """The mean NLL of each reading (R, B, P) under the baseline, which gets the first: (R,)."""
+    """NLL of each image under the baseline, which gets the first of its readings (R, B, P): (R, B)."""
     guess, _ = model.condition(read[0], visible)
-    return -(pixel_log_likelihood(guess, read) * ~pixel_mask(visible)).sum(-1).mean(1)
+    return -(pixel_log_likelihood(guess, read) * ~pixel_mask(visible)).sum(-1)
 
 
 @torch.no_grad()
@@ -178,13 +178,13 @@ def _quadrant_scores(
         first = read[:, :MC_IMAGES]
         return -log_likelihoods(model, objective, first, quadrants, MC_SAMPLES, generator, importance=False).mean(1)
 
-    importance = estimate("cvae")
+    baseline, cvae_is = _baseline_nlls(model, read, visible), estimate("cvae")
     scores = {
-        "baseline": _baseline_nlls(model, read, visible),
-        "baseline_first": _baseline_nlls(model, read[:, :MC_IMAGES], visible[:MC_IMAGES]),
+        "baseline": baseline.mean(1),
+        "baseline_first": baseline[:, :MC_IMAGES].mean(1),
         "cvae_elbo": _negative_elbos(model, "cvae", read, visible, generator),
-        "cvae_is": importance.mean(1),
-        "cvae_is_first": importance[:, :MC_IMAGES].mean(1),
+        "cvae_is": cvae_is.mean(1),
+        "cvae_is_first": cvae_is[:, :MC_IMAGES].mean(1),
         "cvae_mc": monte_carlo("cvae"),
     }
     if "hybrid" in model.branches:

@@ -93,24 +93,24 @@ class DigitsTask:
         def log_p(logits: Tensor) -> Tensor:
             return (pixel_log_likelihood(logits.float(), batch.pixels) * hidden).sum(-1)
 
-        def recon(branch: Branch, mu: Tensor, logvar: Tensor, samples: int = 1) -> Tensor:
-            def likelihood(z: Tensor) -> Tensor:
-                return log_p(branch.likelihood(z, condition, guess))
-
-            return multi_sample_nll(likelihood, mu, logvar, samples, step.generator)
+        def recon(branch: Branch, gaussian: tuple[Tensor, Tensor], samples: int = 1) -> Tensor:
+            mu, logvar = gaussian
+            return multi_sample_nll(
+                lambda z: log_p(branch.likelihood(z, condition, guess)), mu, logvar, samples, step.generator
+            )
 
         terms = {"baseline": -log_p(baseline).mean()}
         for name, branch in model.branches.items():
             prior = branch.prior(condition)
             if name == "gsnn":
-                terms[name] = recon(branch, *prior)
+                terms[name] = recon(branch, prior)
                 continue
             posterior = branch.posterior(batch.pixels, batch.visible)
             kl = kl_between(*posterior, *prior).sum(1).mean()
-            posterior_recon = recon(branch, *posterior)
+            posterior_recon = recon(branch, posterior)
             terms[name] = posterior_recon + step.beta * kl
             if name == "hybrid":
-                from_prior = recon(branch, *prior, self.config.prior_samples)
+                from_prior = recon(branch, prior, self.config.prior_samples)
                 terms[name] = self.config.alpha * terms[name] + (1 - self.config.alpha) * from_prior
             if name == "cvae" or "cvae" not in model.branches:
                 terms |= {"recon": posterior_recon, "kl": kl}
@@ -178,13 +178,14 @@ def multi_sample_nll(
 ) -> Tensor:
     """−log of the mean likelihood over samples z of a Gaussian (B, Z), in nats, a mean over the batch.
 
-    `log_p` takes z (..., B, Z) to log-likelihoods (..., B). With one sample it is their mean cross entropy, with more
-    the importance-weighted bound (Burda et al. 2016) whose proposal is the prior. Its gradient is estimated without
-    bias by that of one sample, drawn with a probability in proportion to its likelihood.
+    `log_p` takes z (..., B, Z) to log-likelihoods (..., B). With one sample this is the cross entropy, with more the
+    importance-weighted bound (Burda et al. 2016) whose proposal is the Gaussian itself. Its gradient is estimated
+    without bias by that of one of the samples, drawn in proportion to its likelihood.
     """
     if samples == 1:
         return -log_p(reparameterize(mu, logvar, generator)).mean()
-    z = reparameterize(*(part[:, None].expand(-1, samples, -1) for part in (mu, logvar)), generator).transpose(0, 1)
+    mu, logvar = (part[:, None].expand(-1, samples, -1) for part in (mu, logvar))
+    z = reparameterize(mu, logvar, generator).transpose(0, 1)
     with torch.no_grad():
         every = log_p(z)  # (samples, B)
         gumbel = -torch.log(-torch.log(draw(torch.rand, every.T.shape, generator, device=z.device))).T

@@ -26,7 +26,7 @@ def show_complete() -> None:
     columns = st.columns([2, 2, 2, 1], vertical_alignment="bottom")
     with columns[0]:
         _, model = pick_model("quadrants", "Model", "model")
-    names = list(model.branches)
+    names = list(model.branches)  # the hybrid, where there is one, is the last
     objective = columns[1].segmented_control(
         "Objective", names, format_func=OBJECTIVES.get, default=names[-1], required=True, key="objective",
         help="The CVAE has the best bound; the hybrid, whose training also decodes samples of the prior, the best "
