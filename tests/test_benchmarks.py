@@ -120,6 +120,15 @@ def test_a_heavier_kl_and_a_hybrid_are_scored_by_three_estimates(benchmark, tmp_
         assert kl > 0 and importance < bound + 1 and monte_carlo < bound + 10
 
 
+def test_a_checkpoint_is_scored_on_all_test_images(benchmark, tmp_path, monkeypatch):
+    monkeypatch.setattr("cvae_core.digits.metrics.MC_SAMPLES", 5)
+    options = ["--checkpoint", "digits", "--objectives", "hybrid", "--device", "cpu", "--threads", 1]
+    rows = benchmark("digits_estimates", "--data", write_mnist(tmp_path), *options).splitlines()[1:]
+    assert [row.split(":")[0] for row in rows] == [f"hybrid, {n} visible" for n in (1, 2, 3)]
+    scores = [float(row.split(":")[1]) for row in rows]
+    assert 0 < scores[2] < min(scores[:2])  # of random pixels, of which the fewest are hidden
+
+
 def test_the_reports_results_are_printed(benchmark):
     printed = benchmark("reports", "--table")
     assert "| 002, ratio 0.8, two cycles | 0.9286 |" in printed and "\n002: two cycles do better than one: " in printed
