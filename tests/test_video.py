@@ -34,6 +34,7 @@ VARIANTS = [
     {"predictor_layers": 1, "posterior_layers": 2}, {"copies": True}, {"copies": True, "network": "dcgan"},
     {"feedback": False}, {"feedback": False, "prior": "learned"}, {"feedback": False, "copies": True, "keypoints": 2},
     {"keypoints": 3}, {"keypoints": 3, "network": "dcgan"},
+    {"dynamics": "maps", "keypoints": 2}, {"dynamics": "maps", "keypoints": 2, "prior": "learned"},
 ]  # fmt: skip
 each_variant = pytest.mark.parametrize("changes", VARIANTS, ids=lambda c: "-".join(map(str, c.values())) or "default")
 
@@ -95,6 +96,34 @@ def test_a_prediction_depends_on_every_action_and_on_no_future_frame(changes):
         changed[:, row] += 1
         differs = (predict(changed) != predicted).flatten(2).any(2).any(0).tolist()
         assert differs == [i >= max(row, 1) - 1 for i in range(3)]  # frame i + 2 depends on rows up to i + 1
+
+
+@torch.no_grad()
+def test_prediction_in_maps_is_the_forward_pass_with_z_from_the_prior():
+    """Without uncertainty in z, both are one computation; the last frames alone are those of all."""
+    model, frames, condition = random_clip(replace(CONFIG, dynamics="maps", keypoints=2, prior="learned"))
+    for gaussian in (model.transition.prior_out, model.transition.posterior_out):
+        gaussian.weight.zero_()
+        gaussian.bias.fill_(-60.0)
+    forward = model(frames, condition, torch.Generator().manual_seed(0)).frames[:, 1:]
+    predicted = model.predict(frames[:, :2], condition[:, :-1], torch.Generator())
+    torch.testing.assert_close(predicted, forward, rtol=1e-4, atol=1e-5)
+    last = model.predict(frames[:, :2], condition[:, :-1], torch.Generator(), last=2)
+    torch.testing.assert_close(last, predicted[:, -2:], rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_flow_of_one_cell_moves_the_reference_by_four_pixels_a_step():
+    """The state's flow carries the points of the reference frame, whose pixels the decoder samples there."""
+    model, frames, condition = random_clip(replace(CONFIG, dynamics="maps", keypoints=2), size=4)
+    for layer in (model.transition.flow, model.last_flow, model.blend[-1]):
+        layer.weight.zero_()
+        layer.bias.zero_()
+    model.transition.flow.bias[0] = -1.0  # each cell shows what its left neighbour showed
+    model.blend[-1].bias[4 * 4 : 4 * 5] = 50.0  # all pixels are sampled
+    predicted = model.predict(frames[:, :2], condition[:, :3], torch.Generator())
+    for i, shift in enumerate((4, 8)):
+        torch.testing.assert_close(predicted[:, i, :, :, 16:], frames[:, 1, :, :, 16 - shift : 64 - shift])
 
 
 def test_free_running_uses_the_given_frames_and_then_its_own():

@@ -11,7 +11,8 @@ class VideoConfig(TrainConfig):
     """Model, data and loss of the video system; the defaults are the shipped model.
 
     It is small, for CPUs. Without feedback, training and prediction compute the same, in one call; keypoints are
-    rendered as blobs; static pixels are copied. The KL weight is small because `recon` is a mean over pixels.
+    rendered as blobs; static pixels are copied. The KL weight is small because `recon` is a mean over pixels. Network,
+    norm, sizes of code and LSTMs, copies and feedback are of `dynamics` codes alone.
     """
 
     # Training
@@ -23,13 +24,17 @@ class VideoConfig(TrainConfig):
     keep: str = redefault(TrainConfig, "keep", "best")
     precision: str = redefault(TrainConfig, "precision", "auto")
     # Model
+    dynamics: str = option(
+        "codes", "what is predicted: codes of frames, by an LSTM (report 004), or feature maps, by a convolutional GRU",
+        choices=("codes", "maps"),
+    )  # fmt: skip
     network: str = option("vgg", "encoder and decoder: vgg (report 004) or dcgan", choices=("vgg", "dcgan"))
     width: int = option(16, "channels of the first feature maps (report 004: 64), doubled at each halving", 4, 256)
     norm: str = option(
         "batch", "normalization of the feature maps: batch (report 004) or group", choices=("batch", "group")
     )
     code_size: int = option(128, "width of a frame's code", 4, 1024)
-    latent_size: int = option(16, "dimensions of z (report 004: 64)", 1, 512)
+    latent_size: int = option(16, "dimensions of z (report 004: 64), with maps in each of their cells", 1, 512)
     rnn_size: int = option(256, "width of the LSTMs", 8, 2048)
     predictor_layers: int = option(2, "layers of the frame predictor", 1, 4)
     posterior_layers: int = option(1, "layers of the posterior and of a learned prior", 1, 4)
@@ -49,6 +54,6 @@ class VideoConfig(TrainConfig):
 
 # What a checkpoint's weights fix: training from it takes these fields from it.
 MODEL_FIELDS = (
-    "network", "width", "norm", "code_size", "latent_size", "rnn_size", "predictor_layers", "posterior_layers", "prior",
-    "copies", "feedback", "keypoints",
+    "dynamics", "network", "width", "norm", "code_size", "latent_size", "rnn_size", "predictor_layers",
+    "posterior_layers", "prior", "copies", "feedback", "keypoints",
 )  # fmt: skip

@@ -1,0 +1,28 @@
+"""What both models of video share: the result of a prediction, and the reference frame of each step."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Prediction(NamedTuple):
+    """Predicted frames of B clips with the distributions of their latents."""
+
+    frames: Tensor  # (B, T - 1, 3, 64, 64): from the clip's second frame on
+    mu: Tensor  # (B, T - 1, Z) of the posterior
+    logvar: Tensor
+    prior_mu: Tensor  # (B, T - 1, Z) of the prior
+    prior_logvar: Tensor
+
+
+def of_steps(values: Tensor, steps: int) -> Tensor:
+    """Values of the given frames (B, P, ·) -> those of each step's reference frame (B, S, ·).
+
+    That is the frame before the predicted one or, where that is not given, the last given one.
+    """
+    given = values.shape[1]
+    if steps <= given:
+        return values[:, :steps]
+    # Not an index with repeats: its gradient is summed by several threads in an order that differs from run to run.
+    return torch.cat([values, values[:, -1:].expand(-1, steps - given, *values.shape[2:])], 1)
