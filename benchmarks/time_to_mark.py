@@ -1,12 +1,14 @@
-"""How long an untrained model takes to pass the best published pair: BLEU-4 0.93 and Gaussian score 0.39.
+"""How long an untrained model takes to pass the best published pair: BLEU-4 0.93 and Gaussian score 0.41.
 
     python -m benchmarks.time_to_mark --data train.txt [--device cuda] [--seed 0]
 
 One process, one checkpoint, the course's data and the course's rules (LSTM encoder and decoder, no attention). Each
-epoch is scored on 200 samples; when both marks are passed training stops, and 1,000 new samples confirm it.
+epoch is scored on the course's pairs, and where BLEU-4 passes on 200 samples; when both marks are passed training stops,
+and 1,000 new samples confirm it. The preset `fast-course` was chosen with seed 0.
 """
 
 import argparse
+import math
 import tempfile
 import time
 from dataclasses import replace
@@ -24,7 +26,7 @@ from cvae_core.tense.task import TenseTask
 from cvae_core.tense.verb_file import read_verbs
 from cvae_core.training import fit
 
-BLEU4, GAUSSIAN = 0.93, 0.39
+BLEU4, GAUSSIAN = 0.93, 0.41
 SAMPLES = 200
 VALIDATION_SEED, CONFIRMING_SEED = 7, 8
 
@@ -50,15 +52,16 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
 
     def evaluate() -> dict[str, float]:
         model = Inflector(task.model)
-        bleu4 = metrics.bleu4_of_pairs(model)
-        gaussian = metrics.gaussian_scores(model, task.verbs, SAMPLES, VALIDATION_SEED)["gaussian"]
+        bleu4, gaussian = metrics.bleu4_of_pairs(model), math.nan
+        if bleu4 >= args.bleu4:
+            gaussian = metrics.gaussian_scores(model, task.verbs, SAMPLES, VALIDATION_SEED)["gaussian"]
         # Both at once: scoring is interrupted as soon as the marks are passed.
         found.update(bleu4=bleu4, gaussian=gaussian, seconds=time.perf_counter() - began)
         print("  ".join(f"{name} {value:.3f}" for name, value in found.items()), flush=True)
         return {"score": found["gaussian"]}
 
     task.evaluate = evaluate
-    task.preview = dict  # none
+    task.statistics = task.preview = dict  # none
     run = runs.create({"system": "tense"}, "time-to-mark", Path(tempfile.mkdtemp()))
     fit(task, run, stopped=passed)
     confirmed = metrics.gaussian_scores(Inflector(task.model), task.verbs, 1000, CONFIRMING_SEED)
