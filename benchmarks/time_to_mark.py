@@ -3,8 +3,8 @@
     python -m benchmarks.time_to_mark --data train.txt [--device cuda] [--seed 0]
 
 One process, one checkpoint, the course's data and the course's rules (LSTM encoder and decoder, no attention). Each
-epoch is scored on the course's pairs, and where BLEU-4 passes on 200 samples; when both marks are passed training stops,
-and 1,000 new samples confirm it. The preset `fast-course` was chosen with seed 0.
+epoch is scored on the course's pairs and, where BLEU-4 passes, on 200 samples. When both marks are passed training
+stops, and 1,000 new samples confirm it. The preset `fast-course` was chosen with seed 0.
 """
 
 import argparse
