@@ -112,6 +112,11 @@ def test_prediction_in_maps_is_the_forward_pass_with_z_from_the_prior():
     torch.testing.assert_close(last, predicted[:, -2:], rtol=1e-4, atol=1e-5)
 
 
+def test_prediction_in_maps_needs_keypoints():
+    with pytest.raises(UserError, match="needs keypoints"):
+        replace(CONFIG, dynamics="maps", keypoints=0)
+
+
 @torch.no_grad()
 def test_a_flow_of_one_cell_moves_the_reference_by_four_pixels_a_step():
     """The state's flow carries the points of the reference frame, whose pixels the decoder samples there."""

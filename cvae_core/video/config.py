@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from cvae_core.config import Knots, TrainConfig, option, redefault
+from cvae_core.errors import UserError
 from cvae_core.schedules import constant
 
 
@@ -50,6 +51,11 @@ class VideoConfig(TrainConfig):
     jitter: float = option(0.0, "largest relative change of a colour channel of a training clip", 0.0, 0.99)
     mirror: bool = option(False, "mirror a random half of the training clips, with their actions: for few clips")
     clips: int = option(4000, "simulated training clips, seeds from 0; folders are read whole", 1, 1_000_000)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.dynamics == "maps" and not self.keypoints:
+            raise UserError("dynamics maps needs keypoints, which tell it where the arm is: expected at least 1.")
 
 
 # What a checkpoint's weights fix: training from it takes these fields from it.
