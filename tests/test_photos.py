@@ -106,6 +106,14 @@ def test_an_empty_picture_gets_a_sentence(grey):
         read_digit(Image.new("L", (80, 60), grey))
 
 
+@pytest.mark.parametrize("size", [(4, 4), (4, 5), (5, 5)])
+def test_a_dark_edge_of_a_tiny_picture_is_not_a_frame(size):
+    """Within it nothing would be left."""
+    picture = np.full(size, 255, np.uint8)
+    picture[-1] = picture[:, -1] = 0
+    assert read_digit(Image.fromarray(picture)).shape == (PIXELS,)
+
+
 @given(st.integers(1, 70), st.integers(1, 70), st.sampled_from(["L", "RGB", "RGBA", "LA", "P", "1", "I;16"]), st.data())
 def test_any_picture_is_read_or_refused(width, height, mode, data):
     channels = {"RGB": 3, "RGBA": 4, "LA": 2, "I;16": 2}.get(mode, 1)

@@ -57,12 +57,14 @@ def _resized(picture: np.ndarray, longer: int) -> np.ndarray:
 
 
 def _without_frame(picture: np.ndarray) -> np.ndarray:
-    """The picture within the black frame of a scan, if it has one."""
+    """The picture within the black frame of a scan, if it has one and something is left within it."""
     grey = picture.mean(2)
     if np.median(grey) < PAPER:
         return picture
     kept = [np.flatnonzero(np.median(grey, axis) >= FRAME) for axis in (1, 0)]
     margins = [2 * (len(lines) < size) for lines, size in zip(kept, grey.shape, strict=True)]  # its soft edge
+    if any(len(lines) <= 2 * margin for lines, margin in zip(kept, margins, strict=True)):
+        return picture
     rows, columns = (slice(lines[0] + m, lines[-1] + 1 - m) for lines, m in zip(kept, margins, strict=True))
     return picture[rows, columns]
 
