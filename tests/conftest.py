@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from cvae_core import checkpoint, runs
 from cvae_core.__main__ import main
@@ -9,6 +10,9 @@ from cvae_core.jobs import Jobs
 from tests import pages
 
 torch.set_num_threads(1)
+# A deadline measures wall-clock time: on a busy machine an example of 40 ms once took 470.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cvae_core import checkpoint
@@ -43,7 +43,6 @@ def test_the_verb_of_a_form(form, tense, present, owner):
     assert regions.owners([form], tense, [present]) == ([owner[0]], [owner[1]])
 
 
-@settings(deadline=None)  # the first call takes longer than the others
 @given(st.integers(0, 1000), st.integers(2, 40))
 def test_a_plane_goes_through_its_corners(seed, dimensions):
     corners = torch.randn(3, dimensions, generator=torch.Generator().manual_seed(seed))

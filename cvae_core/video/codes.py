@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from cvae_core.latent import reparameterize
 from cvae_core.video.config import VideoConfig
 from cvae_core.video.data import CONDITION
-from cvae_core.video.prediction import Prediction, of_steps
+from cvae_core.video.prediction import Prediction, blobs, of_steps
 from cvae_core.video.recurrent import GaussianLSTM, Recurrent, StandardNormal, State
 
 # --- frames to codes and back ---------------------------------------------------------------------------------------
@@ -98,22 +98,13 @@ class Decoder(nn.Module):
         x = self.start(code[..., None, None])
         for i, skip in enumerate(reversed(skips)):
             x = F.interpolate(x, scale_factor=2.0) if self.doubles else x
-            x = torch.cat([x, skip, *self._blobs(keypoints, skip)], 1)
+            parts = [x, skip]
+            if self.log_spread is not None:
+                parts.append(blobs(keypoints, self.log_spread, skip.shape[-1]).to(x.dtype))
+            x = torch.cat(parts, 1)
             x = self.maps[i](x) if i < len(self.maps) else x
         x = torch.sigmoid(self.last(x))
         return torch.lerp(x[:, :3], reference.to(x.dtype), x[:, 3:]) if x.shape[1] == 4 else x
-
-    def _blobs(self, keypoints: Tensor, like: Tensor) -> list[Tensor]:
-        """Keypoints (N, 2 K) -> their blobs (N, K, h, w) in the size of other maps; empty where there are none."""
-        if self.log_spread is None:
-            return []
-        x, y = keypoints.float().unflatten(1, (2, -1)).unbind(1)  # (N, K) each
-        lines = [torch.linspace(-1 + 1 / n, 1 - 1 / n, n, device=keypoints.device) for n in like.shape[2:]]
-        weight = -0.5 * torch.exp(-2 * self.log_spread)[:, None]
-        down, right = (
-            torch.exp(weight * (line - p[..., None]).square()) for line, p in zip(lines, (y, x), strict=True)
-        )
-        return [(down[..., None] * right[..., None, :]).to(like.dtype)]
 
 
 class CodeCVAE(nn.Module):

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from cvae_core.latent import reparameterize
 from cvae_core.video.config import VideoConfig
 from cvae_core.video.data import ACTION, CONDITION, POSITION, SIDE
-from cvae_core.video.prediction import Prediction, of_steps
+from cvae_core.video.prediction import Prediction, blobs, of_steps
 
 CELLS, Z_CELLS = 16, 8  # of the state and of z, along an axis
 EMBEDDED = 64
@@ -166,7 +166,7 @@ class MotionCVAE(nn.Module):
         """Given frames with their maps and conditions (B, S, 7), and for the posterior each next frame's maps."""
         steps, past = condition.shape[1], given.shape[1]
         points, context = self._drive(condition, past)
-        near = self._blobs(points, CELLS).to(coarse.dtype)
+        near = blobs(points, self.log_spread, CELLS).to(coarse.dtype)
         h = torch.tanh(self.start(coarse[:, 0]).float()).expand(len(condition), -1, -1, -1)
         seen = self.seen(coarse.flatten(0, 1)).unflatten(0, coarse.shape[:2])
         still = _grid(h)
@@ -214,7 +214,7 @@ class MotionCVAE(nn.Module):
         coarse, fine, reference = expand
         x = F.leaky_relu(self.coarse(x.flatten(0, 1)) + coarse, 0.2)
         x = F.interpolate(x, scale_factor=2.0)
-        near = self._blobs(points, SIDE // 2).flatten(0, 1).to(x.dtype)
+        near = blobs(points, self.log_spread, SIDE // 2).flatten(0, 1).to(x.dtype)
         x = F.leaky_relu(self.fine(torch.cat([x, near], 1)) + fine, 0.2)
         x = F.leaky_relu(self.fine_last(x), 0.2)
         shift = F.pixel_shuffle(self.last_flow(x).float(), 2) * (2 / SIDE)
@@ -229,14 +229,6 @@ class MotionCVAE(nn.Module):
         frames = sum(weight * part for weight, part in zip(weights.split(1, 1), parts, strict=True))
         return frames.unflatten(0, (clips, steps))
 
-    def _blobs(self, points: Tensor, cells: int) -> Tensor:
-        """Keypoints (B, S, 2 K), x before y, in (-1, 1) -> Gaussian blobs (B, S, K, cells, cells)."""
-        x, y = points.float().unflatten(-1, (2, -1)).unbind(-2)  # (B, S, K) each
-        line = _line(cells, points)
-        weight = -0.5 * torch.exp(-2 * self.log_spread)[:, None]
-        down, right = (torch.exp(weight * (line - p[..., None]).square()) for p in (y, x))
-        return down[..., None] * right[..., None, :]
-
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, stride, 1)
@@ -249,11 +241,8 @@ def _small(layer: nn.Conv2d) -> nn.Conv2d:
     return layer
 
 
-def _line(cells: int, like: Tensor) -> Tensor:
-    return torch.linspace(-1 + 1 / cells, 1 - 1 / cells, cells, device=like.device)
-
-
 def _grid(like: Tensor) -> Tensor:
     """The centres of the cells of maps (N, ·, n, n) in (-1, 1), x before y: (N, 2, n, n)."""
-    line = _line(like.shape[-1], like)
+    cells = like.shape[-1]
+    line = torch.linspace(-1 + 1 / cells, 1 - 1 / cells, cells, device=like.device)
     return torch.stack(torch.meshgrid(line, line, indexing="xy")).expand(len(like), -1, -1, -1)

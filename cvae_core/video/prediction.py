@@ -1,4 +1,4 @@
-"""What both models of video share: the result of a prediction, and the reference frame of each step."""
+"""What both models of video share: the result of a prediction, reference frames, and keypoints as blobs."""
 
 from typing import NamedTuple
 
@@ -26,3 +26,12 @@ def of_steps(values: Tensor, steps: int) -> Tensor:
         return values[:, :steps]
     # Not an index with repeats: its gradient is summed by several threads in an order that differs from run to run.
     return torch.cat([values, values[:, -1:].expand(-1, steps - given, *values.shape[2:])], 1)
+
+
+def blobs(keypoints: Tensor, log_spread: Tensor, cells: int) -> Tensor:
+    """Keypoints (..., 2 K), x before y, in (-1, 1) -> Gaussian blobs (..., K, cells, cells) of spreads (K,)."""
+    x, y = keypoints.float().unflatten(-1, (2, -1)).unbind(-2)  # (..., K) each
+    line = torch.linspace(-1 + 1 / cells, 1 - 1 / cells, cells, device=keypoints.device)
+    weight = -0.5 * torch.exp(-2 * log_spread)[:, None]
+    down, right = (torch.exp(weight * (line - p[..., None]).square()) for p in (y, x))
+    return down[..., None] * right[..., None, :]
