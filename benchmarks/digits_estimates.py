@@ -9,8 +9,8 @@ samples of the prior in the GSNN's loss. Printed are the KL from posterior to pr
 
     python -m benchmarks.digits_estimates --data FOLDER --checkpoint digits [--objectives hybrid cvae]
 
-scores a checkpoint instead by 1,000 samples of the prior for each of all 10,000 test images, of which `evaluate digits`
-takes the first 1,000: half an hour of a core for each objective.
+trains nothing and scores a checkpoint on all 10,000 test images by 1,000 samples of the prior for each, half an hour of
+a core for each objective; `evaluate digits` does so for the first 1,000 images alone.
 """
 
 import argparse
@@ -62,10 +62,8 @@ def monte_carlo(checkpoint: str, digits: data.Digits, objectives: list[str], dev
     for objective in objectives:
         for name, quadrants in TASKS.items():
             generator = torch.Generator(device).manual_seed(0)
-            estimates = metrics.log_likelihoods(
-                model, objective, pixels[None], quadrants, metrics.MC_SAMPLES, generator, importance=False
-            )
-            print(f"{objective}, {name} visible: {-estimates.mean():.2f}", flush=True)
+            nll = metrics.monte_carlo_nll(model, objective, pixels[None], quadrants, generator)
+            print(f"{objective}, {name} visible: {nll.item():.2f}", flush=True)
 
 
 def configs(args: argparse.Namespace) -> dict[str, DigitsConfig]:

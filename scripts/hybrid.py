@@ -2,9 +2,9 @@
 
     python -m scripts.hybrid --data FOLDER [--checkpoint digits] [--epochs 26] [--samples 1000] [--alpha 0.1]
 
-Its loss is that of `train digits` (`alpha` of the CVAE's, the rest the negative log of the samples' mean likelihood, on
-pictures that are not shifted), but nothing else is trained: deterministic network, CVAE and GSNN stay as they are. The
-mean of the weights over the last 40 % of the steps replaces those of the checkpoint, with matrices in 8 bits.
+The hybrid's loss is that of `train digits`: `alpha` times the CVAE's, and 1 - `alpha` times the negative log of the
+samples' mean likelihood. Pictures are not shifted. The deterministic network, the CVAE and the GSNN are frozen. The
+mean of the weights over the last 40 % of the steps is written to the checkpoint, with matrices in 8 bits.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 from tqdm import trange
 
-from cvae_core import checkpoint
+from cvae_core import checkpoint, schedules
 from cvae_core.device import pick_device
 from cvae_core.digits import data, metrics
 from cvae_core.digits.data import TASKS
@@ -29,25 +29,19 @@ CLIP_NORM = 50.0
 SCORED = 1_000  # validation images
 
 
-@torch.no_grad()
 def scores(task: DigitsTask) -> dict[str, float]:
     """NLL of validation images by 1,000 samples of the prior, in nats, by the number of visible quadrants."""
     pixels = task.validation.pixels[:SCORED].float() / 255
     generator = torch.Generator(task.device).manual_seed(0)
-
-    def nll(quadrants: tuple[bool, ...]) -> float:
-        estimate = metrics.log_likelihoods(
-            task.model, "hybrid", pixels[None], quadrants, metrics.MC_SAMPLES, generator, importance=False
-        )
-        return -float(estimate.mean())
-
-    return {name: nll(quadrants) for name, quadrants in TASKS.items()}
+    return {
+        name: metrics.monte_carlo_nll(task.model, "hybrid", pixels[None], quadrants, generator).item()
+        for name, quadrants in TASKS.items()
+    }
 
 
 def update(task: DigitsTask, batch: Batch, optimizer: torch.optim.Optimizer, epoch: int, index: int) -> None:
     """One step of the hybrid's branch."""
-    step = step_at(replace(task.config, kl_knots=((0.0, 1.0),)), epoch, index, task.device)
-    loss = task.loss(batch, step)["hybrid"]
+    loss = task.loss(batch, step_at(task.config, epoch, index, task.device))["hybrid"]
     optimizer.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(task.model.branches["hybrid"].parameters(), CLIP_NORM)
@@ -67,7 +61,8 @@ def main(argv: list[str] | None = None) -> None:
     path = checkpoint.find(args.checkpoint)
     tensors, metadata = checkpoint.read(path)
     start = load(args.checkpoint)
-    config = replace(start.config, shift=0, prior_samples=args.samples, alpha=args.alpha, epochs=args.epochs)
+    changes = {"shift": 0, "prior_samples": args.samples, "alpha": args.alpha, "epochs": args.epochs}
+    config = replace(start.config, kl_knots=schedules.constant(), **changes)
     task = DigitsTask(config, data.load(args.data), pick_device(args.device))
     task.model.load_state_dict(start.state_dict())
     branch = task.model.branches["hybrid"]

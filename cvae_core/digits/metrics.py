@@ -125,6 +125,13 @@ def log_likelihoods(
     return torch.cat(estimates, 1)
 
 
+def monte_carlo_nll(
+    model: QuadrantCVAE, objective: str, read: Tensor, quadrants: tuple[bool, ...], generator: torch.Generator
+) -> Tensor:
+    """The mean NLL of each reading (R, B, P) by 1,000 samples of the prior for each image, in nats: (R,)."""
+    return -log_likelihoods(model, objective, read, quadrants, MC_SAMPLES, generator, importance=False).mean(1)
+
+
 @torch.no_grad()
 def label_negative_elbo(model: LabelCVAE, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> float:
     """Negative ELBO of pictures (B, 784) given their labels (B,), in nats per image, one z from each posterior."""
@@ -175,8 +182,7 @@ def _quadrant_scores(
         return -log_likelihoods(model, objective, read, quadrants, IS_SAMPLES, generator, importance)
 
     def monte_carlo(objective: str) -> Tensor:
-        first = read[:, :MC_IMAGES]
-        return -log_likelihoods(model, objective, first, quadrants, MC_SAMPLES, generator, importance=False).mean(1)
+        return monte_carlo_nll(model, objective, read[:, :MC_IMAGES], quadrants, generator)
 
     baseline, cvae_is = _baseline_nlls(model, read, visible), estimate("cvae")
     scores = {

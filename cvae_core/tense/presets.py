@@ -149,7 +149,7 @@ COURSE: dict[str, Any] = {
 }
 
 # The same in under a minute. A single layer from z to the decoder's initial state learns in a third of the epochs, and
-# with the tense in the output layer alone random z need no consistency.
+# with the tense in the output layer alone, no consistency term is needed.
 FAST_COURSE: dict[str, Any] = COURSE | {
     "epochs": 14,
     "hidden_size": 160,

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from cvae_core.latent import reparameterize
 from cvae_core.video.config import VideoConfig
 from cvae_core.video.data import CONDITION
-from cvae_core.video.prediction import Prediction, blobs, of_steps
+from cvae_core.video.prediction import Prediction, Standardized, blobs, of_steps
 from cvae_core.video.recurrent import GaussianLSTM, Recurrent, StandardNormal, State
 
 # --- frames to codes and back ---------------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ class Decoder(nn.Module):
         return torch.lerp(x[:, :3], reference.to(x.dtype), x[:, 3:]) if x.shape[1] == 4 else x
 
 
-class CodeCVAE(nn.Module):
+class CodeCVAE(Standardized):
     """A CVAE of each frame x_t given the frames before it and the conditions c so far, with a latent z_t.
 
     `posterior` is q(z_t | x_1..t); `prior` is p(z_t | x_<t, c), either N(0, I) or learned; `next_code` and `decoder`
@@ -124,17 +124,6 @@ class CodeCVAE(nn.Module):
         self.pointing = nn.Linear(CONDITION, 2 * config.keypoints) if config.keypoints else None
         self.posterior = GaussianLSTM(code, config)
         self.prior = GaussianLSTM(code + CONDITION, config) if config.prior == "learned" else StandardNormal(z)
-        # In metres the conditions are small numbers, which the predictor takes many epochs to use.
-        self.register_buffer("condition_mean", torch.zeros(CONDITION))
-        self.register_buffer("condition_std", torch.ones(CONDITION))
-
-    def standardize(self, conditions: Tensor) -> None:
-        """Standardize all further conditions by the mean and standard deviation of these (n, 7)."""
-        self.condition_mean.copy_(conditions.mean(0))
-        self.condition_std.copy_(conditions.std(0).clamp(min=1e-3))
-
-    def _standard(self, condition: Tensor) -> Tensor:
-        return (condition - self.condition_mean) / self.condition_std
 
     def next_code(self, code: Tensor, z: Tensor, condition: Tensor, state: State) -> tuple[Tensor, State]:
         """Codes, z and standardized conditions (B, T, ·) -> next codes and keypoints (B, T, G + 2 K), and the state."""
@@ -155,7 +144,7 @@ class CodeCVAE(nn.Module):
         codes, skips = self._encode(frames)
         mu, logvar, _ = self.posterior(codes[:, 1:])
         z = reparameterize(mu, logvar, generator)
-        condition = self._standard(condition[:, :-1])
+        condition = self.standard(condition[:, :-1])
         if self.config.feedback and not teacher_forcing:
             predicted, *prior = self._rollout(frames[:, :past], condition, z, generator, first=1)
             return Prediction(predicted, mu, logvar, *prior)
@@ -171,7 +160,7 @@ class CodeCVAE(nn.Module):
         `condition[:, i]` belongs to frame i; the last given frame is i = P - 1. One clip's given frames (1, P, ·) serve
         every condition. With `last` only so many of the last frames are decoded, where that is possible, and returned.
         """
-        past, condition = given.shape[1], self._standard(condition)
+        past, condition = given.shape[1], self.standard(condition)
         last = condition.shape[1] - past + 1 if last is None else last
         if self.config.feedback:
             given = given.expand(len(condition), -1, -1, -1, -1)

@@ -35,7 +35,7 @@ class VideoConfig(TrainConfig):
         "batch", "normalization of the feature maps: batch (report 004) or group", choices=("batch", "group")
     )
     code_size: int = option(128, "width of a frame's code", 4, 1024)
-    latent_size: int = option(16, "dimensions of z (report 004: 64), with maps in each of their cells", 1, 512)
+    latent_size: int = option(16, "dimensions of z (report 004: 64); with maps, of each of its 8 x 8 cells", 1, 512)
     rnn_size: int = option(256, "width of the LSTMs", 8, 2048)
     predictor_layers: int = option(2, "layers of the frame predictor", 1, 4)
     posterior_layers: int = option(1, "layers of the posterior and of a learned prior", 1, 4)

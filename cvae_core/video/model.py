@@ -1,4 +1,4 @@
-"""The two models of video: in feature maps (`motion`, the shipped one) and in codes (`codes`, report 004).
+"""The two models of video: prediction of codes (`codes`, report 004) and of feature maps (`motion`).
 
 Both are a CVAE of each frame x_t given the frames before it and the conditions c so far, with a latent z_t, and have
 `standardize`, `forward` and `predict`.

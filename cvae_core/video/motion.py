@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from cvae_core.latent import reparameterize
 from cvae_core.video.config import VideoConfig
 from cvae_core.video.data import ACTION, CONDITION, POSITION, SIDE
-from cvae_core.video.prediction import Prediction, blobs, of_steps
+from cvae_core.video.prediction import Prediction, Standardized, blobs, of_steps
 
 CELLS, Z_CELLS = 16, 8  # of the state and of z, along an axis
 EMBEDDED = 64
@@ -96,7 +96,7 @@ class Transition(nn.Module):
         return torch.lerp(h, torch.tanh(new.float()), update), origin
 
 
-class MotionCVAE(nn.Module):
+class MotionCVAE(Standardized):
     """A CVAE of each frame x_t given the frames before it and the conditions c so far, with a latent map z_t.
 
     The prior p(z_t | state) is learned (SVG-LP, Denton and Fergus 2018) or N(0, I); the posterior also sees x_t.
@@ -120,14 +120,6 @@ class MotionCVAE(nn.Module):
         self.fine_last = _conv(2 * w, 2 * w)
         self.last_flow = _small(_conv(2 * w, 4 * 2))
         self.blend = nn.Sequential(_conv(2 * w + 2 * 4 * 3, 2 * w), nn.LeakyReLU(0.2), _conv(2 * w, 4 * 6))
-        # In metres the conditions are small numbers, which training takes many epochs to use.
-        self.register_buffer("condition_mean", torch.zeros(CONDITION))
-        self.register_buffer("condition_std", torch.ones(CONDITION))
-
-    def standardize(self, conditions: Tensor) -> None:
-        """Standardize all further conditions by the mean and standard deviation of these (n, 7)."""
-        self.condition_mean.copy_(conditions.mean(0))
-        self.condition_std.copy_(conditions.std(0).clamp(min=1e-3))
 
     def forward(
         self, frames: Tensor, condition: Tensor, generator: torch.Generator, teacher_forcing: bool = True
@@ -196,7 +188,7 @@ class MotionCVAE(nn.Module):
     def _drive(self, condition: Tensor, past: int) -> tuple[Tensor, list[Tensor]]:
         """Conditions (B, S, 7) -> keypoints (B, S, 2 K) and the context of each part of the transition (B, S, ·)."""
         with torch.autocast(condition.device.type, enabled=False):  # 8 bits of bfloat16 would blur the position
-            condition = (condition.float() - self.condition_mean) / self.condition_std
+            condition = self.standard(condition.float())
             steps = condition.shape[1]
             position = condition[..., ACTION:]
             way = position - of_steps(position[:, :past], steps)

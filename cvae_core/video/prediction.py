@@ -1,9 +1,11 @@
-"""What both models of video share: the result of a prediction, reference frames, and keypoints as blobs."""
+"""What both models of video share: standardized conditions, results, reference frames, and keypoints as blobs."""
 
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from cvae_core.video.data import CONDITION
 
 
 class Prediction(NamedTuple):
@@ -14,6 +16,24 @@ class Prediction(NamedTuple):
     logvar: Tensor
     prior_mu: Tensor  # (B, T - 1, Z) of the prior
     prior_logvar: Tensor
+
+
+class Standardized(nn.Module):
+    """A model that standardizes its conditions: in metres they are small numbers, which take many epochs to be used."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("condition_mean", torch.zeros(CONDITION))
+        self.register_buffer("condition_std", torch.ones(CONDITION))
+
+    def standardize(self, conditions: Tensor) -> None:
+        """Standardize all further conditions by the mean and standard deviation of these (n, 7)."""
+        self.condition_mean.copy_(conditions.mean(0))
+        self.condition_std.copy_(conditions.std(0).clamp(min=1e-3))
+
+    def standard(self, condition: Tensor) -> Tensor:
+        """Conditions (..., 7), standardized."""
+        return (condition - self.condition_mean) / self.condition_std
 
 
 def of_steps(values: Tensor, steps: int) -> Tensor:

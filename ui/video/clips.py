@@ -52,7 +52,7 @@ def pick_model() -> tuple[str, VideoCVAE]:
     name = st.selectbox(
         "Model", names, key="model", bind="query-params",
         help="`video` was trained on the simulator; `video-robot` then on 16 sequences of a real robot, none of "
-        "which is shown here. `video-maps`, of the simulator too, predicts feature maps instead of codes.",
+        "which is shown here. `video-maps`, also trained on the simulator, predicts feature maps instead of codes.",
     )  # fmt: skip
     return name, ui.load_model(name, "video")
 
