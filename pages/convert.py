@@ -119,9 +119,11 @@ ui.header(
     "convert", "Convert a verb",
     "Type an English verb, real or invented, and see how the model spells it in another tense, letter by letter.",
 )  # fmt: skip
-one, many = st.tabs(["One verb", "A file"])
-with one:
-    show_word()
-    show_reliability()
-with many:
-    show_batch()
+one, many = st.tabs(["One verb", "A file"], on_change="rerun", key="tab", bind="query-params")
+if one.open:  # each widget of a hidden tab would cost time with every word
+    with one:
+        show_word()
+        show_reliability()
+if many.open:
+    with many:
+        show_batch()

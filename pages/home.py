@@ -60,7 +60,7 @@ def show_conversion() -> None:
         f"The model takes *{word}* for the {TENSES[source]}. Each percentage is its probability of the whole word; the "
         "dictionary marks what it knows and never changes an answer."
     )
-    st.page_link("pages/convert.py", label="See it letter by letter", icon=":material/arrow_forward:",
+    st.page_link(ui.PAGES / "convert.py", label="See it letter by letter", icon=":material/arrow_forward:",
                  query_params={"verb": word})  # fmt: skip
 
 
@@ -70,7 +70,7 @@ def show_previews() -> None:
     with st.container(key="previews"):  # a grid, by ui/style.css
         for page, label, picture, alt in PREVIEWS:
             with st.container(border=True):
-                st.page_link(f"pages/{page}.py", label=label)
+                st.page_link(ui.PAGES / f"{page}.py", label=label)
                 st.image(ASSETS / "previews" / picture.format(theme=theme), width="stretch", alt=alt)
 
 

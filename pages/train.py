@@ -67,7 +67,7 @@ def show_scorecard() -> None:
         if uploaded == model.name:
             st.markdown(f"**{uploaded}** is valid, and can be chosen on every page of this visit.")
             for page, label in (("convert", "Use it on Convert"), ("latent", "See its latent space")):
-                st.page_link(f"pages/{page}.py", label=label, query_params={"model": uploaded})
+                st.page_link(ui.PAGES / f"{page}.py", label=label, query_params={"model": uploaded})
     columns = st.columns(2)
     verb_file = ui.uploaded_text(
         columns[0],

@@ -8,18 +8,13 @@ from streamlit.testing.v1 import AppTest
 from tests.helpers import ROOT
 
 
-def open_page(page: str, state: dict[str, Any] | None = None, alone: bool = False, **query: str | list[str]) -> AppTest:
+def open_page(page: str, state: dict[str, Any] | None = None, **query: str | list[str]) -> AppTest:
     """A page by its name, with values of widgets and query parameters; it must not raise an exception.
 
-    Home is run by the router, other pages alone. From the second rerun on AppTest handles a folder called pages/ in
-    the legacy way, so tests that rerun home more than once open it `alone`, without links. The browser tests cover
-    the router.
+    Home is run by the router, other pages without it. The browser tests cover the router.
     """
-    alone = alone or page != "home"
-    path = ROOT / (f"pages/{page}.py" if alone else "app.py")
+    path = ROOT / ("ui/router.py" if page == "home" else f"pages/{page}.py")
     at = AppTest.from_file(str(path), default_timeout=120)
-    if alone:
-        at.session_state["_framed"] = True
     at.session_state["_opened"] = page  # no browser needs time to paint
     for name, value in (state or {}).items():
         at.session_state[name] = value

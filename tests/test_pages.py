@@ -93,7 +93,7 @@ def test_example_button_fills_the_verb():
 
 
 def test_batch_upload_keeps_bad_rows_and_makes_formulas_safe():
-    at = open_page("convert")
+    at = open_page("convert", tab="A file")
     text = "word,source,target\nabandon,present,past\n=1+1,present,past\nwalk,,never\n"
     at.file_uploader[0].upload("words.csv", text.encode(), "text/csv").run()
     assert not at.exception
@@ -104,13 +104,13 @@ def test_batch_upload_keeps_bad_rows_and_makes_formulas_safe():
 
 
 def test_batch_upload_without_header_gets_a_sentence():
-    at = open_page("convert")
+    at = open_page("convert", tab="A file")
     at.file_uploader[0].upload("words.csv", b"a,b,c\n1,2,3\n", "text/csv").run()
     assert "word is missing" in at.error[0].value
 
 
 def test_batch_upload_takes_a_list_of_words_as_excel_saves_it():
-    at = open_page("convert")
+    at = open_page("convert", tab="A file")
     at.selectbox(key="file_target").set_value("third-person").run()
     at.file_uploader[0].upload("words.txt", "walk\r\nabandon\r\n".encode("utf-16"), "text/plain").run()
     assert not at.exception and at.dataframe[-1].value["prediction"].tolist() == ["walks", "abandons"]
@@ -165,7 +165,7 @@ def test_a_past_participle_gets_a_sentence_and_a_link(page, monkeypatch):
     at = open_page(page)
     at.text_input(key="verb").set_value("eaten").run()
     assert not at.exception and at.info[0].value == "eaten is the past participle of eat."
-    assert ("pages/convert.py", "Convert eat", {"query_params": {"verb": "eat"}}) in links
+    assert (ROOT / "pages" / "convert.py", "Convert eat", {"query_params": {"verb": "eat"}}) in links
     assert "eated" not in str(at.metric)
     at = open_page(page)
     at.text_input(key="verb").set_value("must").run()

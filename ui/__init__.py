@@ -1,5 +1,7 @@
 """Shared by the pages: models, forms, figures, the view of a run, and the views of the larger pages.
 
+router.py      what app.py runs: navigation, then a page
+document.py    the HTML document of the pages
 frame.py       frame(), which every page calls first, and the header of a page
 models.py      cached models, their names, a picker
 parts.py       small widgets and chart settings
@@ -15,7 +17,7 @@ latent/ …      the views of one page, where they are too long for its file
 
 import torch
 
-from ui.frame import frame, header, paint
+from ui.frame import PAGES, frame, header, paint
 from ui.models import config_of, load_model, model_names, pick_model, stamp, upload_model
 from ui.parts import (
     MAX_SEED,
@@ -34,7 +36,7 @@ from ui.parts import (
 torch.set_num_threads(1)  # more would compete with the threads of other sessions
 
 __all__ = [
-    "MAX_SEED", "PLAIN", "PNG", "config_of", "frame", "header", "load_model", "model_names", "new_seeds", "paint",
-    "pick_model", "pick_view", "read_scores", "seed_input", "shipped_runs", "show_remark", "stamp", "table_behind",
-    "upload_model", "uploaded_text",
+    "MAX_SEED", "PAGES", "PLAIN", "PNG", "config_of", "frame", "header", "load_model", "model_names", "new_seeds",
+    "paint", "pick_model", "pick_view", "read_scores", "seed_input", "shipped_runs", "show_remark", "stamp",
+    "table_behind", "upload_model", "uploaded_text",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Run every page inside the app's frame, with query parameters that its widgets can read."""
+"""What every page begins with: query parameters that its widgets can read, its style, its header."""
 
 import contextlib
 import math
@@ -8,19 +8,14 @@ from pathlib import Path
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
+PAGES = Path(__file__).parent.parent / "pages"
 STYLE = Path(__file__).with_name("style.css")
 GUIDES = Path(__file__).with_name("guides")
 PAINT_SECONDS = 0.15  # title, text and formulas are rendered in about 0.1 s
 
 
 def frame(name: str) -> None:
-    """Called by every page first: goes through app.py if Streamlit ran the page's file without it.
-
-    That happens on the first deep link to a fresh server, because the folder is called pages/.
-    """
-    if not st.session_state.get("_framed"):
-        st.session_state["_bounce"] = (name, {key: st.query_params.get_all(key) for key in st.query_params})
-        st.switch_page("app.py")
+    """Called by every page first: a readable address, the app's style, and whether the page was just opened."""
     _clean_address()
     st.session_state["_unpainted"] = st.session_state.get("_opened") != name
     st.session_state["_opened"] = name

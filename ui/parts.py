@@ -12,6 +12,7 @@ from cvae_core import checkpoint, runs
 from cvae_core.run import Run
 from cvae_core.tense import lexicon
 from cvae_core.tense.text import decode_text
+from ui.frame import PAGES
 
 MAX_SEED = 2**31 - 1
 PLAIN = {"displayModeBar": False}  # a chart without buttons
@@ -73,5 +74,5 @@ def show_remark(word: str) -> bool:
         return True
     st.info(remark.text)
     if remark.lemma and not remark.convertible:
-        st.page_link("pages/convert.py", label=f"Convert {remark.lemma}", query_params={"verb": remark.lemma})
+        st.page_link(PAGES / "convert.py", label=f"Convert {remark.lemma}", query_params={"verb": remark.lemma})
     return remark.convertible

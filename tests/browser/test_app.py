@@ -37,6 +37,8 @@ def test_deep_link_as_first_request_restores_the_page_in_its_frame(fresh_server,
     expect(page.get_by_text(DEEP_LINKS[link]).first).to_be_visible(timeout=30_000)
     expect(page.get_by_role("link", name="Home")).to_be_visible()
     assert page.url.endswith(link)
+    asked = [url for url in page.requested if "/_stcore/" in url]
+    assert asked and all(url.startswith(f"{fresh_server}/_stcore/") for url in asked)  # not below the page's address
 
 
 def test_an_unknown_address_says_so(server, open_page):

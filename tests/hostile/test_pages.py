@@ -39,7 +39,7 @@ def run(widget) -> AppTest:
 @pytest.mark.parametrize("page", ["home", "convert", "latent", "curves", "train", "wug"])
 def test_every_text_field_of_every_page(page):
     for query in VIEWS[page][:1]:
-        at = open_page(page, alone=True, **query)
+        at = open_page(page, **query)
         for field in [f.key for f in [*at.text_input, *at.text_area]]:
             for word in [*WORDS, "walk"]:  # after the last one the page shows its further fields
                 kind = at.text_area if field == "typed" else at.text_input
@@ -58,7 +58,7 @@ def parameters(page: str) -> list[str]:
 def check_address(page: str, view: dict, shift: int) -> None:
     names = parameters(page)
     query = {name: NUMBERS[(i + shift) % len(NUMBERS)] for i, name in enumerate(names)}
-    open_page(page, alone=True, **query | view)
+    open_page(page, **query | view)
 
 
 @pytest.mark.parametrize(("page", "view"), [(page, view) for page, views in VIEWS.items() for view in views])
@@ -106,7 +106,7 @@ TEXTS = [
 @pytest.mark.parametrize(
     ("page", "query", "contents"),
     [
-        ("convert", {}, TEXTS),
+        ("convert", {"tab": "A file"}, TEXTS),
         ("train", {}, TEXTS),
         ("train", {"view": "Scorecard"}, TEXTS[:4]),
         ("digits", {"source": "Photo"}, list(PICTURES.values())),
