@@ -3,21 +3,33 @@
 import json
 import re
 from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from streamlit import file_util
 
 from cvae_core.tense import data, metrics
 from cvae_core.tense.inference import load
 from cvae_core.tense.lexicon import load_lexicon
 from tests.helpers import ROOT
 from tests.pages import open_page
+from ui.document import document, routes
 
 
 def markup(at, kind: str) -> str:
     """The HTML on a page that has a list of this class."""
     (found,) = [element.proto.body for element in at.get("html") if f'class="{kind}"' in element.proto.body]
     return found
+
+
+def test_every_page_has_streamlit_s_document_with_the_server_s_address():
+    plain = (Path(file_util.get_static_dir()) / "index.html").read_text()
+    script, rest = document().split("</script>", 1)
+    head, script = script.split("<script>", 1)
+    assert head + rest == plain and "BACKEND_BASE_URL: root" in script
+    pages = {path.stem for path in (ROOT / "pages").glob("*.py")}
+    assert {route.path.strip("/") or "home" for route in routes()} == pages
 
 
 @pytest.mark.parametrize("page", ["home", "convert", "latent", "digits", "video", "curves", "theory", "wug"])
