@@ -3,6 +3,8 @@
 import json
 import math
 import random
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from cvae_core.tense.data import PRESENT, TENSES
 from cvae_core.tense.inference import Inflector, load
 from cvae_core.tense.lexicon import lookup
 from cvae_core.tense.spelling import SPELLING_RULES
+from tests.helpers import ROOT
 from tests.tiny import VERBS, tiny_task
 
 ONSETS = [
@@ -147,3 +150,12 @@ def test_s_is_fitted_where_the_decoder_does_not_give_the_word_back_and_only_ther
     assert all(parameter.grad is None for parameter in model.model.parameters())
     alone = torch.cat([model.infer([word], [PRESENT]) for word in words])
     torch.testing.assert_close(alone, fitted, atol=1e-4, rtol=1e-4)
+
+
+def test_the_first_word_that_s_is_fitted_to_imports_no_compiler():
+    """torch.optim imports torch._dynamo when it is first used: two seconds for whoever types an invented verb first."""
+    code = (
+        "import sys; from cvae_core.tense.inference import load; load('tense').convert(['flarnk'], [0], [3]); "
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

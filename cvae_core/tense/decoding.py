@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from cvae_core.tense.data import EOS, MAX_LENGTH, PAD, SOS, VOCABULARY_SIZE
 
 SURE, STEPS, RATE = 0.95, 20, 0.1  # of fitting s to a word: probability to reach, most steps, learning rate
+BETAS = 0.9, 0.999  # of Adam there
 COMPACTED = 64  # batches of so many words are cut to the unfinished ones when half are finished
 
 
@@ -71,18 +72,20 @@ def fit_s(model: nn.Module, letters: Tensor, s: Tensor, tense: Tensor) -> Tensor
         (rows,) = (log_probability(model, letters, s, tense) < math.log(SURE)).nonzero(as_tuple=True)
     if not len(rows):
         return s
-    letters, tense, moving = letters[rows], tense[rows], s[rows].requires_grad_()
-    optimizer = torch.optim.Adam([moving], lr=RATE)
+    letters, tense, moving = letters[rows], tense[rows], s[rows]
+    mean = square = torch.zeros_like(moving)
     with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):  # its LSTM has no gradient in evaluation
-        for _ in range(STEPS):
+        for step in range(1, STEPS + 1):
+            moving.requires_grad_()
             found = log_probability(model, letters, moving, tense)
             done = found.detach() >= math.log(SURE)
             if bool(done.all()):
                 break
-            reached = moving.detach()[done].clone()
-            (moving.grad,) = torch.autograd.grad(-found.sum(), moving)
-            optimizer.step()
-            moving.data[done] = reached
+            (gradient,) = torch.autograd.grad(-found.sum(), moving)
+            # Adam as in torch.optim, whose first use imports torch._dynamo: seconds that a visitor would wait.
+            mean, square = mean.lerp(gradient, 1 - BETAS[0]), BETAS[1] * square + (1 - BETAS[1]) * gradient**2
+            scale = (square / (1 - BETAS[1] ** step)).sqrt() + 1e-8
+            moving = torch.where(done[:, None], moving, moving - RATE * mean / (1 - BETAS[0] ** step) / scale).detach()
     return s.index_copy(0, rows, moving.detach())
 
 
