@@ -21,6 +21,7 @@ EXAMPLES = {"walk": "regular", "begin": "irregular", "stop": "doubling", "went":
 MAX_ROWS = 20_000
 
 
+@st.fragment  # the rest of the page stays as it is when a verb is entered
 def show_word() -> None:
     """Convert one verb with one model, or with two side by side."""
     st.session_state.setdefault("verb", "abandon")

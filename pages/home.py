@@ -34,6 +34,7 @@ PREVIEWS = [  # page, label of the link, picture, its alternative text
 ]  # fmt: skip
 
 
+@st.fragment
 def show_conversion() -> None:
     """Convert a verb to the four tenses."""
     st.session_state.setdefault("verb", "go")

@@ -39,6 +39,7 @@ def paint() -> None:
     """
     if st.session_state["_unpainted"]:
         time.sleep(PAINT_SECONDS)
+        st.session_state["_unpainted"] = False
 
 
 def _clean_address() -> None:
