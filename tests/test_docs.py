@@ -42,6 +42,13 @@ def test_the_readme_is_short():
     assert 1 <= text.count("![") <= 4
 
 
+def test_no_source_file_is_longer_than_300_lines():
+    folders = ("cvae_core", "ui", "pages", "scripts", "benchmarks", "tests")
+    files = [path for folder in folders for path in ROOT.glob(f"{folder}/**/*.py")]
+    assert len(files) > 300
+    assert [path.name for path in files if len(path.read_text(encoding="utf-8").splitlines()) > 300] == []
+
+
 @each_document
 def test_relative_links_exist(document):
     for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
