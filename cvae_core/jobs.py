@@ -24,6 +24,7 @@ from cvae_core.run import ACTIVE, Run
 from cvae_core.worker import train_in_subprocess
 
 MAX_WAITING = 3
+REGISTRY = "_cvae_job_registry"  # in `sys.modules`
 SECONDS_TO_STOP = 10.0  # how long `close` waits for a job to save its state
 
 Work = Callable[[Callable[[], bool]], object]  # its argument is called before every batch: whether to stop
@@ -160,12 +161,17 @@ def jobs() -> Jobs:
     It is kept in `sys.modules`: a hot reload replaces the globals of a module, and Streamlit's cache can be cleared;
     either would start a second training beside the running one.
     """
-    name = "_cvae_job_registry"
-    if name not in sys.modules:
-        module, queue = types.ModuleType(name), Jobs()
+    if REGISTRY not in sys.modules:
+        module, queue = types.ModuleType(REGISTRY), Jobs()
         vars(module)["jobs"] = queue
-        if sys.modules.setdefault(name, module) is module:
+        if sys.modules.setdefault(REGISTRY, module) is module:
             atexit.register(queue.close)
             if settings.training_allowed():
                 queue.restore(lambda run: partial(train_in_subprocess, run))
-    return vars(sys.modules[name])["jobs"]
+    return vars(sys.modules[REGISTRY])["jobs"]
+
+
+def close() -> None:
+    """Close the queue of this process, if it has one, before a signal ends it: `atexit` does not run then."""
+    if REGISTRY in sys.modules:
+        jobs().close()

@@ -1,11 +1,13 @@
 """The queue of background trainings: order, stopping, failures, and the end of the process."""
 
+import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from cvae_core.errors import UserError
-from cvae_core.jobs import MAX_WAITING, Jobs, check_disk_usage, jobs
+from cvae_core.jobs import MAX_WAITING, REGISTRY, Jobs, check_disk_usage, close, jobs
 from tests.helpers import empty_run, wait_until
 
 
@@ -140,3 +142,14 @@ def test_room_is_what_all_files_of_all_runs_take(new_run, monkeypatch):
     monkeypatch.setenv("CVAE_MAX_GB", "0.001")
     with pytest.raises(UserError, match="delete some"):
         check_disk_usage()
+
+
+def test_a_server_that_ends_closes_its_queue_and_makes_none_for_that(monkeypatch):
+    monkeypatch.delitem(sys.modules, REGISTRY, raising=False)
+    close()
+    assert REGISTRY not in sys.modules
+    closed = []
+    queue = SimpleNamespace(close=lambda: closed.append(True))
+    monkeypatch.setitem(sys.modules, REGISTRY, SimpleNamespace(jobs=queue))
+    close()
+    assert closed == [True]

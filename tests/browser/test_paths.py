@@ -119,7 +119,7 @@ def test_the_server_after_a_terminated_or_killed_one_goes_on_with_its_queue(trai
     wait_for(run, "running")
     start = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(10) == -signal.SIGTERM  # uvicorn shuts down, then lets the signal end the process
     assert time.monotonic() - start < 3
     assert run.left_in_queue and run.resumable
 
