@@ -8,14 +8,14 @@ from streamlit.logger import get_logger
 
 from cvae_core import jobs
 
-# The app's modules, with their caches, are imported before the server exists, which it would warn of.
+# Importing ui declares caches before the server's runtime exists; Streamlit would log a warning.
 get_logger("streamlit.runtime.caching.cache_data_api").setLevel("ERROR")
 from ui.document import routes
 
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[dict]:
-    """From the server's start to its end."""
+    """Close the queue of trainings when the server shuts down."""
     yield {}
     jobs.close()
 

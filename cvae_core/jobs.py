@@ -172,6 +172,6 @@ def jobs() -> Jobs:
 
 
 def close() -> None:
-    """Close the queue of this process, if it has one, before a signal ends it: `atexit` does not run then."""
+    """Close the queue of this process, if there is one: `atexit` does not run in a process that a signal ends."""
     if REGISTRY in sys.modules:
         jobs().close()

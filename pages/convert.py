@@ -21,7 +21,7 @@ EXAMPLES = {"walk": "regular", "begin": "irregular", "stop": "doubling", "went":
 MAX_ROWS = 20_000
 
 
-@st.fragment  # the rest of the page stays as it is when a verb is entered
+@st.fragment  # entering a verb reruns this function, not the page
 def show_word() -> None:
     """Convert one verb with one model, or with two side by side."""
     st.session_state.setdefault("verb", "abandon")
@@ -121,7 +121,7 @@ ui.header(
     "Type an English verb, real or invented, and see how the model spells it in another tense, letter by letter.",
 )  # fmt: skip
 one, many = st.tabs(["One verb", "A file"], on_change="rerun", key="tab", bind="query-params")
-if one.open:  # each widget of a hidden tab would cost time with every word
+if one.open:  # the widgets of a hidden tab would be sent at every rerun, too
     with one:
         show_word()
         show_reliability()

@@ -25,9 +25,9 @@ def markup(at, kind: str) -> str:
 
 def test_every_page_has_streamlit_s_document_with_the_server_s_address():
     plain = (Path(file_util.get_static_dir()) / "index.html").read_text()
-    script, rest = document().split("</script>", 1)
-    head, script = script.split("<script>", 1)
-    assert head + rest == plain and "BACKEND_BASE_URL: root" in script
+    before, after = document().split("</script>", 1)
+    head, script = before.split("<script>", 1)
+    assert head + after == plain and "BACKEND_BASE_URL: root" in script
     pages = {path.stem for path in (ROOT / "pages").glob("*.py")}
     assert {route.path.strip("/") or "home" for route in routes()} == pages
 

@@ -1,7 +1,8 @@
-"""The HTML document of every page: Streamlit's own, which is also told where the server is.
+"""The HTML document of every page: Streamlit's own, with the server's address in it.
 
-Without that, Streamlit's frontend asks for the server's health below the page's address, then above it, then for its
-settings, and connects only after that: a tenth of a second (its pull requests 11537 and 13342).
+Without the address, Streamlit's frontend requests the health check below the page's path, then at the root, then the
+host configuration, and only then opens the websocket, a tenth of a second later (Streamlit's pull requests 11537 and
+13342).
 """
 
 import json
@@ -18,7 +19,7 @@ HOME = "home"  # the page at the root
 
 
 def document() -> str:
-    """Streamlit's document with `window.__streamlit`. The server is where the page is, also below a proxy's path."""
+    """Streamlit's document with `window.__streamlit`; the server's address is the folder of the page's own address."""
     html = (Path(file_util.get_static_dir()) / "index.html").read_text(encoding="utf-8")
     host = {"allowedOrigins": config.get_option("client.allowedOrigins"), "useExternalAuthToken": False}
     settings = f"{{ BACKEND_BASE_URL: root, MAIN_PAGE_BASE_URL: root, HOST_CONFIG: {json.dumps(host)} }}"
@@ -27,7 +28,7 @@ def document() -> str:
 
 
 def routes() -> list[Route]:
-    """The document at the address of each page. Other addresses are left to Streamlit."""
+    """A route to the document for each file in pages/; Streamlit answers all other addresses."""
     html = document()
 
     async def answer(_: Request) -> HTMLResponse:

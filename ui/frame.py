@@ -15,7 +15,7 @@ PAINT_SECONDS = 0.15  # title, text and formulas are rendered in about 0.1 s
 
 
 def frame(name: str) -> None:
-    """Called by every page first: a readable address, the app's style, and whether the page was just opened."""
+    """Called first by every page: clean the address, note whether the page was just opened, apply the app's style."""
     _clean_address()
     st.session_state["_unpainted"] = st.session_state.get("_opened") != name
     st.session_state["_opened"] = name

@@ -1,8 +1,9 @@
-"""Run for every visitor, by app.py: navigation, and the page that was asked for."""
+"""The script that app.py runs for every session: navigation, then the requested page."""
 
 import streamlit as st
 
 import ui
+from cvae_core import jobs
 
 ASSETS = ui.PAGES.parent / "assets"
 GROUPS = {
@@ -16,7 +17,7 @@ GROUPS = {
     "Training": {"train": ("Train", "model_training"), "curves": ("Curves", "show_chart")},
     "Learn": {"theory": ("Theory", "school")},
 }
-PAGES = {
+BY_NAME = {
     name: st.Page(
         ui.PAGES / f"{name}.py", title=title, icon=f":material/{icon}:", url_path=name, default=name == "home"
     )
@@ -26,15 +27,12 @@ PAGES = {
 
 st.set_page_config(page_title="Conditional VAE", page_icon=ASSETS / "favicon.svg", layout="wide")
 st.logo(ASSETS / "logo.svg", size="large", icon_image=ASSETS / "favicon.svg")
-page = st.navigation(list(PAGES.values()), position="hidden")
+page = st.navigation(list(BY_NAME.values()), position="hidden")
 with st.sidebar:  # Streamlit's own groups have headings inside their lists, which screen readers stumble over
     for group, names in GROUPS.items():
         if group:
             st.markdown(f"**{group}**")
         for name in names:
-            st.page_link(PAGES[name])
+            st.page_link(BY_NAME[name])
 page.run()
-
-from cvae_core import jobs  # after the page, which need not wait for it
-
 jobs.jobs()  # continues the runs that the previous server left queued
