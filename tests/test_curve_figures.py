@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cvae_core import curves
+from cvae_core import checkpoint, curves, runs
 from tests.logged import make_run
+from ui.curves.labels import names_in_words
 from ui.figures.curves import CURVE_POINTS, POINTS, metric_figure, panel_order, run_styles, score_figure
 
 
@@ -138,3 +139,13 @@ def test_two_scores_make_a_path_with_marked_ends(history):
 def test_a_path_of_one_epoch_is_drawn(history):
     (path,) = score_figure({"a": history.head(1)}, "bleu4", "score").data
     assert list(path.x) == [0.1]
+
+
+def test_every_logged_number_of_a_latent_level_has_a_name_in_words():
+    columns = ["kl_s", "validation_kl_z", "training_nll_s"]
+    assert list(names_in_words("tense", columns).values()) == [
+        "KL of s, nats", "KL of z, nats (validation verbs)", "importance-weighted NLL by s, nats (training verbs)",
+    ]  # fmt: skip
+    for run in runs.list_runs(checkpoint.ROOT / "assets" / "runs", "tense"):
+        columns = [name for name in curves.load(run) if name.endswith(("_z", "_s"))]
+        assert not [name for name, label in names_in_words("tense", columns).items() if label == name.replace("_", " ")]

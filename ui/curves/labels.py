@@ -6,14 +6,22 @@ from ui.systems import view
 COMMON = {
     "loss": "loss, {unit}", "recon": "reconstruction loss, {unit}", "kl": "KL, nats", "score": "score",
     "beta": "KL weight β", "teacher_forcing_ratio": "teacher-forcing ratio", "learning_rate": "learning rate",
-    "epoch": "epoch", "step": "steps of the optimizer", "hours": "training time",
+    "epoch": "epoch", "step": "steps of the optimizer", "hours": "training time", "best_score": "best score so far",
+}  # fmt: skip
+# Of one latent level {z}, after an epoch.
+LATENT = {
+    "kl": "KL of {z}, nats", "mutual_information": "mutual information of {z}, nats",
+    "active_units": "active units of {z}", "nll": "importance-weighted NLL by {z}, nats",
 }  # fmt: skip
 OF_SYSTEM = {
     "tense": {
-        "recon": "cross entropy, nats per word", "kl": "KL of z, nats", "kl_s": "KL of s, nats",
+        "recon": "cross entropy, nats per word", "kl": "KL of z, nats",
         "classifier": "tense classifier, nats", "prior": "prior matching, nats", "consistency": "consistency, nats",
-        "mutual_information_z": "mutual information of z, nats", "active_units_z": "active units of z",
-        "mutual_information_s": "mutual information of s, nats", "active_units_s": "active units of s",
+        **{f"{name}_{z}": text.format(z=z) for z in "zs" for name, text in LATENT.items()},
+        **{
+            f"{split}_{name}_{z}": f"{text.format(z=z)} ({split} verbs)"
+            for split in ("validation", "training") for z in "zs" for name, text in LATENT.items()
+        },
     },
     "digits": {
         "recon": "cross entropy, nats per picture", "baseline": "baseline's loss, nats", "cvae": "CVAE's loss, nats",
