@@ -11,6 +11,7 @@ from cvae_core.tense.data import PAST, PRESENT
 from cvae_core.tense.inference import load
 from cvae_core.tense.lexicon import lookup
 from cvae_core.tense.spelling import regular_pasts
+from scripts import wug as script
 from tests.helpers import ROOT, SHARED, needs
 
 FORMS = [form for forms in wug.load_forms().values() for form in forms]
@@ -120,7 +121,15 @@ def test_kinds_of_pasts():
 
 
 def test_the_document_has_the_measured_table():
-    from scripts.wug import FILE, PAGE, with_table
+    text = script.PAGE.read_text(encoding="utf-8")
+    assert script.with_table(text) == text, "run python -m scripts.wug"
 
-    text = PAGE.read_text(encoding="utf-8")
-    assert with_table(text, json.loads(FILE.read_text())) == text, "run python -m scripts.wug"
+
+def test_several_networks_are_summarized_by_mean_and_standard_deviation():
+    networks = [
+        {"model": {"all": a, "regular": 0.5}, "production": {"model": {"all": -a, "regular": 0.0}}} for a in (0.2, 0.6)
+    ]
+    found = script.summary(networks)
+    assert found["mean"] == {"ratings": {"all": 0.4, "regular": 0.5}, "production": {"all": -0.4, "regular": 0.0}}
+    assert found["spread"]["ratings"] == {"all": pytest.approx(0.4 / 2**0.5), "regular": 0.0}
+    assert found["networks"][1] == {"ratings": networks[1]["model"], "production": networks[1]["production"]["model"]}
