@@ -30,14 +30,17 @@ export default function ({ data, parentElement }) {
     const height = data.rows.reduce((sum, row) => sum + rowHeight(row), 0) + 4
     svg = svgElement("svg", { width: total, height, viewBox: `0 0 ${total} ${height}`, role: "img", "aria-label": data.alt })
     svg.append(hatch(theme))
+    // Where there is little room, a title lies over the cursor: in an outline of the background's colour.
+    const outline = { "font-weight": 600, "paint-order": "stroke", stroke: theme.background, "stroke-width": 5 }
+    const titles = []
     let top = 0
     for (const row of data.rows) {
-      svg.append(label(row.title, 0, top + 15, theme, { "font-weight": 600 }))
+      titles.push(label(row.title, 0, top + 15, theme, outline))
       row.ribbons.forEach((ribbon, i) => drawRibbon(ribbon, top + TITLE + i * (HEIGHT + GAP), theme))
       top += rowHeight(row)
     }
     cursor = svgElement("line", { y1: 0, y2: height, stroke: theme.text, "stroke-width": 2, "pointer-events": "none" })
-    svg.append(cursor)
+    svg.append(cursor, ...titles)
     stage.replaceChildren(svg)
     svg.onpointerdown = (event) => {
       svg.setPointerCapture(event.pointerId)
