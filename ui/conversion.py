@@ -148,7 +148,7 @@ def _familiarity(model: Inflector, familiarity: float) -> str:
     if model.familiarity_floor is None:
         return ""
     floor = f"words below {model.familiarity_floor:.1f} count as unfamiliar"
-    return f" Familiarity: {familiarity:.1f} nats per letter; {floor}."
+    return f" Familiarity: {familiarity:.1f} nats per letter; {floor}.".replace("-", "−")
 
 
 def show_parts(conversions: list[Conversion]) -> None:
