@@ -22,8 +22,7 @@ def reports_table(reports: dict) -> str:
 
 def with_deviation(row: dict, score: str) -> str:
     """The mean over training seeds ± their standard deviation, if there are several."""
-    spread = row[f"{score}_spread"]
-    return number(row[score]) + (f" ± {spread:.3f}" if spread is not None else "")
+    return number(row[score], spread=row[f"{score}_spread"])
 
 
 def reports_section(reports: dict) -> str:

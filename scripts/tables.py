@@ -6,11 +6,12 @@ from collections.abc import Sequence
 DASH = "–"
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """A score, never rounded up to 1; a dash for None."""
-    if value is not None and 0.9995 <= value < 1:
-        return "> 0.999"
-    return DASH if value is None else f"{value:.{digits}f}"
+def number(value: float | None, digits: int = 3, spread: float | None = None) -> str:
+    """A score, never rounded up to 1, and ± its standard deviation if there is one; a dash for None."""
+    if value is None:
+        return DASH
+    text = "> 0.999" if 0.9995 <= value < 1 else f"{value:.{digits}f}"
+    return text if spread is None else f"{text} ± {spread:.{digits}f}"
 
 
 def claim(value: float | None) -> str:

@@ -41,7 +41,7 @@ def table(scores: dict, seeds: dict) -> str:
     intervals = ("{:.2f} to {:.2f}".format(*interval) for interval in _both(scores, "interval"))
     rows.insert(1, ("its 95 % interval", *intervals))
     means, spreads = ([of for kinds in seeds[name].values() for of in kinds.values()] for name in ("mean", "spread"))
-    several = (f"{mean:.2f} ± {spread:.2f}" for mean, spread in zip(means, spreads, strict=True))
+    several = (number(mean, 2, spread) for mean, spread in zip(means, spreads, strict=True))
     rows.insert(2, (f"{len(seeds['networks'])} smaller networks, below", *several))
     return rows_of(("", "all", "regular", "irregular", "all, said", "regular, said", "irregular, said"), rows) + "\n"
 
