@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from scripts.digit_tables import digits_section
 from scripts.report_tables import reports_section
-from scripts.tables import number, rows_of, with_spread, wrapped
+from scripts.tables import number, rows_of, with_section, with_spread, wrapped
 
 ROOT = Path(__file__).resolve().parent.parent
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "results.md"
@@ -84,12 +84,6 @@ def readme_section(scores: Scores) -> str:
     header = (f"exact match on {unseen['verbs']} unseen verbs, mean of 12 directions", "score")
     table = rows_of(header, [*conversion, ("*other scores*", ""), *others])
     return f"{BEGIN}\n{table}\n\n{wrapped(baselines_remark(heldout))}\n{END}"
-
-
-def with_section(text: str, section: str) -> str:
-    """The text with the section between its markers replaced."""
-    before, rest = text.split(BEGIN)
-    return before + section + rest.split(END)[1]
 
 
 # --- docs/results.md --------------------------------------------------------------------------------------------

@@ -30,6 +30,13 @@ def wrapped(text: str) -> str:
     return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 
+def with_section(text: str, section: str) -> str:
+    """The text with the section that begins and ends with the same lines as `section` replaced by it."""
+    first, *_, last = section.splitlines()
+    before, rest = text.split(first)
+    return before + section + rest.split(last)[1]
+
+
 def rows_of(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
     """A Markdown table whose first `left` columns are text and whose others are numbers."""
     ruler = ["---"] * left + ["---:"] * (len(header) - left)

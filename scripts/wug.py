@@ -1,8 +1,8 @@
 """Measure the wug test again and write what comes of it: `python -m scripts.wug`, half a minute.
 
 assets/wug/tense.json has what `python -m cvae_core evaluate wug --json` prints; the table in docs/wug.md is made from
-it. `--tables` writes the table alone. `--seeds CHECKPOINT …` measures networks that differ in their seed instead, and
-writes assets/wug/seeds.json, too.
+it and from assets/wug/seeds.json. `--tables` writes the table alone. `--seeds CHECKPOINT …` measures networks that
+differ in their seed instead, and writes assets/wug/seeds.json and the table.
 """
 
 import argparse
@@ -11,12 +11,13 @@ import statistics
 from collections.abc import Sequence
 
 from cvae_core.tense import wug
+from cvae_core.tense.inference import load
 from scripts.results import ROOT
-from scripts.tables import number, rows_of
+from scripts.tables import number, rows_of, with_section
 
 PAGE, FOLDER = ROOT / "docs" / "wug.md", ROOT / "assets" / "wug"
 FILE, SEEDS = FOLDER / "tense.json", FOLDER / "seeds.json"
-BEGIN, END = "<!-- Written by python -m scripts.wug. -->\n", "<!-- end of the table -->\n"
+BEGIN, END = "<!-- Written by python -m scripts.wug. -->", "<!-- end of the table -->"
 NAMES = {"model": "the network `{}`", "rule_model": "rule model (2003)", "analogy_model": "analogy model (2003)"}
 
 
@@ -33,7 +34,7 @@ def summary(networks: Sequence[dict]) -> dict:
 
 
 def table(scores: dict, seeds: dict) -> str:
-    """Spearman's correlations with ratings and with production, in Markdown; ± is a deviation over seeds."""
+    """Spearman's correlations with ratings and with production, in Markdown; ± is a standard deviation over seeds."""
     rows = [
         (label.format(scores["checkpoint"]), *(number(value, 2) for value in _both(scores, name)))
         for name, label in NAMES.items()
@@ -43,7 +44,7 @@ def table(scores: dict, seeds: dict) -> str:
     means, spreads = ([of for kinds in seeds[name].values() for of in kinds.values()] for name in ("mean", "spread"))
     several = (number(mean, 2, spread) for mean, spread in zip(means, spreads, strict=True))
     rows.insert(2, (f"{len(seeds['networks'])} smaller networks, below", *several))
-    return rows_of(("", "all", "regular", "irregular", "all, said", "regular, said", "irregular, said"), rows) + "\n"
+    return rows_of(("", "all", "regular", "irregular", "all, said", "regular, said", "irregular, said"), rows)
 
 
 def _both(scores: dict, name: str) -> list:
@@ -52,10 +53,9 @@ def _both(scores: dict, name: str) -> list:
 
 
 def with_table(text: str) -> str:
-    """The document with the table between its markers made from both files."""
-    before, rest = text.split(BEGIN)
+    """The document with the table made from both files."""
     made = table(json.loads(FILE.read_text()), json.loads(SEEDS.read_text()))
-    return f"{before}{BEGIN}{made}{END}{rest.split(END)[1]}"
+    return with_section(text, f"{BEGIN}\n{made}\n{END}")
 
 
 def main() -> None:
@@ -64,8 +64,6 @@ def main() -> None:
     parser.add_argument("--tables", action="store_true", help="measure nothing")
     parser.add_argument("--seeds", nargs="+", metavar="CHECKPOINT", help="networks that differ in their seed alone")
     args = parser.parse_args()
-    from cvae_core.tense.inference import load
-
     if args.seeds:
         found = summary([wug.evaluate(load(name)) for name in args.seeds])
         SEEDS.write_text(json.dumps(found, indent=2) + "\n")

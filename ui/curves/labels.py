@@ -8,7 +8,7 @@ COMMON = {
     "beta": "KL weight β", "teacher_forcing_ratio": "teacher-forcing ratio", "learning_rate": "learning rate",
     "epoch": "epoch", "step": "steps of the optimizer", "hours": "training time", "best_score": "best score so far",
 }  # fmt: skip
-# Of one latent level {z}, after an epoch.
+# Statistics of one latent level {z}.
 LATENT = {
     "kl": "KL of {z}, nats", "mutual_information": "mutual information of {z}, nats",
     "active_units": "active units of {z}", "nll": "importance-weighted NLL by {z}, nats",

@@ -30,7 +30,7 @@ export default function ({ data, parentElement }) {
     const height = data.rows.reduce((sum, row) => sum + rowHeight(row), 0) + 4
     svg = svgElement("svg", { width: total, height, viewBox: `0 0 ${total} ${height}`, role: "img", "aria-label": data.alt })
     svg.append(hatch(theme))
-    // Where there is little room, a title lies over the cursor: in an outline of the background's colour.
+    // In a narrow picture a title overlaps the cursor: an outline in the background's colour keeps it readable.
     const outline = { "font-weight": 600, "paint-order": "stroke", stroke: theme.background, "stroke-width": 5 }
     const titles = []
     let top = 0
