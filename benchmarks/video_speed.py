@@ -1,6 +1,6 @@
 """Speed of video prediction: ten frames after two given ones, one clip and a batch, beside the encoder alone.
 
-python -m benchmarks.video_speed [--checkpoint video] [--repeats 20]
+python -m benchmarks.video_speed [--checkpoint video-objects] [--repeats 20]
 """
 
 import argparse
@@ -13,6 +13,7 @@ import torch
 from benchmarks import machine, table
 from cvae_core.video.family import TEST
 from cvae_core.video.inference import BATCH, load, predict
+from cvae_core.video.model import ObjectCVAE
 from cvae_core.video.simulator import simulate
 
 FRAMES = 12
@@ -30,7 +31,7 @@ def median_milliseconds(work: Callable[[], object], repeats: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", default="video", help="name or path (default video)")
+    parser.add_argument("--checkpoint", default="video-objects", help="name or path (default video-objects)")
     parser.add_argument("--repeats", type=int, default=20, help="calls of each (default 20)")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -38,7 +39,8 @@ def main() -> None:
     frames, actions = clip.frames[None], clip.condition[None, :-1]
     pixels = torch.rand(FRAMES, 3, 64, 64)
     with torch.inference_mode():
-        networks = median_milliseconds(lambda: model.encoder(pixels), args.repeats)
+        encoder = model.frames.encoder if isinstance(model, ObjectCVAE) else model.encoder
+        networks = median_milliseconds(lambda: encoder(pixels), args.repeats)
     prediction = median_milliseconds(lambda: predict(model, frames, actions), args.repeats)
     many = frames.expand(BATCH, -1, -1, -1, -1), actions.expand(BATCH, -1, -1)
     batch = median_milliseconds(lambda: predict(model, *many), max(1, args.repeats // 5)) / BATCH

@@ -15,7 +15,8 @@ SEED_LIMIT = 2**31 - 1
 def option(default: Any, text: str, low: float | None = None, high: float | None = None, choices: tuple = ()) -> Any:
     """A config field with its help text, and its range (inclusive) or its choices.
 
-    `low` and `high` bound the values of knots. The default range of floats and knots is 0 to 1.
+    `low` and `high` bound the values of knots. The default range of floats and knots is 0 to 1. A field without a help
+    text is not offered for training.
     """
     if isinstance(default, float | tuple) and low is None:
         low, high = 0.0, 1.0

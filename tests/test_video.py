@@ -234,6 +234,6 @@ def test_the_shipped_model_of_the_robot_is_better_than_copying():
     assert scores["psnr"] > scores["psnr_copy_last"] + 1
 
 
-@pytest.mark.parametrize("name", ["video", "video-robot"])
+@pytest.mark.parametrize("name", ["video", "video-maps", "video-objects", "video-robot"])
 def test_shipped_models_are_small(name):
     assert checkpoint.find(name).stat().st_size <= 10_000_000

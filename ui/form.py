@@ -71,7 +71,7 @@ def show_fields(system: str, preset: str, from_weights: bool = False) -> dict[st
     """
     base: TrainConfig = session.preset(system, preset)
     fixed = family(system).MODEL_FIELDS if from_weights else ()
-    editable = {f.name: f for f in fields(base) if f.name not in fixed}
+    editable = {f.name: f for f in fields(base) if f.name not in fixed and f.metadata["help"]}
     values = {}
     for column, main in zip(st.columns(len(MAIN_FIELDS)), MAIN_FIELDS, strict=True):
         values[main] = field_input(column, editable[main], getattr(base, main), f"{preset} {main}")

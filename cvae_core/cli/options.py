@@ -75,10 +75,10 @@ def set_threads(count: int) -> None:
 
 
 def field_options(parser: argparse.ArgumentParser, system: str) -> None:
-    """Add a flag for every field of a system's config."""
+    """Add a flag for every field of a system's config that training takes."""
     config = family(system).Config
     group = parser.add_argument_group(f"fields of {config.__name__}")
-    for f in fields(config):
+    for f in (f for f in fields(config) if f.metadata["help"]):
         default = format_knots(f.default) if isinstance(f.default, tuple) else f.default
         flag, text = "--" + f.name.replace("_", "-"), f"{f.metadata['help']} [{default}]".replace("%", "%%")
         if isinstance(f.default, bool):

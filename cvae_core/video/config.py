@@ -44,6 +44,7 @@ class VideoConfig(TrainConfig):
         8, "keypoints that the predictor outputs, rendered as Gaussian blobs for the decoder (Jakab et al. 2018)", 0, 64
     )
     copies: bool = option(True, "a mask blends each decoded frame with its reference frame (Finn et al. 2016)")
+    objects: bool = option(False, "")  # a model of how objects move is added by scripts/video_objects.py
     feedback: bool = option(False, "the predictor encodes its own frames (report 004) instead of the last given one")
     # Data
     past: int = option(2, "given frames", 1, 100)
@@ -56,6 +57,8 @@ class VideoConfig(TrainConfig):
         super().__post_init__()
         if self.dynamics == "maps" and not self.keypoints:
             raise UserError("dynamics maps needs keypoints, which tell it where the arm is: expected at least 1.")
+        if self.objects and self.past < 2:
+            raise UserError("objects needs past of at least 2: how an object moves shows in two frames.")
 
 
 # What a checkpoint's weights fix: training from it takes these fields from it.

@@ -25,6 +25,7 @@ class Scene(NamedTuple):
 
     clip: Clip
     objects: np.ndarray  # (T, objects, 3): each object's x and y, and its height above the table
+    rotations: np.ndarray  # (T, objects, 2): cosine and sine
     touched: bool  # whether the gripper touched or grasped an object
     colours: np.ndarray  # (objects, 3): red, green and blue, 0 to 255, of each object
     seed: int
@@ -80,7 +81,9 @@ def rollout(seed: int, length: int = 12, noise: float = 0.0, actions: np.ndarray
     condition = torch.from_numpy(np.concatenate([np.array(executed), track.position], 1).astype(np.float32))
     objects = np.concatenate([track.centres, track.heights[..., None]], -1)
     colours = np.array([item.colour for item in world.objects])
-    return Scene(Clip(pixels, condition, f"seed {seed}"), objects, bool(track.touched[-1]), colours, seed)
+    return Scene(
+        Clip(pixels, condition, f"seed {seed}"), objects, track.rotations, bool(track.touched[-1]), colours, seed
+    )
 
 
 def is_open(scene: Scene) -> bool:

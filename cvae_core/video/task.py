@@ -1,6 +1,7 @@
 """The training task of video: windows of clips, the loss, and an epoch's scores and preview."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -46,7 +47,7 @@ class VideoTask:
         """
         if not train or not validation:
             raise UserError(f"{data_name} has {len(train)} clips to train on and {len(validation)} to validate with.")
-        self.config = config
+        self.config = config = replace(config, objects=False)  # scripts/video_objects.py trains how they move
         self.data_name = data_name
         self.length = min(config.past + config.future, *(len(clip.frames) for clip in [*train, *validation]))
         if self.length <= config.past:
