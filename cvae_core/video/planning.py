@@ -1,9 +1,10 @@
-"""Choose actions by the cross-entropy method (Rubinstein 1999) in the frames that a world model predicts.
+"""Choose actions by the cross-entropy method (Rubinstein 1999) in what a world model predicts.
 
-A goal is a position in the picture for the gripper or an object. Candidate actions are judged by the last frame alone,
-as the world model predicts it: where the thing is found there by its colour (visual foresight, Finn and Levine 2017;
-judging a video model by its plans, VP², Tian et al. 2023). The video model and the simulator are both world models,
-with the same cost and the same number of candidates. The simulator then executes the plan.
+A goal is a position in the picture for the gripper or an object. Candidate actions are judged by where the world model
+predicts the thing in the end: by its keypoints, where the model has them (`ObjectCVAE`), or by where the predicted last
+frame shows the thing's colour (visual foresight, Finn and Levine 2017; judging a video model by its plans, VP², Tian et
+al. 2023). The video model and the simulator are both world models, with the same cost and the same number of
+candidates. The simulator then executes the plan.
 Shapes: n candidates, H actions, P given frames. Positions in the picture are (row, column) in pixels of 5 mm.
 """
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from cvae_core.device import multiplies_bfloat16
 from cvae_core.video.data import ACTION, SIDE
-from cvae_core.video.model import VideoCVAE
+from cvae_core.video.model import ObjectCVAE, VideoCVAE
 from cvae_core.video.physics import REACH, TABLE
 from cvae_core.video.policy import follow
 from cvae_core.video.rendering import GRIPPER_COLOURS, PIXEL, project
@@ -35,7 +36,7 @@ SHADE = (0.75, 1.02)  # an object in a shadow is darker
 LEAST = 0.25  # share of an object's pixels that have to be found
 WINDOWS = {"gripper": 17, "object": 11}  # pixels: larger than the thing
 
-World = Callable[[np.ndarray], Tensor]  # actions (n, H, 4) -> last frames (n, 3, 64, 64) in [0, 1]
+World = Callable[[np.ndarray], np.ndarray]  # actions (n, H, 4) -> where the thing of a goal ends (n, 2)
 
 
 class Goal(NamedTuple):
@@ -109,28 +110,49 @@ def locate(frames: Tensor, colour: Tensor, window: int) -> tuple[Tensor, Tensor]
 # --- world models ---------------------------------------------------------------------------------------------------
 
 
-def model_world(model: VideoCVAE, given: Situation, seed: int = 0) -> World:
-    """Predictions of a video model; all candidates at once, one z for each from the prior, the last frame alone."""
+def model_world(model: VideoCVAE, given: Situation, goal: Goal, seed: int = 0) -> World:
+    """Predictions of a video model, all candidates at once.
+
+    Keypoints are predicted with the prior's mean as z; frames, of which only the last is decoded, with a sample.
+    """
     device = next(model.parameters()).device
+    frames = given.frames[None].to(device).float() / 255
+
+    def conditions(actions: np.ndarray) -> Tensor:
+        return torch.stack([follow(given.condition, candidate) for candidate in actions]).to(device)
+
+    if isinstance(model, ObjectCVAE):
+        return lambda actions: _last_keypoint(model, frames, conditions(actions), goal)
     fast = multiplies_bfloat16(device)
 
-    def frames_after(actions: np.ndarray) -> Tensor:
+    def ends(actions: np.ndarray) -> np.ndarray:
         generator = torch.Generator(device).manual_seed(seed)
-        condition = torch.stack([follow(given.condition, candidate) for candidate in actions])
-        frames = given.frames[None].to(device).float() / 255
         with torch.autocast(device.type, torch.bfloat16, enabled=fast):
-            return model.predict(frames, condition.to(device), generator, last=1)[:, 0].float().cpu()
+            last = model.predict(frames, conditions(actions), generator, last=1)[:, 0]
+        return find(last.float().cpu(), given, goal)
 
-    return frames_after
+    return ends
 
 
-def simulator_world(seed: int, given: Situation) -> World:
+def _last_keypoint(model: ObjectCVAE, frames: Tensor, condition: Tensor, goal: Goal) -> np.ndarray:
+    """Where a model's keypoints end (n, 2): the fingertips, or the object at the goal's start, if one is found."""
+    objects, moves, tips = model.move(frames, condition, None)
+    if goal.thing == "gripper":
+        return tips[:, -1].double().cpu().numpy() + SIDE / 2
+    start = torch.from_numpy(goal.start - SIDE / 2).to(objects.centres)
+    distance, nearest = torch.where(objects.exists[0], (objects.centres[0] - start).norm(dim=-1), torch.inf).min(0)
+    way = moves[:, nearest, -1, :2] * (distance < WINDOWS["object"] / 2)
+    return goal.start + way.double().cpu().numpy()
+
+
+def simulator_world(seed: int, given: Situation, goal: Goal) -> World:
     """The true frames of the scene that belongs to a seed."""
 
-    def frames_after(actions: np.ndarray) -> Tensor:
-        return torch.stack([execute(seed, given, candidate).clip.frames[-1] for candidate in actions]).float() / 255
+    def ends(actions: np.ndarray) -> np.ndarray:
+        last = torch.stack([execute(seed, given, candidate).clip.frames[-1] for candidate in actions])
+        return find(last.float() / 255, given, goal)
 
-    return frames_after
+    return ends
 
 
 def execute(seed: int, given: Situation, actions: np.ndarray) -> Scene:
@@ -165,7 +187,7 @@ def plan(
             steps[:2] = mean, best
         actions = to_actions(steps, given)
         positions = positions_of(given, actions)
-        costs.append(cost_of(world(actions), positions, given, goal))
+        costs.append(cost_of(world(actions), positions, goal))
         paths.append(seen_at(positions))
         cheapest = np.argsort(costs[-1], kind="stable")[:ELITES]
         if costs[-1][cheapest[0]] == np.min(costs):
@@ -207,13 +229,12 @@ def positions_of(given: Situation, actions: np.ndarray) -> np.ndarray:
     return given.position + moved
 
 
-def cost_of(frames: Tensor, positions: np.ndarray, given: Situation, goal: Goal) -> np.ndarray:
-    """The cost (n,) of candidates in pixels, from their last frames (n, 3, 64, 64) and positions (n, H + 1, 3).
+def cost_of(ends: np.ndarray, positions: np.ndarray, goal: Goal) -> np.ndarray:
+    """The cost (n,) of candidates in pixels, from where the thing ends (n, 2) and the gripper's way (n, H + 1, 3).
 
-    It is the distance from where the frame shows the thing to the goal; for an object also a share of how close the
-    gripper comes to it. Where a thing is not found it counts as unmoved.
+    It is the distance to the goal; for an object also a share of how close the gripper comes to it.
     """
-    cost = np.linalg.norm(find(frames, given, goal) - goal.position, axis=1)
+    cost = np.linalg.norm(ends - goal.position, axis=1)
     if goal.thing == "gripper":
         return cost
     ahead = np.array([*(goal.start - SIDE / 2) * PIXEL + TABLE.mean(1), 0.02])  # the object, at half of its height

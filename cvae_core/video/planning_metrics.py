@@ -81,9 +81,9 @@ def solve(model: VideoCVAE, task: Task) -> dict[str, float]:
     """The distance in pixels that is left with each planner, and the seconds that planning with the model took."""
     given = planning.situation(rollout(task.seed, model.config.past + HORIZON), model.config.past)
     start = time.perf_counter()
-    by_model = planning.plan(planning.model_world(model, given), given, task.goal, task.seed)
+    by_model = planning.plan(planning.model_world(model, given, task.goal), given, task.goal, task.seed)
     seconds = time.perf_counter() - start
-    by_simulator = planning.plan(planning.simulator_world(task.seed, given), given, task.goal, task.seed)
+    by_simulator = planning.plan(planning.simulator_world(task.seed, given, task.goal), given, task.goal, task.seed)
     chosen = {
         "random": planning.random_actions(given, task.seed), "model": by_model.actions,
         "simulator": by_simulator.actions,

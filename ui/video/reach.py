@@ -41,9 +41,9 @@ def _plan(
     stamp: tuple[str, float] | None, _model: VideoCVAE, _scene: Scene, seed: int, thing: str, start: tuple, goal: tuple
 ) -> Plan:
     """The plan in the model's predictions, or in the simulator's where `stamp` is None."""
-    given = planning.situation(_scene, _model.config.past)
-    world = planning.model_world(_model, given) if stamp else planning.simulator_world(seed, given)
-    return planning.plan(world, given, Goal(thing, np.array(start), np.array(goal)))
+    given, task = planning.situation(_scene, _model.config.past), Goal(thing, np.array(start), np.array(goal))
+    world = planning.model_world(_model, given, task) if stamp else planning.simulator_world(seed, given, task)
+    return planning.plan(world, given, task)
 
 
 def show_reach(name: str, model: VideoCVAE, clip: Clip) -> None:
