@@ -29,7 +29,7 @@ def digit() -> bytes:
 
 def clip() -> bytes:
     """A clip of the simulator, the truth left, the prediction right."""
-    model = load("video")
+    model = load("video-objects")
     clips, _ = held_out_clips(None, model.config, CLIP + 1)
     frames, past = clips[CLIP].frames, model.config.past
     predicted = predict(model, frames[None], clips[CLIP].condition[None, :-1])[0]

@@ -48,7 +48,7 @@ def test_the_real_robot_is_predicted_at_once_by_its_model():
     assert at.session_state["model"] == "video-robot" and "CC BY 4.0" in at.caption[0].value
     assert {m.label.split(",")[0] for m in at.metric} == {"PSNR"}
     at.button_group(key="source").set_value("Simulator").run()
-    assert not at.exception and at.session_state["model"] == "video"
+    assert not at.exception and at.session_state["model"] == "video-objects"
 
 
 def test_futures_are_marked_where_they_part():

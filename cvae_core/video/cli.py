@@ -15,11 +15,11 @@ def add_commands(commands, evaluate, predict) -> None:
         "--plan", action="store_true", help="how often plans reach a goal: by the model, by the simulator, at random"
     )
     _clip_options(scores, "how many clips of the simulator, or tasks with --plan", 100)
-    options.model_options(scores, run_evaluate, "video")
+    options.model_options(scores, run_evaluate, "video-objects")
     pictures = predict.add_parser("video", help="true and predicted frames of each clip, as a GIF and a PNG strip")
     pictures.add_argument("--out", required=True, help="folder for the images")
     _clip_options(pictures, "how many clips", 4)
-    options.model_options(pictures, run_predict, "video")
+    options.model_options(pictures, run_predict, "video-objects")
 
 
 def _clip_options(parser: argparse.ArgumentParser, clips: str, default: int) -> None:

@@ -16,7 +16,6 @@ def by_frame(scores: Mapping[str, Sequence[float]], first: int, unit: str = "PSN
         x = list(range(first, first + len(values)))
         figure.add_scatter(x=x, y=list(values), name=name, line=line, mode="lines+markers")
     figure.update_layout(
-        height=320, margin={"l": 0, "r": 0, "t": 8, "b": 0}, xaxis={"title": "frame", "dtick": 1},
-        yaxis={"title": unit}, legend={"orientation": "h", "y": -0.25}, hovermode="x unified",
+        height=320, xaxis={"title": "frame", "dtick": 1}, yaxis={"title": unit}, hovermode="x unified"
     )  # fmt: skip
     return figure

@@ -22,7 +22,7 @@ from ui.pictures.player import show_player
 MAX_FILES = 200  # of an uploaded sequence
 SIMULATOR, ROBOT, FOLDER = "Simulator", "Real robot", "My own folder"
 ROBOT_CLIPS = {"1": "traj_16", "2": "traj_17"}  # folders in assets/robot/
-MODELS = {SIMULATOR: "video", ROBOT: "video-robot"}  # what a sequence of each source is first predicted with
+MODELS = {SIMULATOR: "video-objects", ROBOT: "video-robot"}  # what a sequence of each source is first predicted with
 
 
 def pick_source() -> str:
@@ -31,7 +31,7 @@ def pick_source() -> str:
         "Sequence", [SIMULATOR, ROBOT, FOLDER], default=SIMULATOR, required=True, key="source", bind="query-params",
         on_change=_follow_source,
     )  # fmt: skip
-    if source == ROBOT and "model" not in st.session_state and "model" not in st.query_params:
+    if "model" not in st.session_state and "model" not in st.query_params:
         _follow_source()
     return source
 
@@ -51,8 +51,9 @@ def pick_model() -> tuple[str, VideoCVAE]:
         st.stop()
     name = st.selectbox(
         "Model", names, key="model", bind="query-params",
-        help="`video` was trained on the simulator; `video-robot` then on 16 sequences of a real robot, none of "
-        "which is shown here. `video-maps`, also trained on the simulator, predicts feature maps instead of codes.",
+        help="`video` predicts codes of the simulator's frames, `video-maps` feature maps. `video-objects` is "
+        "`video-maps` with a model of how objects move, which are drawn as wholes. `video-robot` is `video`, trained "
+        "further on 16 sequences of a real robot, none of which is shown here.",
     )  # fmt: skip
     return name, ui.load_model(name, "video")
 
