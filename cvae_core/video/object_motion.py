@@ -18,15 +18,15 @@ from cvae_core.video.data import ACTION, POSITION, SIDE
 from cvae_core.video.discover import Found
 from cvae_core.video.rendering import CAMERA_HEIGHT, MIDDLE, PIXEL
 
-WIDTH, MESSAGE, SHAPE, LATENT = 96, 48, 16, 4
+WIDTH, LATENT = 96, 4  # of the state and of z
+MESSAGE, SHAPE, CONTACT = 48, 16, 24  # widths of a message and of the codes of a shape and of a contact
 WINDOW = 20  # pixels: larger than an object
+GRID, GAP = 13, 1.5  # points around the fingertips along an axis, and pixels between them
 MOVES = 4  # numbers of a move: rows and columns in pixels, the angle in radians, the logarithm of the scale
 SPREAD = (0.25, 0.25, 0.15, 0.02)  # standard deviation of p(move | z)
-PAIR = 4 + 2 + 2 + 2 * SHAPE  # what a message is computed from
-GRID, GAP = 13, 1.5  # points around the fingertips, and pixels between them
-CONTACT = 24
-FEATURES = 8 + 2 + 2 + 4 + 2 + 5 + SHAPE + MESSAGE + CONTACT
-MOST = 6.0  # of a log variance
+PAIR = 4 + 2 + 2 + 2 * SHAPE  # inputs of a message, see `_messages`
+FEATURES = 8 + 2 + 2 + 4 + 2 + 5 + SHAPE + MESSAGE + CONTACT  # inputs of a step, see `_features`
+MOST = 6.0  # largest size of a log variance: an unbounded one overflowed
 
 
 class Start(NamedTuple):
@@ -89,8 +89,8 @@ class ObjectMotion(nn.Module):
             messages = self._messages(centres, velocity, shape, others)
             arm = condition[:, max(row - 1, 0) : row + 1]
             features = self._features(centres, velocity, total, tips[:, row : row + 2], arm)
-            near = around(start.shapes, centres.detach(), total[..., 2].detach(), tips[:, row : row + 2])
-            contact = self.contact(near)
+            covered = coverage(start.shapes, centres.detach(), total[..., 2].detach(), tips[:, row : row + 2])
+            contact = self.contact(covered)
             embedded = self.embed(torch.cat([*features, shape, messages, contact], -1))
             state = self.gru(embedded.flatten(0, 1), state)
             known = torch.cat([state.view(clips, count, WIDTH), embedded], -1)
@@ -141,7 +141,7 @@ class ObjectMotion(nn.Module):
         return free + F.pad(torch.sigmoid(carried - 2) * way, (0, MOVES - 2))
 
 
-def around(shapes: Tensor, centres: Tensor, angle: Tensor, tips: Tensor) -> Tensor:
+def coverage(shapes: Tensor, centres: Tensor, angle: Tensor, tips: Tensor) -> Tensor:
     """How each object covers points around the fingertips (B, 2, 2) before and after a step: (B, N, 2 GRID²).
 
     Objects have shapes (B, N, WINDOW, WINDOW) at centres (B, N, 2), turned by an angle (B, N).
