@@ -84,7 +84,7 @@ def test_an_object_is_drawn_where_it_moves_to():
     )
 
 
-def test_tracks_are_the_record_s(scenes):
+def test_tracks_match_the_simulator_s_record(scenes):
     data = tracks(scenes, PAST)
     assert data.moves.shape == (4, 6, 10, MOVES)
     for row, scene in enumerate(scenes):

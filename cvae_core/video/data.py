@@ -25,6 +25,7 @@ from cvae_core.errors import UserError
 SIDE = 64
 ACTION, POSITION = 4, 3
 CONDITION = ACTION + POSITION
+MIRROR = (1.0, -1.0, 1.0, 1.0, 1.0, -1.0, 1.0)  # signs of a condition in the mirrored picture: dy and y change
 MIN_FRAMES = 3  # two given frames and one to predict
 FILES = {"actions.csv": ACTION, "endeffector_positions.csv": POSITION}
 SPLITS = {"train": "train", "test": "test"} | dict.fromkeys(("validate", "validation", "valid", "val"), "validate")

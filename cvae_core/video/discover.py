@@ -18,7 +18,7 @@ SMALLEST = 6  # pixels
 
 
 class Found(NamedTuple):
-    """The objects of B clips; where there are fewer than N, the rest have no pixels."""
+    """Up to N objects in each of B clips; of places without an object the mask is empty and `exists` is False."""
 
     masks: Tensor  # (B, N, 64, 64) in the last given frame, 0 or 1
     centres: Tensor  # (B, N, 2) of the visible pixels

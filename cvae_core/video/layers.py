@@ -77,14 +77,14 @@ def _distance(points: Tensor) -> Tensor:
     return torch.hypot((line - down[..., None])[..., None], (line - right[..., None])[..., None, :])
 
 
-def _shifted(mask: Tensor, way: Tensor) -> Tensor:
-    """A mask (B, 1, 64, 64) moved by each of S ways (B, S, 2) in pixels: (B, S, 1, 64, 64)."""
-    steps = way.shape[1]
-    matrix = torch.eye(2, 3, device=way.device).repeat(len(way) * steps, 1, 1)
-    matrix[:, :, 2] = -way.flip(-1).flatten(0, 1) * 2 / SIDE
+def _shifted(mask: Tensor, displacement: Tensor) -> Tensor:
+    """A mask (B, 1, 64, 64) shifted by S displacements (B, S, 2) in pixels: (B, S, 1, 64, 64)."""
+    steps = displacement.shape[1]
+    matrix = torch.eye(2, 3, device=displacement.device).repeat(len(displacement) * steps, 1, 1)
+    matrix[:, :, 2] = -displacement.flip(-1).flatten(0, 1) * 2 / SIDE
     grid = F.affine_grid(matrix, [len(matrix), 1, SIDE, SIDE], align_corners=False)
     masks = mask[:, None].expand(-1, steps, -1, -1, -1).flatten(0, 1)
-    return F.grid_sample(masks, grid, align_corners=False).unflatten(0, way.shape[:2])
+    return F.grid_sample(masks, grid, align_corners=False).unflatten(0, displacement.shape[:2])
 
 
 def _closed(masks: Tensor) -> Tensor:

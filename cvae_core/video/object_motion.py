@@ -79,7 +79,7 @@ class ObjectMotion(nn.Module):
         clips, count = start.exists.shape
         shape = self.shape(start.shapes.flatten(2))
         positions = positions_of(condition)
-        tips, way = ground(positions), picture(positions).diff(dim=1)
+        tips, displacement = ground(positions), picture(positions).diff(dim=1)
         others = start.exists[:, None] & ~torch.eye(count, dtype=torch.bool, device=condition.device)
         state = shape.new_zeros(clips * count, WIDTH)
         total, velocity = shape.new_zeros(clips, count, MOVES), start.centres - start.before
@@ -100,7 +100,7 @@ class ObjectMotion(nn.Module):
                 mu, logvar = _gaussian(self.posterior(torch.cat([known, target], -1)))
             divergences.append(kl_between(mu, logvar, prior_mu, prior_logvar).sum(-1))
             z = mu if generator is None else reparameterize(mu, logvar, generator)
-            move = self._move(known, z, way[:, row, None])
+            move = self._move(known, z, displacement[:, row, None])
             total, velocity = total + move, move[..., :2]
             moves.append(total)
         return torch.stack(moves, 2), torch.stack(divergences, 2)
@@ -126,19 +126,19 @@ class ObjectMotion(nn.Module):
         here, there = centres - tips[:, :1], centres - tips[:, 1:]
         height = arm[:, -1, -1:]
         gripper = torch.cat([10 * height, 10 * (height + arm[:, -1, 2:3]), arm[:, 0, 3:4], arm[:, -1, 3:4]], -1)
-        way = (here - there) / 4
+        displacement = (here - there) / 4
         angle = total[..., 2:3]
         return (
             here / 8, there / 8, torch.tanh(here / 3), torch.tanh(there / 3),  # fine where they touch
-            way, centres / 32, gripper[:, None].expand(*centres.shape[:2], -1), velocity / 2,
+            displacement, centres / 32, gripper[:, None].expand(*centres.shape[:2], -1), velocity / 2,
             total[..., :2] / 16, angle.sin(), angle.cos() - 1, total[..., 3:] * 10,
         )  # fmt: skip
 
-    def _move(self, known: Tensor, z: Tensor, way: Tensor) -> Tensor:
-        """A move (B, N, 4): a share of the gripper's way (B, 1, 2), for what it carries, and a gated free part."""
+    def _move(self, known: Tensor, z: Tensor, displacement: Tensor) -> Tensor:
+        """A move (B, N, 4): a share of the gripper's displacement (B, 1, 2), for a held object, and a gated one."""
         free, carried, gate = self.move(torch.cat([known, z], -1)).split([MOVES, 1, 1], -1)
-        free = free * self.spread.sqrt() * torch.sigmoid(gate - 1)  # most objects rest
-        return free + F.pad(torch.sigmoid(carried - 2) * way, (0, MOVES - 2))
+        free = free * self.spread.sqrt() * torch.sigmoid(gate - 1)  # 0.27 at first: most objects do not move
+        return free + F.pad(torch.sigmoid(carried - 2) * displacement, (0, MOVES - 2))
 
 
 def coverage(shapes: Tensor, centres: Tensor, angle: Tensor, tips: Tensor) -> Tensor:

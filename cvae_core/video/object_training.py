@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cvae_core import schedules
-from cvae_core.video.data import ACTION, SIDE
+from cvae_core.video.data import ACTION, MIRROR, SIDE
 from cvae_core.video.discover import discover
 from cvae_core.video.object_motion import ObjectMotion, Start, start_of
 from cvae_core.video.physics import REACH
@@ -139,14 +139,17 @@ def _augmented(batch: Tracks, generator: torch.Generator) -> Tracks:
     if torch.rand((), generator=generator) < 0.5:
         mirror = torch.tensor([1.0, -1.0])
         shapes, centres, before = shapes.flip(-1), centres * mirror, before * mirror
-        condition = condition * torch.tensor([1.0, -1, 1, 1, 1, -1, 1])
+        condition = condition * torch.tensor(MIRROR)
         moves = moves * torch.tensor([1.0, -1, -1, 1])
     centres, before = (part + NOISE * torch.randn(part.shape, generator=generator) for part in (centres, before))
     return Tracks(Start(shapes, centres, before, exists), condition, moves, known)
 
 
 def _loss(motion: ObjectMotion, batch: Tracks, past: int, generator: torch.Generator, with_z: bool) -> Tensor:
-    """Nats a step and object, up to a constant; objects that rest count little."""
+    """Negative log-likelihood at the prior's mean, in nats a step and object, up to a constant.
+
+    With `with_z` the negative evidence lower bound is added. Objects that do not move have the weight `RESTING`.
+    """
     moved = batch.moves[..., :2].abs().amax((2, 3)) > 1
     weight = (batch.known * torch.where(moved, 1.0, RESTING))[..., None]
 

@@ -141,8 +141,8 @@ def _last_keypoint(model: ObjectCVAE, frames: Tensor, condition: Tensor, goal: G
         return tips[:, -1].double().cpu().numpy() + SIDE / 2
     start = torch.from_numpy(goal.start - SIDE / 2).to(objects.centres)
     distance, nearest = torch.where(objects.exists[0], (objects.centres[0] - start).norm(dim=-1), torch.inf).min(0)
-    way = moves[:, nearest, -1, :2] * (distance < WINDOWS["object"] / 2)
-    return goal.start + way.double().cpu().numpy()
+    displacement = moves[:, nearest, -1, :2] * (distance < WINDOWS["object"] / 2)
+    return goal.start + displacement.double().cpu().numpy()
 
 
 def simulator_world(seed: int, given: Situation, goal: Goal) -> World:
@@ -230,7 +230,7 @@ def positions_of(given: Situation, actions: np.ndarray) -> np.ndarray:
 
 
 def cost_of(ends: np.ndarray, positions: np.ndarray, goal: Goal) -> np.ndarray:
-    """The cost (n,) of candidates in pixels, from where the thing ends (n, 2) and the gripper's way (n, H + 1, 3).
+    """The cost (n,) of candidates in pixels, from where the thing ends (n, 2) and positions (n, H + 1, 3).
 
     It is the distance to the goal; for an object also a share of how close the gripper comes to it.
     """

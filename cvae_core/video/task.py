@@ -12,7 +12,7 @@ from cvae_core.latent import kl_between
 from cvae_core.step import Step
 from cvae_core.video import metrics
 from cvae_core.video.config import VideoConfig
-from cvae_core.video.data import ACTION, CONDITION, Clip, stack
+from cvae_core.video.data import MIRROR, Clip, stack
 from cvae_core.video.inference import predict
 from cvae_core.video.model import build
 from cvae_core.video.pictures import gif
@@ -91,8 +91,7 @@ class VideoTask:
         if self.config.mirror:
             mirrored = (torch.rand(n, generator=generator) < 0.5).to(device)
             frames = torch.where(mirrored[:, None, None, None, None], frames.flip(-1), frames)
-            signs = torch.ones(CONDITION, device=device)
-            signs[[1, ACTION + 1]] = -1  # dy and y
+            signs = torch.tensor(MIRROR, device=device)
             condition = torch.where(mirrored[:, None, None], condition * signs, condition)
         return Batch(frames, condition)
 
