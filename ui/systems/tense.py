@@ -27,7 +27,9 @@ SCORES = {
 }
 LEXICON, USER = "The built-in dictionary", "My own verbs"
 # Presets that need weights to start from.
-FROM_WEIGHTS = ("fine-tune", "best-rest", "best-last", "best-end", "best-all", "best-all-end", "best-all-last")
+FROM_WEIGHTS = (
+    "fine-tune", "best-rest", "best-last", "best-end", "best-own", "best-all", "best-all-end", "best-all-last",
+)  # fmt: skip
 MAX_VERBS = 20_000
 # Verbs of the demonstration: common ones, a third of them irregular, and every spelling rule.
 DEMO = (
