@@ -141,13 +141,13 @@ def test_worlds_tell_where_the_last_frame_shows_the_gripper(given):
     true = planning.simulator_world(SEED, given, goal)(actions)
     last = planning.execute(SEED, given, actions[1]).clip.frames[-1:].float() / 255
     assert true[1].tolist() == planning.find(last, given, goal)[0].tolist() and np.abs(true - expected).max() < 2
-    with_objects = build(replace(VIDEO, feedback=False, objects=True)).eval()
+    with_objects = build(replace(VIDEO, feedback=False, dynamics="maps", keypoints=2, objects=True)).eval()
     assert planning.model_world(with_objects, given, goal)(actions) == pytest.approx(expected, abs=1e-3)
 
 
 def test_an_object_ends_where_its_keypoint_does(scene, given):
     """At its start without moves; and unmoved where no object is found at the start."""
-    model = build(replace(VIDEO, feedback=False, objects=True)).eval()
+    model = build(replace(VIDEO, feedback=False, dynamics="maps", keypoints=2, objects=True)).eval()
     actions = np.stack([planning.random_actions(given, seed) for seed in range(3)])
     starts = planning.seen_at(np.column_stack([scene.objects[PAST - 1, :, :2], 0 * scene.objects[PAST - 1, :, 0]]))
     goal = Goal("object", starts[0], starts[0] + 10)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from cvae_core.latent import reparameterize
 from cvae_core.video.config import VideoConfig
 from cvae_core.video.data import CONDITION
-from cvae_core.video.prediction import Prediction, Standardized, blobs, of_steps
+from cvae_core.video.prediction import Prediction, Standardized, blobs, in_parts, of_steps
 from cvae_core.video.recurrent import GaussianLSTM, Recurrent, StandardNormal, State
 
 # --- frames to codes and back ---------------------------------------------------------------------------------------
@@ -170,7 +170,11 @@ class CodeCVAE(Standardized):
         inputs = of_steps(codes, condition.shape[1])
         mu, logvar, _ = self.prior(torch.cat([inputs, condition], -1))
         predicted, _ = self.next_code(inputs, reparameterize(mu, logvar, generator), condition, None)
-        return self._decode(predicted[:, -last:], [maps[:, -1:] for maps in skips], given)
+        skips = [maps[:, -1:] for maps in skips]
+        return in_parts(
+            lambda rows: self._decode(predicted[rows, -last:], [maps[rows] for maps in skips], given[rows]),
+            len(predicted),
+        )
 
     def _encode(self, frames: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Frames (B, T, 3, 64, 64) -> codes (B, T, G) and maps (B, T, h, w, C), channels last as they lie in memory."""

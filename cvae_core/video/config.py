@@ -57,6 +57,8 @@ class VideoConfig(TrainConfig):
         super().__post_init__()
         if self.dynamics == "maps" and not self.keypoints:
             raise UserError("dynamics maps needs keypoints, which tell it where the arm is: expected at least 1.")
+        if self.objects and self.dynamics != "maps":
+            raise UserError("objects needs dynamics maps: only its decoder takes layers.")
         if self.objects and self.past < 2:
             raise UserError("objects needs past of at least 2: how an object moves shows in two frames.")
 

@@ -12,7 +12,7 @@ from cvae_core.video.config import VideoConfig as Config
 from cvae_core.video.data import Clip, read_folder
 from cvae_core.video.inference import load
 from cvae_core.video.metrics import FUTURE, as_table, evaluate
-from cvae_core.video.model import ObjectCVAE, VideoCVAE
+from cvae_core.video.model import VideoCVAE, copy_frames
 from cvae_core.video.presets import PRESETS
 from cvae_core.video.task import VideoTask
 
@@ -63,8 +63,9 @@ def make_task(
 ) -> VideoTask:
     """The task of a run's config.json (`saved`), with the weights of the model that it starts from.
 
-    Of a model with objects it is the model of frames. Clips come from a folder or, where `source` is None, from the
-    simulator. Raises UserError for a folder without training clips, and for what `read_folder` or `VideoTask` refuses.
+    Of a model with objects it is the model of frames, without layers. Clips come from a folder or, where `source` is
+    None, from the simulator. Raises UserError for a folder without training clips, and for what `read_folder` or
+    `VideoTask` refuses.
     """
     name = saved["data"]
     if saved["source"] is None:
@@ -79,5 +80,5 @@ def make_task(
         raise UserError(f"{name} has no train/ folder: there is nothing to train on.")
     task = VideoTask(config, train, validation, device, name)
     if start:
-        task.model.load_state_dict((start.frames if isinstance(start, ObjectCVAE) else start).state_dict())
+        copy_frames(start, task.model)
     return task

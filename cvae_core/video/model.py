@@ -1,10 +1,8 @@
-"""The models of video: prediction of codes (`codes`, report 004), of feature maps (`motion`), and objects on top.
+"""The models of video: prediction of codes (`codes`, report 004), of feature maps (`motion`), and of objects in them.
 
 Each is a CVAE of each frame x_t given the frames before it and the conditions c so far, with a latent z_t, and has
 `forward` and `predict`.
 """
-
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -12,35 +10,33 @@ from torch import Tensor, nn
 from cvae_core.video.codes import CodeCVAE
 from cvae_core.video.config import VideoConfig
 from cvae_core.video.discover import Found, discover
-from cvae_core.video.layers import place
+from cvae_core.video.layers import layers_of
 from cvae_core.video.motion import MotionCVAE
 from cvae_core.video.object_motion import ObjectMotion, picture, positions_of, start_of
 from cvae_core.video.prediction import Prediction
 
 
 class ObjectCVAE(nn.Module):
-    """A model of frames, and one of how the objects in them move, which are drawn into the predicted frames."""
+    """A model of how the objects of the given frames move, and one of frames, which gets layers that show them."""
 
     def __init__(self, config: VideoConfig):
         super().__init__()
         self.config = config
-        self.frames = build(replace(config, objects=False))
+        self.frames = MotionCVAE(config)
         self.motion = ObjectMotion()
 
     def forward(
         self, frames: Tensor, condition: Tensor, generator: torch.Generator, teacher_forcing: bool = True
     ) -> Prediction:
-        """The model of frames alone."""
+        """The model of frames without layers."""
         return self.frames(frames, condition, generator, teacher_forcing)
 
     @torch.no_grad()
     def predict(self, given: Tensor, condition: Tensor, generator: torch.Generator, last: int | None = None) -> Tensor:
         """As `CodeCVAE.predict`; the objects of the given frames are drawn where `motion` moves them."""
-        predicted = self.frames.predict(given, condition, generator, last).float()
-        objects, moves, tips = self.move(given, condition, generator)
-        steps = predicted.shape[1]
-        tips = torch.cat([tips[:, :1], tips[:, -steps:]], 1)
-        return place(predicted, objects, given[:, -1].float(), moves[:, :, -steps:], tips)
+        objects, moves, _ = self.move(given, condition, generator)
+        layers = layers_of(objects, moves if last is None else moves[:, :, -last:])
+        return self.frames.predict(given, condition, generator, last, layers)
 
     @torch.no_grad()
     def move(self, given: Tensor, condition: Tensor, generator: torch.Generator | None) -> tuple[Found, Tensor, Tensor]:
@@ -65,3 +61,12 @@ def build(config: VideoConfig) -> VideoCVAE:
         if config.objects:
             return ObjectCVAE(config)
         return (MotionCVAE if config.dynamics == "maps" else CodeCVAE)(config)
+
+
+def copy_frames(source: VideoCVAE, target: CodeCVAE | MotionCVAE) -> None:
+    """Copy the weights of a model of frames; those for layers that one of the two lacks are zero or left out."""
+    weights = (source.frames if isinstance(source, ObjectCVAE) else source).state_dict()
+    for name, value in target.state_dict().items():
+        if name in weights:
+            both = tuple(slice(min(sizes)) for sizes in zip(value.shape, weights[name].shape, strict=True))
+            value.zero_()[both] = weights[name][both]

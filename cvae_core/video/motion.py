@@ -3,7 +3,8 @@
 The state is a map of 16 x 16 cells. Its network sees only neighbouring cells, so that what it learns of a gripper and
 an object holds at every place of the table (Shi et al. 2015). At each step a flow moves the state (Shi et al. 2017),
 and with it the point of the reference frame that each cell shows. The decoder refines these points and blends, by a
-softmax, reference pixels sampled there, reference pixels of the same place, and newly drawn ones (Finn et al. 2016).
+softmax, reference pixels sampled there, reference pixels of the same place, newly drawn ones (Finn et al. 2016) and,
+where the config says `objects`, those of a layer with the objects that move (`layers`).
 The reference of a step is the frame before the predicted one or, where that is not given, the last given one.
 Shapes: B clips, T frames, P given frames, S steps, K keypoints, C channels of the state, E of the embedded condition;
 z is a map of 8 x 8 cells, flattened to Z numbers.
@@ -18,10 +19,11 @@ from torch import Tensor, nn
 from cvae_core.latent import reparameterize
 from cvae_core.video.config import VideoConfig
 from cvae_core.video.data import ACTION, CONDITION, POSITION, SIDE
-from cvae_core.video.prediction import Prediction, Standardized, blobs, of_steps
+from cvae_core.video.prediction import Prediction, Standardized, blobs, in_parts, of_steps
 
 CELLS, Z_CELLS = 16, 8  # of the state and of z, along an axis
 EMBEDDED = 64
+LAYER = 5  # channels of a layer: colour, coverage, and coverage in the last given frame
 INPUTS = CONDITION + POSITION + 1  # of a step: condition, way since the reference frame, age of the reference frame
 
 
@@ -89,6 +91,7 @@ class Transition(nn.Module):
             torch.cat([h, origin], 1), grid.permute(0, 2, 3, 1), padding_mode="border", align_corners=False
         )
         h, origin = moved.split([h.shape[1], 2], 1)
+        h = _channels_last(h)
         for_gates, for_candidate = (seen + for_gru + self.from_z(z)).split([2 * h.shape[1], h.shape[1]], 1)
         reset, update = torch.sigmoid(self.gates(torch.cat([h, points], 1)) + for_gates).float().chunk(2, 1)
         new = self.candidate(torch.cat([reset * h, points], 1)) + for_candidate
@@ -119,31 +122,47 @@ class MotionCVAE(Standardized):
         self.fine, self.fine_reference = _conv(4 * w + k, 2 * w), _conv(2 * w, 2 * w)
         self.fine_last = _conv(2 * w, 2 * w)
         self.last_flow = _small(_conv(2 * w, 4 * 2))
-        self.blend = nn.Sequential(_conv(2 * w + 2 * 4 * 3, 2 * w), nn.LeakyReLU(0.2), _conv(2 * w, 4 * 6))
+        self.layer = _conv(4 * LAYER, 2 * w) if config.objects else None
+        pixels, drawn = (2 * 3 + LAYER, 3 + 4) if config.objects else (2 * 3, 3 + 3)
+        self.blend = nn.Sequential(_conv(2 * w + 4 * pixels, 2 * w), nn.LeakyReLU(0.2), _conv(2 * w, 4 * drawn))
 
     def forward(
-        self, frames: Tensor, condition: Tensor, generator: torch.Generator, teacher_forcing: bool = True
+        self,
+        frames: Tensor,
+        condition: Tensor,
+        generator: torch.Generator,
+        teacher_forcing: bool = True,
+        layers: Tensor | None = None,
     ) -> Prediction:
         """Frames (B, T, 3, 64, 64) and conditions (B, T, 7) -> each frame predicted from those before it.
 
-        z is a sample of the posterior. Predicted frames are never encoded: teacher forcing changes nothing.
+        z is a sample of the posterior. Predicted frames are never encoded: teacher forcing changes nothing. Layers
+        (B, H, 5, 64, 64) belong to the H frames after the given ones.
         """
         fine, coarse = (maps.unflatten(0, frames.shape[:2]) for maps in self.encoder(frames.flatten(0, 1)))
         given = slice(0, self.config.past)
         return self._predict(
-            frames[:, given], fine[:, given], coarse[:, given], condition[:, :-1], generator, coarse[:, 1:]
-        )
+            frames[:, given], fine[:, given], coarse[:, given], condition[:, :-1], generator, coarse[:, 1:],
+            layers=layers,
+        )  # fmt: skip
 
     @torch.no_grad()
-    def predict(self, given: Tensor, condition: Tensor, generator: torch.Generator, last: int | None = None) -> Tensor:
+    def predict(
+        self,
+        given: Tensor,
+        condition: Tensor,
+        generator: torch.Generator,
+        last: int | None = None,
+        layers: Tensor | None = None,
+    ) -> Tensor:
         """Given frames (B, P, 3, 64, 64), conditions (B, P + H - 1, 7) -> the H frames after, with z from the prior.
 
         `condition[:, i]` belongs to frame i; the last given frame is i = P - 1. One clip's given frames (1, P, ·) serve
-        every condition. With `last` only so many of the last frames are decoded and returned.
+        every condition. With `last` only so many of the last frames, and their layers, are decoded and returned.
         """
         last = condition.shape[1] - given.shape[1] + 1 if last is None else last
         fine, coarse = (maps.unflatten(0, given.shape[:2]) for maps in self.encoder(given.flatten(0, 1)))
-        return self._predict(given, fine, coarse, condition, generator, None, last).frames
+        return self._predict(given, fine, coarse, condition, generator, None, last, layers).frames
 
     def _predict(
         self,
@@ -154,33 +173,36 @@ class MotionCVAE(Standardized):
         generator: torch.Generator,
         true: Tensor | None,
         last: int | None = None,
+        layers: Tensor | None = None,
     ) -> Prediction:
         """Given frames with their maps and conditions (B, S, 7), and for the posterior each next frame's maps."""
         steps, past = condition.shape[1], given.shape[1]
         points, context = self._drive(condition, past)
-        near = blobs(points, self.log_spread, CELLS).to(coarse.dtype)
+        near = [_channels_last(part) for part in blobs(points, self.log_spread, CELLS).to(coarse.dtype).unbind(1)]
         h = torch.tanh(self.start(coarse[:, 0]).float()).expand(len(condition), -1, -1, -1)
-        seen = self.seen(coarse.flatten(0, 1)).unflatten(0, coarse.shape[:2])
+        seen = [_channels_last(self.seen(part)) for part in coarse.unbind(1)]
         still = _grid(h)
         states, origins, latents = [], [], []
         for i in range(steps):
             now = [part[:, i, :, None, None] for part in context]
-            gaussians = self.transition.latent(h, near[:, i], now, None if true is None else true[:, i])
+            gaussians = self.transition.latent(h, near[i], now, None if true is None else true[:, i])
             mu, logvar = gaussians[-2:]
             z = reparameterize(mu, logvar, generator)
             origin = still if i < past else origins[-1]  # each given frame is a new reference
-            h, origin = self.transition(h, origin, near[:, i], now, seen[:, min(i, past - 1)], z)
+            h, origin = self.transition(h, origin, near[i], now, seen[min(i, past - 1)], z)
             states.append(h)
             origins.append(origin)
             latents.append([part.flatten(1) for part in gaussians])
         wanted = slice(0 if last is None else steps - last, steps)
         x, origin, points = torch.stack(states[wanted], 1), torch.stack(origins[wanted], 1), points[:, wanted]
-        references = [of_steps(part, steps)[:, wanted] for part in (
+        coarse, fine, reference = (of_steps(part, steps)[:, wanted] for part in (
             self.coarse_reference(coarse.flatten(0, 1)).unflatten(0, coarse.shape[:2]),
             self.fine_reference(fine.flatten(0, 1)).unflatten(0, fine.shape[:2]),
             given,
-        )]  # fmt: skip
-        frames = self._decode(x, origin - still[:, None], points, *references)
+        ))  # fmt: skip
+        maps = [part.expand(len(x), *part.shape[1:]) for part in (coarse, fine, reference)]
+        decoded = [x, origin - still[:, None], points, *maps, *([] if layers is None else [layers])]
+        frames = in_parts(lambda rows: self._decode(*(part[rows] for part in decoded)), len(x))
         prior_mu, prior_logvar, *posterior = (torch.stack(part, 1) for part in zip(*latents, strict=True))
         mu, logvar = posterior or (prior_mu, prior_logvar)
         return Prediction(frames, mu, logvar, prior_mu, prior_logvar)
@@ -198,28 +220,53 @@ class MotionCVAE(Standardized):
             return self.condition_to_points(condition), list(context)
 
     def _decode(
-        self, x: Tensor, offset: Tensor, points: Tensor, coarse: Tensor, fine: Tensor, reference: Tensor
+        self,
+        x: Tensor,
+        offset: Tensor,
+        points: Tensor,
+        coarse: Tensor,
+        fine: Tensor,
+        reference: Tensor,
+        layers: Tensor | None = None,
     ) -> Tensor:
-        """States (B, S, C, 16, 16), offsets (B, S, 2, 16, 16) and references -> frames (B, S, 3, 64, 64)."""
+        """States (B, S, C, 16, 16), offsets (B, S, 2, 16, 16) and references -> frames (B, S, 3, 64, 64).
+
+        Layers (B, ≤ S, 5, 64, 64) belong to the last frames.
+        """
         clips, steps = x.shape[:2]
-        expand = [part.expand(clips, *part.shape[1:]).flatten(0, 1) for part in (coarse, fine, reference)]
-        coarse, fine, reference = expand
+        coarse, fine, reference = (part.flatten(0, 1) for part in (coarse, fine, reference))
         x = F.leaky_relu(self.coarse(x.flatten(0, 1)) + coarse, 0.2)
         x = F.interpolate(x, scale_factor=2.0)
-        near = blobs(points, self.log_spread, SIDE // 2).flatten(0, 1).to(x.dtype)
-        x = F.leaky_relu(self.fine(torch.cat([x, near], 1)) + fine, 0.2)
-        x = F.leaky_relu(self.fine_last(x), 0.2)
+        near = _channels_last(blobs(points, self.log_spread, SIDE // 2).flatten(0, 1).to(x.dtype))
+        x = self.fine(torch.cat([x, near], 1)) + fine
+        if self.layer is not None:
+            if layers is None:
+                layers = x.new_zeros(clips, steps, LAYER, SIDE, SIDE)
+            layers = F.pad(layers, (0, 0) * 3 + (steps - layers.shape[1], 0)).flatten(0, 1)
+            x = x + self.layer(_channels_last(F.pixel_unshuffle(layers, 2)))
+        x = F.leaky_relu(self.fine_last(F.leaky_relu(x, 0.2)), 0.2)
         shift = F.pixel_shuffle(self.last_flow(x).float(), 2) * (2 / SIDE)
         offset = F.interpolate(offset.flatten(0, 1), scale_factor=4.0, mode="bilinear", align_corners=False)
         grid = (_grid(shift) + offset + shift).permute(0, 2, 3, 1)
         reference = reference.float()
         moved = F.grid_sample(reference, grid, padding_mode="border", align_corners=False)
-        sources = [F.pixel_unshuffle(part, 2).to(x.dtype) for part in (moved, reference)]
-        drawn, logits = F.pixel_shuffle(self.blend(torch.cat([x, *sources], 1)).float(), 2).split(3, 1)
-        weights = (logits + logits.new_tensor([0.0, 0.0, 2.0])[:, None, None]).softmax(1)
-        parts = (torch.sigmoid(drawn), moved, reference)
-        frames = sum(weight * part for weight, part in zip(weights.split(1, 1), parts, strict=True))
+        sources = torch.cat([moved, reference] if layers is None else [moved, reference, layers], 1)
+        sources = _channels_last(F.pixel_unshuffle(sources, 2).to(x.dtype))
+        drawn, logits = F.pixel_shuffle(self.blend(torch.cat([x, sources], 1)).float(), 2).tensor_split([3], 1)
+        parts, logits = [torch.sigmoid(drawn), moved, reference], list(logits.split(1, 1))
+        logits[2] = logits[2] + 2  # most pixels stand still
+        if layers is not None:
+            colour, cover = layers[:, :3], layers[:, 3:4]
+            parts.append(colour)
+            logits[3] = logits[3] + 4 + cover.clamp(min=1e-3).log()  # the layer covers the other parts where it is
+        weights = torch.cat(logits, 1).softmax(1).split(1, 1)
+        frames = sum(weight * part for weight, part in zip(weights, parts, strict=True))
         return frames.unflatten(0, (clips, steps))
+
+
+def _channels_last(maps: Tensor) -> Tensor:
+    """In the memory format of the convolutions: joined with maps in theirs, all would be copied."""
+    return maps.contiguous(memory_format=torch.channels_last)
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:

@@ -18,8 +18,8 @@ from cvae_core.video.data import ACTION, POSITION, SIDE
 from cvae_core.video.discover import Found
 from cvae_core.video.rendering import CAMERA_HEIGHT, MIDDLE, PIXEL
 
-WIDTH, LATENT = 96, 4  # of the state and of z
-MESSAGE, SHAPE, CONTACT = 48, 16, 24  # widths of a message and of the codes of a shape and of a contact
+WIDTH, LATENT = 128, 4  # of the state and of z
+MESSAGE, SHAPE, CONTACT = 64, 24, 48  # widths of a message and of the codes of a shape and of a contact
 WINDOW = 20  # pixels: larger than an object
 GRID, GAP = 13, 1.5  # points around the fingertips along an axis, and pixels between them
 MOVES = 4  # numbers of a move: rows and columns in pixels, the angle in radians, the logarithm of the scale
@@ -32,7 +32,7 @@ MOST = 6.0  # largest size of a log variance: an unbounded one overflowed
 class Start(NamedTuple):
     """What is known of B clips' objects at the last given frame."""
 
-    shapes: Tensor  # (B, N, WINDOW, WINDOW) coverage around the centre
+    shapes: Tensor  # (B, N, 2, WINDOW, WINDOW) coverage around the centre, in the last given frame and the one before
     centres: Tensor  # (B, N, 2)
     before: Tensor  # (B, N, 2) centre in the frame before
     exists: Tensor  # (B, N) bool
@@ -44,8 +44,9 @@ def start_of(objects: Found) -> Start:
     rows, columns = (objects.centres[..., i, None] + line for i in range(2))  # (B, N, WINDOW)
     sizes = (*objects.exists.shape, WINDOW, WINDOW)
     grid = torch.stack([columns[..., None, :].expand(sizes), rows[..., None].expand(sizes)], -1) / (SIDE / 2)
-    cut = F.grid_sample(objects.masks.flatten(0, 1)[:, None], grid.flatten(0, 1), align_corners=False)
-    return Start(cut[:, 0].unflatten(0, sizes[:2]), objects.centres, objects.before, objects.exists)
+    masks = torch.stack([objects.masks, objects.masks_before], 2).flatten(0, 1)
+    cut = F.grid_sample(masks, grid.flatten(0, 1), align_corners=False)
+    return Start(cut.unflatten(0, sizes[:2]), objects.centres, objects.before, objects.exists)
 
 
 def perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
@@ -58,8 +59,8 @@ class ObjectMotion(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.shape = perceptron(WINDOW**2, 64, SHAPE)
-        self.contact = perceptron(2 * GRID**2, 64, CONTACT)
+        self.shape = perceptron(2 * WINDOW**2, 128, SHAPE)
+        self.contact = perceptron(4 * GRID**2, 128, CONTACT)
         self.message = perceptron(PAIR, MESSAGE, MESSAGE)
         self.embed = nn.Sequential(perceptron(FEATURES, WIDTH, WIDTH), nn.LeakyReLU(0.2))
         self.gru = nn.GRUCell(WIDTH, WIDTH)
@@ -142,9 +143,9 @@ class ObjectMotion(nn.Module):
 
 
 def coverage(shapes: Tensor, centres: Tensor, angle: Tensor, tips: Tensor) -> Tensor:
-    """How each object covers points around the fingertips (B, 2, 2) before and after a step: (B, N, 2 GRID²).
+    """How each object covers points around the fingertips (B, 2, 2) before and after a step: (B, N, 4 GRID²).
 
-    Objects have shapes (B, N, WINDOW, WINDOW) at centres (B, N, 2), turned by an angle (B, N).
+    Objects have shapes (B, N, 2, WINDOW, WINDOW) at centres (B, N, 2), turned by an angle (B, N).
     """
     line = GAP * (torch.arange(GRID, device=tips.device) - (GRID - 1) / 2)
     points = torch.stack(torch.meshgrid(line, line, indexing="ij"), -1)  # (GRID, GRID, 2)
@@ -152,7 +153,7 @@ def coverage(shapes: Tensor, centres: Tensor, angle: Tensor, tips: Tensor) -> Te
     cos, sin = angle.cos()[..., None, None, None], angle.sin()[..., None, None, None]
     grid = torch.stack([cos * right - sin * down, cos * down + sin * right], -1) / (WINDOW / 2)
     grid = grid.flatten(0, 1).flatten(1, 2)  # (B N, 2 GRID, GRID, 2), columns before rows
-    return F.grid_sample(shapes.flatten(0, 1)[:, None], grid, align_corners=False).view(*angle.shape, -1)
+    return F.grid_sample(shapes.flatten(0, 1), grid, align_corners=False).view(*angle.shape, -1)
 
 
 def positions_of(condition: Tensor) -> Tensor:
@@ -163,7 +164,7 @@ def positions_of(condition: Tensor) -> Tensor:
 
 def ground(positions: Tensor) -> Tensor:
     """Where the table below positions (..., 3), in metres, is seen (..., 2)."""
-    return (positions[..., :2] - torch.tensor(MIDDLE).to(positions)) / PIXEL
+    return torch.stack([positions[..., i] - float(MIDDLE[i]) for i in range(2)], -1) / PIXEL
 
 
 def picture(positions: Tensor) -> Tensor:

@@ -1,11 +1,14 @@
 """What both models of video share: standardized conditions, results, reference frames, and keypoints as blobs."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from cvae_core.video.data import CONDITION
+
+CLIPS_DECODED = 4
 
 
 class Prediction(NamedTuple):
@@ -34,6 +37,12 @@ class Standardized(nn.Module):
     def standard(self, condition: Tensor) -> Tensor:
         """Conditions (..., 7), standardized."""
         return (condition - self.condition_mean) / self.condition_std
+
+
+def in_parts(decode: Callable[[slice], Tensor], clips: int) -> Tensor:
+    """What all clips decode to; without gradients a few clips at a time, so that their maps stay in a CPU's cache."""
+    size = clips if torch.is_grad_enabled() else CLIPS_DECODED
+    return torch.cat([decode(slice(i, i + size)) for i in range(0, clips, size)])
 
 
 def of_steps(values: Tensor, steps: int) -> Tensor:
