@@ -2,7 +2,7 @@
 
     .venv/bin/python -m scripts.video_objects --base video-maps --out my-video --device cuda
 
-`cvae_core.video.object_training` says what is trained on.
+`cvae_core.video.object_training` says what is trained on. It is meant for a GPU.
 """
 
 import argparse
@@ -29,9 +29,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", default="video-maps", help="checkpoint of the model of frames (video-maps)")
     parser.add_argument("--out", required=True, help="name in checkpoints/")
-    parser.add_argument("--clips", type=int, default=100_000, help="simulated clips, half of them pushes (100000)")
-    parser.add_argument("--motion-steps", type=int, default=20_000, help="batches of 512 clips (20000)")
-    parser.add_argument("--frame-steps", type=int, default=6_000, help="batches of 64 clips (6000)")
+    parser.add_argument("--clips", type=int, default=80_000, help="half of them pushes (80000: 27 GB of memory)")
+    parser.add_argument("--motion-steps", type=int, default=12_000, help="batches of 512 clips (12000)")
+    parser.add_argument("--frame-steps", type=int, default=7_000, help="batches of 64 clips (7000)")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--processes", type=int, default=2, help="that simulate (2)")
     args = parser.parse_args()

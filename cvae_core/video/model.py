@@ -64,7 +64,7 @@ def build(config: VideoConfig) -> VideoCVAE:
 
 
 def copy_frames(source: VideoCVAE, target: CodeCVAE | MotionCVAE) -> None:
-    """Copy the weights of a model of frames; those for layers that one of the two lacks are zero or left out."""
+    """Copy the weights of a model of frames; inputs and outputs for layers that only one has are zero or left out."""
     weights = (source.frames if isinstance(source, ObjectCVAE) else source).state_dict()
     for name, value in target.state_dict().items():
         if name in weights:

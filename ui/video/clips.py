@@ -52,8 +52,8 @@ def pick_model() -> tuple[str, VideoCVAE]:
     name = st.selectbox(
         "Model", names, key="model", bind="query-params",
         help="`video` predicts codes of the simulator's frames, `video-maps` feature maps. `video-objects` is "
-        "`video-maps` with a model of how objects move, whose layers its decoder shows. `video-robot` is `video`, trained "
-        "further on 16 sequences of a real robot, none of which is shown here.",
+        "`video-maps` with a model of how objects move, whose layers its decoder shows. `video-robot` is `video`, "
+        "trained further on 16 sequences of a real robot, none of which is shown here.",
     )  # fmt: skip
     return name, ui.load_model(name, "video")
 
