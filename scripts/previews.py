@@ -14,7 +14,7 @@ from ui.figures.digits import png, tile
 
 FOLDER = ROOT / "assets" / "previews"
 DIGIT, SAMPLES = 3, 7  # of the test set; completions beside it
-CLIP = 2
+CLIP = 0  # that the Video page opens with
 LINES = (("recon", "cross entropy", RUNS[1]), ("kl", "KL", RUNS[0]))
 
 
