@@ -69,7 +69,8 @@ def test_blended_edges_tell_where_an_object_is_within_a_pixel(row, column, radiu
     frame = torch.lerp(torch.tensor([0.77, 0.7, 0.6]), torch.tensor([0.84, 0.19, 0.16]), cover[..., None]).movedim(2, 0)
     found = discover(frame[None], frame[None])
     torch.testing.assert_close(found.masks[0, 0], cover, atol=0.01, rtol=0)
-    assert found.centres[0, 0].tolist() == pytest.approx([row - 32, column - 32], abs=0.02)
+    # A disc drawn so has its own centroid up to 0.03 pixels beside its centre.
+    assert found.centres[0, 0].tolist() == pytest.approx([row - 32, column - 32], abs=0.05)
 
 
 @given(reach=st.integers(1, 3), seed=st.integers(0, 99))

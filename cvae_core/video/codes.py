@@ -173,7 +173,7 @@ class CodeCVAE(Standardized):
         skips = [maps[:, -1:] for maps in skips]
         return in_parts(
             lambda rows: self._decode(predicted[rows, -last:], [maps[rows] for maps in skips], given[rows]),
-            len(predicted),
+            predicted,
         )
 
     def _encode(self, frames: Tensor) -> tuple[Tensor, list[Tensor]]:

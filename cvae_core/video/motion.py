@@ -202,7 +202,7 @@ class MotionCVAE(Standardized):
         ))  # fmt: skip
         maps = [part.expand(len(x), *part.shape[1:]) for part in (coarse, fine, reference)]
         decoded = [x, origin - still[:, None], points, *maps, *([] if layers is None else [layers])]
-        frames = in_parts(lambda rows: self._decode(*(part[rows] for part in decoded)), len(x))
+        frames = in_parts(lambda rows: self._decode(*(part[rows] for part in decoded)), x)
         prior_mu, prior_logvar, *posterior = (torch.stack(part, 1) for part in zip(*latents, strict=True))
         mu, logvar = posterior or (prior_mu, prior_logvar)
         return Prediction(frames, mu, logvar, prior_mu, prior_logvar)

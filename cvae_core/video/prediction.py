@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from cvae_core.video.data import CONDITION
 
-CLIPS_DECODED = 4
+CLIPS_DECODED = 4  # at once, see `in_parts`
 
 
 class Prediction(NamedTuple):
@@ -39,9 +39,10 @@ class Standardized(nn.Module):
         return (condition - self.condition_mean) / self.condition_std
 
 
-def in_parts(decode: Callable[[slice], Tensor], clips: int) -> Tensor:
-    """What all clips decode to; without gradients a few clips at a time, so that their maps stay in a CPU's cache."""
-    size = clips if torch.is_grad_enabled() else CLIPS_DECODED
+def in_parts(decode: Callable[[slice], Tensor], codes: Tensor) -> Tensor:
+    """What all clips' codes decode to. On a CPU, in prediction, a few clips at a time: their maps stay in its cache."""
+    clips = len(codes)
+    size = clips if torch.is_grad_enabled() or codes.device.type != "cpu" else CLIPS_DECODED
     return torch.cat([decode(slice(i, i + size)) for i in range(0, clips, size)])
 
 
