@@ -55,7 +55,7 @@ tense: checkpoints/tense-third.safetensors
 	$(VENV)/bin/python -m scripts.average tense tense-all-end tense-all-end tense-all-last
 
 # Not trained on these verbs: five steps, all but the first with a frozen encoder. The third is trained with two seeds
-# and the fourth with three, whose weights are averaged; then the softmax temperature.
+# and the fourth with three, whose weights are averaged. The softmax temperature is fitted last.
 tense-heldout: checkpoints/tense-third.safetensors
 	for seed in 0 1 2; do $(TRAIN) --preset best-end --init tense-third --seed $$seed --out tense-end-$$seed --pack float16 || exit; done
 	$(VENV)/bin/python -m scripts.average tense-fourth tense-end-0 tense-end-1 tense-end-2

@@ -11,15 +11,13 @@ from torch import Tensor
 from cvae_core.video.data import SIDE
 from cvae_core.video.discover import Found, extreme
 
+LAYER = 5  # channels: colour, coverage, and coverage in the last given frame
 PATCH = 24  # pixels of a picture around an object, which hold it
 DRAWN = 3  # objects of a clip that are drawn: those that do not move are in the last given frame
 
 
 def layers_of(objects: Found, moves: Tensor) -> Tensor:
-    """The objects that move most, moved (B, N, S, 4) since the last given frame: layers (B, S, 5, 64, 64).
-
-    Channels: colour, coverage, and coverage in the last given frame.
-    """
+    """The objects that move most, moved (B, N, S, 4) since the last given frame: layers (B, S, LAYER, 64, 64)."""
     chosen = moves[..., :2].norm(dim=-1).amax(2).topk(DRAWN).indices  # (B, 3)
     rows = torch.arange(len(chosen), device=chosen.device)[:, None]
     objects = Found(*(part[rows, chosen] for part in objects))

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from cvae_core.latent import reparameterize
 from cvae_core.video.config import VideoConfig
 from cvae_core.video.data import ACTION, CONDITION, POSITION, SIDE
+from cvae_core.video.layers import LAYER
 from cvae_core.video.prediction import Prediction, Standardized, blobs, in_parts, of_steps
 
 CELLS, Z_CELLS = 16, 8  # of the state and of z, along an axis
 EMBEDDED = 64
-LAYER = 5  # channels of a layer: colour, coverage, and coverage in the last given frame
 INPUTS = CONDITION + POSITION + 1  # of a step: condition, way since the reference frame, age of the reference frame
 
 
@@ -137,7 +137,7 @@ class MotionCVAE(Standardized):
         """Frames (B, T, 3, 64, 64) and conditions (B, T, 7) -> each frame predicted from those before it.
 
         z is a sample of the posterior. Predicted frames are never encoded: teacher forcing changes nothing. Layers
-        (B, H, 5, 64, 64) belong to the H frames after the given ones.
+        (B, H, LAYER, 64, 64) belong to the H frames after the given ones.
         """
         fine, coarse = (maps.unflatten(0, frames.shape[:2]) for maps in self.encoder(frames.flatten(0, 1)))
         given = slice(0, self.config.past)
@@ -231,7 +231,7 @@ class MotionCVAE(Standardized):
     ) -> Tensor:
         """States (B, S, C, 16, 16), offsets (B, S, 2, 16, 16) and references -> frames (B, S, 3, 64, 64).
 
-        Layers (B, ≤ S, 5, 64, 64) belong to the last frames.
+        Layers (B, ≤ S, LAYER, 64, 64) belong to the last frames.
         """
         clips, steps = x.shape[:2]
         coarse, fine, reference = (part.flatten(0, 1) for part in (coarse, fine, reference))

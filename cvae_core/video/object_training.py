@@ -37,7 +37,7 @@ class Tracks(NamedTuple):
 
     frames: Tensor  # (n, T, 3, 64, 64) bytes
     condition: Tensor  # (n, T, 7)
-    shapes: Tensor  # (n, N, 2, WINDOW, WINDOW), and the rest of a `Start`
+    shapes: Tensor  # (n, N, 2, WINDOW, WINDOW); this and the next three are the fields of `Start`
     centres: Tensor  # (n, N, 2)
     before: Tensor  # (n, N, 2)
     exists: Tensor  # (n, N) bool
@@ -120,26 +120,26 @@ def _path(scene: Scene) -> Tensor:
 
 def fit_motion(
     motion: ObjectMotion, data: Tracks, past: int, steps: int, size: int = 64, rate: float = 4e-3, seed: int = 0
-) -> Iterator[float]:
+) -> Iterator[Tensor]:
     """Train how objects move, on batches of `size` clips; yields the loss of each step.
 
     First with the prior's mean as z alone, so that z does not explain what the gripper explains; after `Z_FROM` of the
     steps also by the evidence lower bound: the hybrid objective of Sohn et al. (2015).
     """
-    data = data._replace(frames=data.known)  # not needed
+    data = data._replace(frames=data.known)  # the loss needs no frames: batches need not copy them
     generator = torch.Generator(data.moves.device).manual_seed(seed)
 
     def loss(batch: Tracks, with_z: bool) -> Tensor:
         return _motion_loss(motion, batch, past, generator, with_z)
 
     first = int(Z_FROM * steps)
-    phases = [(first, lambda batch: loss(batch, False)), (steps - first, lambda batch: loss(batch, True))]
+    phases = [(first, partial(loss, with_z=False)), (steps - first, partial(loss, with_z=True))]
     return _minimize(motion, data, size, phases, rate, generator, _augmented)
 
 
 def fit_frames(
     model: ObjectCVAE, data: Tracks, steps: int, size: int = 64, rate: float = 1e-3, seed: int = 0
-) -> Iterator[float]:
+) -> Iterator[Tensor]:
     """Train the model of frames with layers that show the true moves; yields the loss of each step.
 
     Errors on the layers weigh more: few pixels show that fingers which hold an object are further apart than closed
@@ -168,7 +168,7 @@ def _minimize(
     rate: float,
     generator: torch.Generator,
     augment: Callable[[Tracks, torch.Generator], Tracks] | None = None,
-) -> Iterator[float]:
+) -> Iterator[Tensor]:
     """Minimize losses, each for some steps, with one one-cycle schedule over all of them."""
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-4)
     for parameter in model.parameters():
