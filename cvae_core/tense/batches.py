@@ -11,6 +11,7 @@ from cvae_core.tense import data, lexicon
 from cvae_core.tense.config import TenseConfig
 from cvae_core.tense.data import PAD, Verb
 from cvae_core.tense.invent import invent, irregular_verbs, prefixed, regular_verbs
+from cvae_core.tense.padding import cut_padding
 from cvae_core.tense.spelling import follows_rules
 
 
@@ -156,11 +157,6 @@ class Batches:
             source, source_tense.to(self.device), cut_padding(target), target_tense.to(self.device),
             verb.to(self.device), z.to(self.device),
         )  # fmt: skip
-
-
-def cut_padding(letters: Tensor) -> Tensor:
-    """Without the columns that are padding in every row."""
-    return letters[:, : int((letters != PAD).sum(1).max())]
 
 
 def _stack(a: Tensor, b: Tensor) -> Tensor:

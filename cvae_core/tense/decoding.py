@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cvae_core.tense.data import EOS, MAX_LENGTH, PAD, SOS, VOCABULARY_SIZE
+from cvae_core.tense.padding import in_groups
 
 SURE, STEPS, RATE = 0.95, 20, 0.1  # of fitting s to a word: probability to reach, most steps, learning rate
 BETAS = 0.9, 0.999  # of Adam there
@@ -53,6 +54,15 @@ def _blocked(device: torch.device) -> Tensor:
 def log_probabilities(logits: Tensor, temperature: float = 1.0) -> Tensor:
     """Over what may come next, letters and EOS, never PAD or SOS, at a softmax temperature: (..., V)."""
     return torch.log_softmax(logits.float() / temperature + _blocked(logits.device), -1)
+
+
+def teacher_forced(model: nn.Module, inputs: Tensor, s: Tensor, tense: Tensor, lengths: Tensor) -> Tensor:
+    """Logits (B, T, V) of what follows each of the inputs (B, T), of which the first `lengths` (B,) count."""
+
+    def logits(inputs_cut: Tensor, *rows: Tensor) -> tuple[Tensor]:
+        return (F.pad(model(inputs_cut, *rows), (0, 0, 0, inputs.shape[1] - inputs_cut.shape[1])),)
+
+    return in_groups(logits, lengths, inputs, s, tense)[0]
 
 
 def log_probability(model: nn.Module, letters: Tensor, s: Tensor, tense: Tensor, temperature: float = 1.0) -> Tensor:

@@ -16,6 +16,7 @@ from cvae_core.latent import Gaussian
 from cvae_core.tense.config import REPORTS, TenseConfig
 from cvae_core.tense.data import MAX_LENGTH, PAD, TENSES, VOCABULARY_SIZE
 from cvae_core.tense.decoding import State, lstm_step
+from cvae_core.tense.padding import in_groups
 
 CLASSIFIER_WIDTH = 64
 LETTER_WIDTH = 32  # of what s gets of each letter
@@ -91,17 +92,23 @@ class TenseCVAE(nn.Module):
 
     def encode(self, letters: Tensor, tense: Tensor) -> Encoded:
         """Letters (B, T) with EOS and padding, tense (B,) -> both posteriors."""
+        parameters = in_groups(self._encode, _lengths(letters), letters, tense)
+        levels = [Gaussian(*parameters[i : i + 2]) for i in range(0, len(parameters), 2)]
+        return Encoded(levels[0], levels[-1])
+
+    def _encode(self, letters: Tensor, tense: Tensor) -> tuple[Tensor, ...]:
+        """Mean and log variance of each level."""
         embedded = self.tense_embedding(tense)
         # Initial state of both directions, (1, B, H): zeros, then the tense in the last dimensions (as in 000 and 002).
         state = F.pad(embedded, (self.config.hidden_size - embedded.shape[1], 0))[None]
         outputs, last = self._read(letters, state, self.read_letter is not None)
-        z = Gaussian(self.to_mu[0](last), self.to_logvar[0](last))
+        z = self.to_mu[0](last), self.to_logvar[0](last)
         if self.read_letter is None:
-            return Encoded(z, z)
+            return z
         each = self.read_letter(outputs)  # (B, T, L)
         each = F.pad(each, (0, 0, 0, POSITIONS - each.shape[1])).flatten(1)
         features = torch.cat([last, each], 1)
-        return Encoded(z, Gaussian(self.to_mu[1](features), self.to_logvar[1](features)))
+        return *z, self.to_mu[1](features), self.to_logvar[1](features)
 
     def freeze_encoder(self) -> None:
         """Freeze q(z | word, tense): the LSTMs, their embeddings and the layers to z. The layers to s still train."""
@@ -114,20 +121,22 @@ class TenseCVAE(nn.Module):
 
         It takes the encoder's outputs without a tense, detached: only the latent's losses train the encoder.
         """
+        return in_groups(self._classify, _lengths(letters), letters)[0]
+
+    def _classify(self, letters: Tensor) -> tuple[Tensor]:
         with torch.no_grad():
             unconditioned = letters.new_zeros(1, len(letters), self.config.hidden_size, dtype=self.out.weight.dtype)
             outputs, _ = self._read(letters, unconditioned, True)
         features = F.relu(self.classify_letter(outputs)) * torch.any(outputs != 0, -1, keepdim=True)
-        return self.classify_word(features.amax(1))
+        return (self.classify_word(features.amax(1)),)
 
     def _read(self, letters: Tensor, state: Tensor, each: bool) -> tuple[Tensor | None, Tensor]:
         """Outputs at each letter (B, T, 2H), if asked for, zeros on padding; both directions' last outputs (B, 2H).
 
-        Not packing the words trains twice as fast: on a CPU a packed LSTM's backward pass clears a whole gradient for
-        every letter.
+        The longest word has T letters: no column is padding alone. Not packing the words trains twice as fast: on a CPU
+        a packed LSTM's backward pass clears a whole gradient for every letter.
         """
-        lengths = (letters != PAD).sum(1)
-        letters = letters[:, : int(lengths.max())]  # cut padding to this batch
+        lengths = _lengths(letters)
         rows = torch.arange(len(letters), device=letters.device)
         positions = torch.arange(letters.shape[1], device=letters.device)
         backwards = (lengths[:, None] - 1 - positions) % letters.shape[1]  # of a word's letters; padding stays behind
@@ -170,6 +179,10 @@ class TenseCVAE(nn.Module):
     def forward(self, inputs: Tensor, s: Tensor, tense: Tensor) -> Tensor:
         """Logits (B, T, V) of the letters that follow each of `inputs` (B, T), in one call."""
         return self.step(inputs, self.initial_state(s, tense))[0]
+
+
+def _lengths(letters: Tensor) -> Tensor:
+    return (letters != PAD).sum(1)
 
 
 def create(config: TenseConfig) -> nn.Module:

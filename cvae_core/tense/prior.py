@@ -19,10 +19,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cvae_core.latent import Gaussian
-from cvae_core.parallel import draw, gather
-from cvae_core.tense.batches import Batches, cut_padding
+from cvae_core.parallel import draw, gather, world
+from cvae_core.tense.batches import Batches
 from cvae_core.tense.data import PAD, SOS
-from cvae_core.tense.decoding import greedy
+from cvae_core.tense.decoding import greedy, teacher_forced
+from cvae_core.tense.padding import cut_padding
 
 BALANCE = 0.5  # how much a verb's bias, in nats, falls when it is assigned once more than its share
 BALANCE_FROZEN = 0.03  # the same once the encoder is frozen, by what z decodes to
@@ -30,6 +31,7 @@ TOLERANCE = 5.0  # nats that the score of a verb that z decodes to may be below 
 CANDIDATES = 6  # verbs whose likelihood is compared where z decodes to none
 DRAWN = 2  # samples drawn for each that is trained on, once the encoder is frozen
 ROUNDS, SAMPLES, STEP_DECAY = 600, 2048, 0.99  # of fitting the biases
+FITTED_AT_ONCE = 64  # samples
 
 
 class PriorMatcher(nn.Module):
@@ -92,17 +94,22 @@ class PriorMatcher(nn.Module):
 
     @torch.no_grad()
     def fit_biases(self, generator: torch.Generator) -> None:
-        """Fit the biases to the posteriors of a frozen encoder, from zeros with ever smaller steps."""
+        """Fit the biases to the posteriors of a frozen encoder, from zeros with ever smaller steps.
+
+        Each process assigns its share of the samples, FITTED_AT_ONCE at a time: their scores stay in a core's cache.
+        """
         self.bias.zero_()
         step = BALANCE / max(1, SAMPLES / len(self.bias))  # few verbs are each assigned many times a round
-        products = _products(self.mu, self.logvar)
+        weights, constant = _products(self.mu, self.logvar)
         for i in range(ROUNDS):
-            z = torch.randn(SAMPLES, self.mu.shape[-1], generator=generator).to(self.mu.device)
-            self.balance((_log_densities(z, *products) + self.bias).argmax(1), step * STEP_DECAY**i)
+            z = draw(torch.randn, (SAMPLES // world(), self.mu.shape[-1]), generator).to(self.mu.device)
+            scores = (_log_densities(part, weights, constant + self.bias) for part in z.split(FITTED_AT_ONCE))
+            self.balance(gather(torch.cat([score.argmax(1) for score in scores])), step * STEP_DECAY**i)
 
     def _scores(self, z: Tensor) -> Tensor:
         """Log responsibilities, with the verbs' biases, in nats a form: (m, Z) -> (m, n)."""
-        return (log_responsibility(z, self.mu, self.logvar) + self.bias) / 4
+        weights, constant = _products(self.mu, self.logvar)
+        return _log_densities(z, weights / 4, (constant + self.bias) / 4)
 
     def terms(
         self, model: nn.Module, z: Tensor, forms: Batches, two_tenses: bool, frozen: bool, generator: torch.Generator
@@ -165,7 +172,8 @@ def decode_nll(model: nn.Module, s: Tensor, tense: Tensor, target: Tensor) -> tu
     -> (m,), the logits (m, T, V), and the letters without the columns that are padding alone.
     """
     target = cut_padding(target)
-    logits = model(F.pad(target[:, :-1], (1, 0), value=SOS), s, tense).float()
+    inputs = F.pad(target[:, :-1], (1, 0), value=SOS)
+    logits = teacher_forced(model, inputs, s, tense, (target != PAD).sum(1)).float()
     nll = F.cross_entropy(logits.transpose(1, 2), target, reduction="none", ignore_index=PAD)
     return nll.sum(1), logits, target
 

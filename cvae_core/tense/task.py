@@ -17,7 +17,7 @@ from cvae_core.tense import data, metrics
 from cvae_core.tense.batches import Batch, Batches
 from cvae_core.tense.config import TenseConfig
 from cvae_core.tense.data import EOS, PAD, SOS, Verb
-from cvae_core.tense.decoding import greedy
+from cvae_core.tense.decoding import greedy, teacher_forced
 from cvae_core.tense.familiarity import measure_floor
 from cvae_core.tense.inference import Inflector
 from cvae_core.tense.information import latent_statistics
@@ -86,15 +86,10 @@ class TenseTask:
 
     @torch.no_grad()
     def fill_bank(self) -> None:
-        """Encode every form once, so that prior matching can begin at once with weights that know the verbs.
-
-        Forms of like length are encoded together: half of the letters would be padding otherwise.
-        """
+        """Encode every form once, so that prior matching can begin at once with weights that know the verbs."""
         verb = torch.arange(len(self.verbs) + len(self.old), device=self.device).repeat_interleave(4)
         tense = torch.arange(4, device=self.device).repeat(len(verb) // 4)
-        order = (self._batches.first_spellings(verb, tense) != PAD).sum(1).argsort(stable=True)
-        for rows in order.split(FILLED_AT_ONCE):
-            some, of = verb[rows], tense[rows]
+        for some, of in zip(verb.split(FILLED_AT_ONCE), tense.split(FILLED_AT_ONCE), strict=True):
             encoded = self.model.encode(self._batches.first_spellings(some, of), of)
             self.matcher.update(some, of, encoded.z)
 
@@ -147,7 +142,7 @@ class TenseTask:
             encoded = Encoded(*(Gaussian(level.mu[rows], level.logvar[rows]) for level in encoded))
             s, by_z = s[rows], by_z[rows]
         inputs, mask = self._decoder_inputs(batch, s, step)
-        logits = model(inputs, s, batch.target_tense)
+        logits = teacher_forced(model, inputs, s, batch.target_tense, mask.sum(1))
         nll = F.cross_entropy(logits.float().transpose(1, 2), batch.target, reduction="none") * mask
         recon = nll.sum(1) if config.recon == "sum" else nll.sum(1) / mask.sum(1)
         kl = kl_to_standard(*encoded.z).sum(1)

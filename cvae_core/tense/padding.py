@@ -1,0 +1,34 @@
+"""Words of like length together: half of the letters of a batch would be padding otherwise."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from cvae_core.tense.data import PAD
+
+GROUP = 64  # words; their states stay in a core's cache
+
+
+def cut_padding(letters: Tensor) -> Tensor:
+    """Without the columns that are padding in every row."""
+    return letters[:, : int((letters != PAD).sum(1).max())]
+
+
+def in_groups(
+    function: Callable[..., tuple[Tensor, ...]], lengths: Tensor, letters: Tensor, *others: Tensor
+) -> tuple[Tensor, ...]:
+    """What a function returns for rows (B, ...), computed for GROUP of them of like length (B,) at a time.
+
+    It gets the letters (B, T), cut to the longest of a group, and the group's rows of the others, and returns tensors
+    of as many rows. On a GPU, and of a small batch, all rows are one group in their own order.
+    """
+    if letters.device.type != "cpu" or len(letters) <= GROUP:
+        return function(letters[:, : int(lengths.max())], *others)
+    order = lengths.argsort(stable=True)
+    parts = [
+        function(letters[rows, : int(lengths[rows[-1]])], *(other[rows] for other in others))
+        for rows in order.split(GROUP)
+    ]
+    back = order.argsort()
+    return tuple(torch.cat(columns)[back] for columns in zip(*parts, strict=True))
