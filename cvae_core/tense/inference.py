@@ -172,15 +172,7 @@ class Inflector:
     @torch.inference_mode()
     def posterior(self, words: Sequence[str], tenses: Sequence[int], space: str = "z") -> Gaussian:
         """q(z | word, tense), or that of s: (n, Z) or (n, S). Raises UserError for what is no word."""
-        return self._posterior(_valid(words), tenses, space)
-
-    def _posterior(self, words: Sequence[str], tenses: Sequence[int], space: str) -> Gaussian:
-        parts = [
-            (rows, getattr(self._encode([words[i] for i in rows], [tenses[i] for i in rows]), space))
-            for rows in _by_length(words)
-        ]
-        back = torch.tensor([i for rows, _ in parts for i in rows]).argsort()
-        return Gaussian(*(torch.cat(columns)[back] for columns in zip(*(part for _, part in parts), strict=True)))
+        return getattr(self._encode(_valid(words), tenses), space)
 
     @torch.inference_mode()
     def tense_scores(self, words: Sequence[str]) -> np.ndarray:
@@ -190,10 +182,7 @@ class Inflector:
         """
         words = _valid(words)
         if self.model.config.tense_classifier:
-            logits = torch.zeros(len(words), len(TENSES), device=self.device)
-            for rows in _by_length(words):
-                logits[rows] = self.model.classify(self._letters([words[i] for i in rows]))
-            return logits.log_softmax(1).cpu().numpy()
+            return self.model.classify(self._letters(words)).log_softmax(1).cpu().numpy()
         pairs = [(word, tense) for word in words for tense in range(len(TENSES))]
         return self.elbo_at_mean(*zip(*pairs, strict=True)).reshape(len(words), len(TENSES))
 
@@ -265,7 +254,7 @@ class Inflector:
     @torch.inference_mode()
     def reread(self, rows: Sequence[tuple[str, ...]]) -> Tensor:
         """One round of refinement from n rows of four forms: the mean of the product of their posteriors, (n, Z)."""
-        views = [self._posterior(forms, [t] * len(rows), "z") for t, forms in enumerate(zip(*rows, strict=True))]
+        views = [self._encode(forms, [t] * len(rows)).z for t, forms in enumerate(zip(*rows, strict=True))]
         mu, logvar = (torch.stack(parts) for parts in zip(*views, strict=True))
         return product_of_experts(mu, logvar, 0)[0]
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from cvae_core.tense.data import PAD
 
-GROUP = 64  # words; their states stay in a core's cache
+GROUP, GPU_GROUP = 64, 8192  # words; the states of 64 stay in a core's cache
 
 
 def cut_padding(letters: Tensor) -> Tensor:
@@ -21,14 +21,15 @@ def in_groups(
     """What a function returns for rows (B, ...), computed for GROUP of them of like length (B,) at a time.
 
     It gets the letters (B, T), cut to the longest of a group, and the group's rows of the others, and returns tensors
-    of as many rows. On a GPU, and of a small batch, all rows are one group in their own order.
+    of as many rows. A batch of up to GROUP words, of up to GPU_GROUP on a GPU, stays as it is.
     """
-    if letters.device.type != "cpu" or len(letters) <= GROUP:
+    size = GROUP if letters.device.type == "cpu" else GPU_GROUP
+    if len(letters) <= size:
         return function(letters[:, : int(lengths.max())], *others)
     order = lengths.argsort(stable=True)
     parts = [
         function(letters[rows, : int(lengths[rows[-1]])], *(other[rows] for other in others))
-        for rows in order.split(GROUP)
+        for rows in order.split(size)
     ]
     back = order.argsort()
     return tuple(torch.cat(columns)[back] for columns in zip(*parts, strict=True))

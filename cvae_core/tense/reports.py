@@ -15,6 +15,7 @@ from cvae_core.tense.config import TenseConfig
 from cvae_core.tense.data import PAD, SOS, TENSES, VOCABULARY_SIZE
 from cvae_core.tense.decoding import State, lstm_step
 from cvae_core.tense.model import Encoded
+from cvae_core.tense.padding import in_groups
 
 
 class Architecture(NamedTuple):
@@ -61,8 +62,11 @@ class ReportCVAE(nn.Module):
 
     def encode(self, letters: Tensor, tense: Tensor) -> Encoded:
         """Letters (B, T) with EOS and padding, tense (B,) -> the posterior."""
+        posterior = Gaussian(*in_groups(self._encode, (letters != PAD).sum(1), letters, tense))
+        return Encoded(posterior, posterior)
+
+    def _encode(self, letters: Tensor, tense: Tensor) -> tuple[Tensor, Tensor]:
         lengths = (letters != PAD).sum(1)
-        letters = letters[:, : int(lengths.max())]  # cut padding to this batch
         if self.architecture.encoder_sos:
             letters, lengths = F.pad(letters, (1, 0), value=SOS), lengths + 1
         embedded = self.tense_embedding(tense)
@@ -78,8 +82,7 @@ class ReportCVAE(nn.Module):
             states = (outputs[torch.arange(len(x), device=x.device), lengths - 1],)
         mu = torch.cat([layer(s) for layer, s in zip(self.to_mu, states, strict=True)], 1)
         logvar = torch.cat([layer(s) for layer, s in zip(self.to_logvar, states, strict=True)], 1)
-        posterior = Gaussian(mu, logvar)
-        return Encoded(posterior, posterior)
+        return mu, logvar
 
     def spelling(self, z: Tensor) -> Tensor:
         """z itself: there is one level."""
