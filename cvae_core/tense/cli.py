@@ -16,7 +16,7 @@ def add_commands(commands, evaluate, predict) -> None:
     convert = commands.add_parser("convert", help="put words into another tense")
     convert.add_argument("words", nargs="*", metavar="WORD")
     convert.add_argument("--from", dest="source", metavar="TENSE", help="tense of the words; inferred when not given")
-    convert.add_argument("--to", dest="target", metavar="TENSE", help="target tense, or all")
+    convert.add_argument("--to", dest="target", metavar="TENSE", help="target tense; all four when not given")
     convert.add_argument("--file", help="CSV or TSV with columns word, source, target; or one word a line; or -")
     convert.add_argument("--out", help="where --file's answers go; standard output when not given")
     options.model_options(convert, run_convert, CHECKPOINT)
@@ -81,11 +81,11 @@ def run_convert(args: argparse.Namespace) -> None:
         return _convert_file(args)
     if args.out is not None:
         raise UserError("--out goes with --file: without it, answers go to standard output.")
-    if not args.words or not args.target:
-        raise UserError("Nothing to convert: give words and --to TENSE, or --file FILE.")
+    if not args.words:
+        raise UserError("Nothing to convert: give words, or --file FILE.")
     words = [parse_word(w) for w in args.words]
     source = None if args.source is None else parse_tense(args.source)
-    targets = range(len(TENSES)) if args.target == "all" else [parse_tense(args.target)]
+    targets = range(len(TENSES)) if args.target in (None, "all") else [parse_tense(args.target)]
     remarks = {word: convertible_remark(word) for word in words if source is None}
     model = _load(args)
     sources = model.infer_tenses(words) if source is None else [source] * len(words)
