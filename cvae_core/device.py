@@ -1,6 +1,8 @@
 """Devices: choose one, and what it supports."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 import torch
 
@@ -24,6 +26,22 @@ def multiplies_bfloat16(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}  # missing in some 2.x
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+@contextlib.contextmanager
+def autocast(device: torch.device, bfloat16: bool) -> Iterator[None]:
+    """A context in which matrix products are in bfloat16, if it is asked for.
+
+    For processors without AVX-512 oneDNN has no LSTM in bfloat16: PyTorch's own, slower one is used there.
+    """
+    without = bfloat16 and device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    before = torch.backends.mkldnn.enabled
+    torch.backends.mkldnn.enabled = before and not without
+    try:
+        with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+            yield
+    finally:
+        torch.backends.mkldnn.enabled = before
 
 
 def describe_device(device: torch.device) -> str:

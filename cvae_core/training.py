@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import nn
 
 from cvae_core import parallel
-from cvae_core.device import is_out_of_memory, multiplies_bfloat16
+from cvae_core.device import autocast, is_out_of_memory, multiplies_bfloat16
 from cvae_core.errors import UserError
 from cvae_core.optim import load_optimizer, make_average, make_optimizer, optimizer_tensors
 from cvae_core.resources import Meter
@@ -176,7 +175,7 @@ class _Loop:
         config, epoch = self.config, self.position.epoch
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate_at(config, epoch + index / self.steps)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+        with autocast(self.device, self.bfloat16):
             terms = self.loss(batch, step_at(config, epoch, index, self.device))
         self.optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()

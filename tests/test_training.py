@@ -10,6 +10,7 @@ import torch
 
 from cvae_core import checkpoint, training
 from cvae_core.config import config_from_dict
+from cvae_core.device import autocast
 from cvae_core.errors import UserError
 from cvae_core.step import generator_at
 from cvae_core.tense.config import TenseConfig
@@ -204,6 +205,16 @@ def test_bfloat16_trains_with_weights_in_float32(tmp_path):
     losses = [row["loss"] for row in run.read_metrics()]
     assert losses[-1] < losses[0]
     assert all(p.dtype == torch.float32 for p in task.model.parameters())
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_onednn_is_left_out_of_bfloat16_where_it_has_none_and_only_there(monkeypatch, has):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: has)
+    for bfloat16, used in ((False, True), (True, has)):
+        with autocast(torch.device("cpu"), bfloat16):
+            assert torch.backends.mkldnn.enabled == used
+            assert torch.mm(torch.ones(2, 2), torch.ones(2, 2)).dtype == (torch.bfloat16 if bfloat16 else torch.float32)
+        assert torch.backends.mkldnn.enabled
 
 
 def test_auto_precision_follows_the_hardware(tmp_path, monkeypatch):
