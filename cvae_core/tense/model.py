@@ -16,7 +16,7 @@ from cvae_core.latent import Gaussian
 from cvae_core.tense.config import REPORTS, TenseConfig
 from cvae_core.tense.data import MAX_LENGTH, PAD, TENSES, VOCABULARY_SIZE
 from cvae_core.tense.decoding import State, lstm_step
-from cvae_core.tense.padding import in_groups
+from cvae_core.tense.padding import in_groups, lengths_of
 
 CLASSIFIER_WIDTH = 64
 LETTER_WIDTH = 32  # of what s gets of each letter
@@ -92,7 +92,7 @@ class TenseCVAE(nn.Module):
 
     def encode(self, letters: Tensor, tense: Tensor) -> Encoded:
         """Letters (B, T) with EOS and padding, tense (B,) -> both posteriors."""
-        parameters = in_groups(self._encode, _lengths(letters), letters, tense)
+        parameters = in_groups(self._encode, lengths_of(letters), letters, tense)
         levels = [Gaussian(*parameters[i : i + 2]) for i in range(0, len(parameters), 2)]
         return Encoded(levels[0], levels[-1])
 
@@ -121,7 +121,7 @@ class TenseCVAE(nn.Module):
 
         It takes the encoder's outputs without a tense, detached: only the latent's losses train the encoder.
         """
-        return in_groups(self._classify, _lengths(letters), letters)[0]
+        return in_groups(self._classify, lengths_of(letters), letters)[0]
 
     def _classify(self, letters: Tensor) -> tuple[Tensor]:
         with torch.no_grad():
@@ -136,7 +136,7 @@ class TenseCVAE(nn.Module):
         The longest word has T letters: no column is padding alone. Not packing the words trains twice as fast: on a CPU
         a packed LSTM's backward pass clears a whole gradient for every letter.
         """
-        lengths = _lengths(letters)
+        lengths = lengths_of(letters)
         rows = torch.arange(len(letters), device=letters.device)
         positions = torch.arange(letters.shape[1], device=letters.device)
         backwards = (lengths[:, None] - 1 - positions) % letters.shape[1]  # of a word's letters; padding stays behind
@@ -179,10 +179,6 @@ class TenseCVAE(nn.Module):
     def forward(self, inputs: Tensor, s: Tensor, tense: Tensor) -> Tensor:
         """Logits (B, T, V) of the letters that follow each of `inputs` (B, T), in one call."""
         return self.step(inputs, self.initial_state(s, tense))[0]
-
-
-def _lengths(letters: Tensor) -> Tensor:
-    return (letters != PAD).sum(1)
 
 
 def create(config: TenseConfig) -> nn.Module:

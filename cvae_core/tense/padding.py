@@ -10,9 +10,14 @@ from cvae_core.tense.data import PAD
 GROUP, GPU_GROUP = 64, 8192  # words; the states of 64 stay in a core's cache
 
 
+def lengths_of(letters: Tensor) -> Tensor:
+    """Letters of each word, its end included: (B, T) -> (B,)."""
+    return (letters != PAD).sum(1)
+
+
 def cut_padding(letters: Tensor) -> Tensor:
     """Without the columns that are padding in every row."""
-    return letters[:, : int((letters != PAD).sum(1).max())]
+    return letters[:, : int(lengths_of(letters).max())]
 
 
 def in_groups(

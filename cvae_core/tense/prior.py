@@ -23,7 +23,7 @@ from cvae_core.parallel import draw, gather, world
 from cvae_core.tense.batches import Batches
 from cvae_core.tense.data import PAD, SOS
 from cvae_core.tense.decoding import greedy, teacher_forced
-from cvae_core.tense.padding import cut_padding
+from cvae_core.tense.padding import cut_padding, lengths_of
 
 BALANCE = 0.5  # how much a verb's bias, in nats, falls when it is assigned once more than its share
 BALANCE_FROZEN = 0.03  # the same once the encoder is frozen, by what z decodes to
@@ -173,7 +173,7 @@ def decode_nll(model: nn.Module, s: Tensor, tense: Tensor, target: Tensor) -> tu
     """
     target = cut_padding(target)
     inputs = F.pad(target[:, :-1], (1, 0), value=SOS)
-    logits = teacher_forced(model, inputs, s, tense, (target != PAD).sum(1)).float()
+    logits = teacher_forced(model, inputs, s, tense, lengths_of(target)).float()
     nll = F.cross_entropy(logits.transpose(1, 2), target, reduction="none", ignore_index=PAD)
     return nll.sum(1), logits, target
 

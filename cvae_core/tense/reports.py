@@ -12,10 +12,10 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from cvae_core.latent import Gaussian
 from cvae_core.tense.config import TenseConfig
-from cvae_core.tense.data import PAD, SOS, TENSES, VOCABULARY_SIZE
+from cvae_core.tense.data import SOS, TENSES, VOCABULARY_SIZE
 from cvae_core.tense.decoding import State, lstm_step
 from cvae_core.tense.model import Encoded
-from cvae_core.tense.padding import in_groups
+from cvae_core.tense.padding import in_groups, lengths_of
 
 
 class Architecture(NamedTuple):
@@ -62,11 +62,11 @@ class ReportCVAE(nn.Module):
 
     def encode(self, letters: Tensor, tense: Tensor) -> Encoded:
         """Letters (B, T) with EOS and padding, tense (B,) -> the posterior."""
-        posterior = Gaussian(*in_groups(self._encode, (letters != PAD).sum(1), letters, tense))
+        posterior = Gaussian(*in_groups(self._encode, lengths_of(letters), letters, tense))
         return Encoded(posterior, posterior)
 
     def _encode(self, letters: Tensor, tense: Tensor) -> tuple[Tensor, Tensor]:
-        lengths = (letters != PAD).sum(1)
+        lengths = lengths_of(letters)
         if self.architecture.encoder_sos:
             letters, lengths = F.pad(letters, (1, 0), value=SOS), lengths + 1
         embedded = self.tense_embedding(tense)

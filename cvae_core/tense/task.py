@@ -29,7 +29,6 @@ from cvae_core.tense.reports import ARCHITECTURES
 WORDS_DRAWN = 4  # for each that is trained on, once the encoder is frozen
 VALIDATION_VERBS = 200  # scored at each epoch's end
 LISTED_VERBS = 50  # of a list of the user's own, and of the verbs rehearsed beside it, that are scored
-FILLED_AT_ONCE = 512  # forms
 VALIDATION_SAMPLES = 100  # as many as the course draws
 DESCRIBED, SCORED = 1000, 50  # words whose posteriors an epoch's statistics are of, and whose likelihood is estimated
 
@@ -89,9 +88,8 @@ class TenseTask:
         """Encode every form once, so that prior matching can begin at once with weights that know the verbs."""
         verb = torch.arange(len(self.verbs) + len(self.old), device=self.device).repeat_interleave(4)
         tense = torch.arange(4, device=self.device).repeat(len(verb) // 4)
-        for some, of in zip(verb.split(FILLED_AT_ONCE), tense.split(FILLED_AT_ONCE), strict=True):
-            encoded = self.model.encode(self._batches.first_spellings(some, of), of)
-            self.matcher.update(some, of, encoded.z)
+        encoded = self.model.encode(self._batches.first_spellings(verb, tense), tense)
+        self.matcher.update(verb, tense, encoded.z)
 
     def steps_per_epoch(self) -> int:
         """Batches of one epoch."""

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cvae_core.device import multiplies_bfloat16
+from cvae_core.device import autocast, multiplies_bfloat16
 from cvae_core.video.data import ACTION, SIDE
 from cvae_core.video.model import ObjectCVAE, VideoCVAE
 from cvae_core.video.physics import REACH, TABLE
@@ -127,7 +127,7 @@ def model_world(model: VideoCVAE, given: Situation, goal: Goal, seed: int = 0) -
 
     def ends(actions: np.ndarray) -> np.ndarray:
         generator = torch.Generator(device).manual_seed(seed)
-        with torch.autocast(device.type, torch.bfloat16, enabled=fast):
+        with autocast(device, fast):
             last = model.predict(frames, conditions(actions), generator, last=1)[:, 0]
         return find(last.float().cpu(), given, goal)
 
