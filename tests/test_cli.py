@@ -178,6 +178,7 @@ def test_train_to_a_checkpoint_that_converts(folder, capsys):
     assert "1 duplicate rows were dropped" in printed.err
     epochs = [line for line in printed.out.splitlines() if line.startswith("epoch ")]
     assert len(epochs) == 2 and "recon" in epochs[0] and "kl" in epochs[0]
+    assert "batches" not in printed.err  # no copies of a progress bar where stderr is no terminal
     [run] = runs.list_runs(folder / "runs")
     assert run.read_config()["config"]["hidden_size"] == SIZES["hidden_size"]
     assert run.read_status()["state"] == "finished"

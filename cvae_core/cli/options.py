@@ -111,11 +111,11 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def progress(total: int, unit: str, **options):
-    """A progress bar on stderr."""
+def progress(total: int, unit: str, show: bool = True):
+    """A progress bar on stderr, if that is a terminal: in a log file each update would add a copy of it."""
     from tqdm import tqdm
 
-    return tqdm(total=total, unit=unit, file=sys.stderr, dynamic_ncols=True, **options)
+    return tqdm(total=total, unit=unit, file=sys.stderr, dynamic_ncols=True, disable=None if show else True)
 
 
 @contextmanager

@@ -90,7 +90,7 @@ def _fit(task, run, given: dict[str, Any], first: bool) -> bool:
     echo = print if first else lambda *args, **kwargs: None
     echo(f"Run {run.id}: {task.description} on {task.device}", flush=True)
     batches = task.steps_per_epoch() * task.config.epochs
-    with options.stop_signals() as stopped, options.progress(batches, "batches", disable=not first) as bar:
+    with options.stop_signals() as stopped, options.progress(batches, "batches", first) as bar:
         ended = fit(task, run, stopped, lambda event: _show(event, bar, first))
     if ended == "stopped":
         flags = [f" --{name} {given[name]}" for name in ("device", "threads", "out", "pack") if name in given]
