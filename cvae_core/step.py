@@ -15,6 +15,7 @@ class Step(NamedTuple):
     beta: float  # KL weight
     teacher_forcing: float  # ratio
     generator: torch.Generator  # of the order of the epoch's data in `Task.batches`, of one batch in `Task.loss`
+    resumed: bool = False  # for `Task.batches`: some batches of this epoch were trained on before
 
 
 def beta_at(config: TrainConfig, epoch: int) -> float:

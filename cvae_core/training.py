@@ -151,7 +151,8 @@ class _Loop:
         config, position = self.config, self.position
         started, before = time.monotonic(), position.seconds
         self.model.train()
-        for index, batch in enumerate(self.task.batches(step_at(config, position.epoch))):
+        step = step_at(config, position.epoch)._replace(resumed=position.batch > 0)
+        for index, batch in enumerate(self.task.batches(step)):
             if index < position.batch:
                 continue
             if parallel.anywhere(self.stopped()):
@@ -292,6 +293,7 @@ class _Loop:
 
 
 def _means(losses: list[tuple[int, dict[str, float]]]) -> dict[str, float]:
-    """Mean of each loss over the examples of some batches."""
-    total = sum(count for count, _ in losses)
-    return {name: sum(count * terms[name] for count, terms in losses) / total for name in losses[0][1]}
+    """Mean of each loss over the examples of those batches that have it."""
+    names = dict.fromkeys(name for _, terms in losses for name in terms)
+    with_name = {name: [(count, terms[name]) for count, terms in losses if name in terms] for name in names}
+    return {name: sum(n * value for n, value in of) / sum(n for n, _ in of) for name, of in with_name.items()}

@@ -148,6 +148,24 @@ def test_a_stopped_run_goes_on_exactly_and_the_checkpoint_holds_weights_alone(en
     assert len(load(str(whole.path)).verbs) == len(VERBS)
 
 
+def test_a_resumed_epoch_keeps_the_biases_that_it_has_moved():
+    task = tiny_task(replace(MATCHING, encoder_until=0.5))
+    task.batches(step(2))
+    fitted = task.matcher.bias.clone()
+    task.matcher.bias += 1.0
+    task.batches(step(2)._replace(resumed=True))
+    assert torch.equal(task.matcher.bias, fitted + 1.0)
+    task.batches(step(2))
+    assert torch.equal(task.matcher.bias, fitted)
+
+
+def test_matching_may_end_before_the_training(tmp_path):
+    run = runs.create({"system": "tense"}, "tiny", tmp_path)
+    config = replace(MATCHING, prior_share=((0.0, 1.0), (0.5, 1.0), (0.5, 0.0)))
+    assert fit(tiny_task(config), run) == "finished"
+    assert ["prior" in row for row in run.read_metrics()] == [True, True, False, False]
+
+
 def test_a_filled_bank_holds_what_the_model_says_of_every_form():
     task = tiny_task(MATCHING)
     task.fill_bank()

@@ -12,7 +12,7 @@ from cvae_core.errors import UserError
 from cvae_core.latent import Gaussian, kl_to_standard, reparameterize
 from cvae_core.parallel import draw, gather, world
 from cvae_core.schedules import highest
-from cvae_core.step import Step, knots_at
+from cvae_core.step import Step, generator_at, knots_at
 from cvae_core.tense import data, metrics
 from cvae_core.tense.batches import Batch, Batches
 from cvae_core.tense.config import TenseConfig
@@ -105,13 +105,13 @@ class TenseTask:
     def batches(self, step: Step) -> Iterator[Batch]:
         """The batches of an epoch, with samples of the prior once matching has begun.
 
-        When the encoder is frozen, the memory bank is filled and the biases are fitted first.
+        When the encoder is frozen, the memory bank is filled and the biases are fitted first; a resumed epoch has both.
         """
         if not self._trains_encoder(step):
             self.model.freeze_encoder()
-        if self.matcher is not None and step.epoch == self._encoder_epochs():
+        if self.matcher is not None and step.epoch == self._encoder_epochs() and not step.resumed:
             self.fill_bank()
-            self.matcher.fit_biases(step.generator)
+            self.matcher.fit_biases(generator_at(self.config.seed, step.epoch, -1))  # the order is the same when resumed
         samples = round(knots_at("prior_share", self.config, step.epoch) * self.config.batch_size)
         if self._trains_encoder(step):
             return self._batches.epoch(step.generator, samples)
