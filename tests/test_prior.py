@@ -7,12 +7,14 @@ import torch
 import torch.nn.functional as F
 
 from cvae_core import checkpoint, runs
+from cvae_core.device import autocast
 from cvae_core.schedules import begins
 from cvae_core.step import generator_at
 from cvae_core.tense import prior
 from cvae_core.tense.batches import Batches
 from cvae_core.tense.data import EOS, encode
 from cvae_core.tense.inference import Inflector, load
+from cvae_core.tense.model import build
 from cvae_core.tense.task import WORDS_DRAWN
 from cvae_core.training import fit
 from tests.tiny import CONFIG, VERBS, step, tiny_task
@@ -146,6 +148,17 @@ def test_a_stopped_run_goes_on_exactly_and_the_checkpoint_holds_weights_alone(en
     kept, _ = checkpoint.read(whole.path / "weights.safetensors")
     assert kept.keys() == tiny_task(config).model.state_dict().keys()
     assert len(load(str(whole.path)).verbs) == len(VERBS)
+
+
+def test_posteriors_and_responsibilities_stay_float32_under_autocast():
+    task, tense = tiny_task(MATCHING), torch.arange(2)
+    with autocast(torch.device("cpu"), True):
+        for model in (task.model, build(replace(MATCHING, architecture="report-002", spelling_size=0))):
+            encoded = model.encode(torch.from_numpy(encode(["walk", "sings"])).long(), tense)
+            assert {part.dtype for level in encoded for part in level} == {torch.float32}
+        z, mu, logvar = torch.randn(5, 3), torch.randn(7, 4, 3), torch.randn(7, 4, 3)
+        found = prior.log_responsibility(z, mu, logvar)
+    torch.testing.assert_close(found, prior.log_responsibility(z, mu, logvar))
 
 
 def test_a_resumed_epoch_keeps_the_biases_that_it_has_moved():

@@ -91,8 +91,8 @@ class TenseCVAE(nn.Module):
     # --- encoder ------------------------------------------------------------------------------------------------
 
     def encode(self, letters: Tensor, tense: Tensor) -> Encoded:
-        """Letters (B, T) with EOS and padding, tense (B,) -> both posteriors."""
-        parameters = in_groups(self._encode, lengths_of(letters), letters, tense)
+        """Letters (B, T) with EOS and padding, tense (B,) -> both posteriors, in float32 under autocast, too."""
+        parameters = [part.float() for part in in_groups(self._encode, lengths_of(letters), letters, tense)]
         levels = [Gaussian(*parameters[i : i + 2]) for i in range(0, len(parameters), 2)]
         return Encoded(levels[0], levels[-1])
 

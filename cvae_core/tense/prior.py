@@ -191,7 +191,8 @@ def _products(mu: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _log_densities(z: Tensor, weights: Tensor, constant: Tensor) -> Tensor:
-    return torch.cat([z.square(), z], 1) @ weights + constant
+    with torch.autocast(z.device.type, enabled=False):  # bfloat16 would be off by up to a nat
+        return torch.cat([z.square(), z], 1) @ weights + constant
 
 
 def disagreement(logits: Tensor, other_logits: Tensor, target: Tensor, other_target: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ class Architecture(NamedTuple):
     one_hot: bool = False  # the tense, instead of an embedding
     both_states: bool = False  # tense in, z from and to hidden and cell; otherwise hidden alone, with a cell of zeros
     encoder_sos: bool = False  # the encoder reads SOS before the word
-    until_eos: bool = False  # in free running, letters after the model's own EOS are not scored
+    until_eos: bool = False  # in free running, only letters before the model's own EOS are scored
 
 
 ARCHITECTURES = {
@@ -62,7 +62,7 @@ class ReportCVAE(nn.Module):
 
     def encode(self, letters: Tensor, tense: Tensor) -> Encoded:
         """Letters (B, T) with EOS and padding, tense (B,) -> the posterior."""
-        posterior = Gaussian(*in_groups(self._encode, lengths_of(letters), letters, tense))
+        posterior = Gaussian(*(part.float() for part in in_groups(self._encode, lengths_of(letters), letters, tense)))
         return Encoded(posterior, posterior)
 
     def _encode(self, letters: Tensor, tense: Tensor) -> tuple[Tensor, Tensor]:
