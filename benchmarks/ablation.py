@@ -70,6 +70,7 @@ def measure(config: TenseConfig, verbs: Sequence[Verb], device: str, samples: in
     """Train once and score; `accuracy` only where verbs were held out, with `samples` of each seed."""
     task = TenseTask(config, verbs, pick_device(device))
     task.evaluate = lambda: {"score": 0.0}  # scored once, after training
+    task.statistics = task.preview = dict
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         fit(task, runs.create({"system": "tense"}, "ablation", Path(folder)))

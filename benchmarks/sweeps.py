@@ -42,6 +42,8 @@ def measure(workers: int, kill: bool, storage: str, folder: Path) -> tuple[float
     running = [worker("--grid", f"kl_max={values}", "--data", str(verbs), *SETTINGS)]
     database = sweep.open_storage(storage)
     while name not in sweep.study_names(database):
+        if running[0].poll() is not None:
+            raise RuntimeError("The first worker ended before it had created the study.")
         time.sleep(0.2)
     running += [worker() for _ in range(workers - 1)]
     if kill:

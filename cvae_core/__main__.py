@@ -1,4 +1,4 @@
-"""The command line: python -m cvae_core train | sweep | evaluate | convert | generate | interpolate | predict | runs"""
+"""The command line: `python -m cvae_core COMMAND`; `--help` lists the commands."""
 
 import io
 import os

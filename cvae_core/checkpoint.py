@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,6 @@ TYPES = {
     torch.uint8, torch.bool,
 }  # fmt: skip
 RUN_WEIGHTS = ("weights.safetensors", "best.safetensors")  # the kept weights of a run, the latter in older runs
-MAX_BYTES = 256 * 1024 * 1024
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -41,7 +41,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
     Raises UserError if the file cannot be written, as on a full or read-only disk.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         with open(temporary, "wb") as file:
             file.write(data)
@@ -65,12 +65,10 @@ def write(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, Any]
 def read(path: str | Path, device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and metadata that `write` saved, in any format so far; packed tensors are unpacked.
 
-    Raises UserError for any other file, a damaged one, one above MAX_BYTES, and weights that are not finite.
+    Raises UserError for any other file, a damaged one, and weights that are not finite.
     """
     path = Path(path)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UserError(f"{path.name} is larger than {MAX_BYTES >> 20} MiB: not a checkpoint of this program.")
         with safe_open(path, framework="pt") as file:
             metadata = json.loads((file.metadata() or {})["cvae"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)

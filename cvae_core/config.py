@@ -44,7 +44,9 @@ class TrainConfig:
     clip_norm: float = option(1.0, "largest gradient norm; 0: no clipping", 0.0, 1e6)
     kl_max: float = option(1.0, "KL weight (beta) where kl_knots is 1", 0.0, 1000.0)
     kl_knots: Knots = option(((0.0, 0.0), (1.0, 1.0)), "KL weight over training, as a share of kl_max")
-    evaluate_every: int = option(0, "steps between evaluations; 0: only at the end of each epoch", 0, 10**9)
+    evaluate_every: int = option(
+        0, "with keep best: steps between evaluations; 0: only at the end of each epoch", 0, 10**9
+    )
     keep: str = option("last", "weights to keep: the last, or those with the best score", choices=("last", "best"))
     precision: str = option(
         "float32", "of the matrix products: float32, bfloat16 autocast, or auto: bfloat16 where the hardware has it",
@@ -68,7 +70,7 @@ def _check(name: str, value: Any, low: float | None, high: float | None, choices
         if isinstance(number, float) and not math.isfinite(number):
             raise UserError(f"{name} is {number}: expected a finite number.")
         if low is not None and not isinstance(number, bool | str) and not low <= number <= high:
-            raise UserError(f"{name} is {number}: expected {low:g} to {high:g}.")
+            raise UserError(f"{name} is {number}: expected {low:.12g} to {high:.12g}.")
 
 
 def parse_knots(text: str) -> Knots:

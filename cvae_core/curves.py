@@ -6,11 +6,10 @@ That of a group of runs has their means, and the standard deviation of each numb
 
 import json
 import math
+import shutil
 import sys
 import tempfile
-import zipfile
 from datetime import datetime
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +137,11 @@ def group_history(frames: list[pd.DataFrame]) -> pd.DataFrame:
     if len(frames) == 1:
         return frames[0]
     epochs = pd.concat(frames).groupby("epoch")
-    return epochs.mean().join(epochs.std().drop(columns=["step", "hours"]).add_suffix(SPREAD)).reset_index()
+    return (
+        epochs.mean()
+        .join(epochs.std().drop(columns=["step", "hours"], errors="ignore").add_suffix(SPREAD))
+        .reset_index()
+    )
 
 
 def differing(runs: dict[str, dict[str, Any]]) -> pd.DataFrame:
@@ -229,9 +232,6 @@ def export_tensorboard(runs: dict[str, Run], directory: Path) -> None:
 
 def zip_tensorboard(runs: dict[str, Run]) -> bytes:
     """The folders of `export_tensorboard` as a ZIP file."""
-    packed = BytesIO()
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        export_tensorboard(runs, Path(folder))
-        for path in sorted(Path(folder).rglob("*")):
-            archive.write(path, path.relative_to(folder))
-    return packed.getvalue()
+    with tempfile.TemporaryDirectory() as folder:
+        export_tensorboard(runs, Path(folder) / "runs")
+        return Path(shutil.make_archive(f"{folder}/packed", "zip", f"{folder}/runs")).read_bytes()

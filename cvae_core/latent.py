@@ -23,7 +23,7 @@ def reparameterize(mu: Tensor, logvar: Tensor, generator: torch.Generator | None
 
 
 def kl_to_standard(mu: Tensor, logvar: Tensor) -> Tensor:
-    """KL(N(mu, sigma^2) || N(0, I)) in nats for each dimension (source 000, section 3, with its missing 1/2)."""
+    """KL(N(mu, sigma^2) || N(0, I)) in nats for each dimension (report 000, section 3, with its missing 1/2)."""
     return 0.5 * (mu.square() + logvar.exp() - 1 - logvar)
 
 

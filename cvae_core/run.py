@@ -35,6 +35,13 @@ ACTIVE = ("created", "queued", "running")
 STATES = (*ACTIVE, "stopped", "interrupted", "failed", "finished")
 
 
+def as_line(row: dict[str, Any]) -> str:
+    """A row of metrics as text: whole numbers as they are, others to four digits."""
+    return "  ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in row.items()
+    )
+
+
 @dataclass(frozen=True)
 class Run:
     """Reads and writes one run folder. Raises UserError for a file that cannot be read or written."""
@@ -69,6 +76,8 @@ class Run:
         if not valid or not all(n is None or _is_number(n) for n in numbers):
             raise self._unreadable("status.json")
         if status["state"] in ACTIVE and not self.is_locked():
+            if (self.path / "status.json").exists() and self._read_json("status.json") != status:
+                return self.read_status()  # the run ended between reading the status and looking at the lock
             status["state"] = "interrupted"
         return {"epoch": 0} | status
 

@@ -56,9 +56,10 @@ def create(
 
 
 def repeats(system: str, preset_name: str | None, overrides: dict[str, Any], count: int) -> list[dict[str, Any]]:
-    """The overrides of `count` runs of one config that differ by their seeds: the config's, the next one, ….
+    """The overrides of `count` runs of one config that differ by their seeds.
 
-    Raises UserError if it is not 1 to 100.
+    The first seed is that of `overrides`, or the preset's; each is one more than the last. Raises UserError if `count`
+    is not 1 to 100.
     """
     if not 1 <= count <= MAX_REPEATS:
         raise UserError(f"repeats is {count}: expected 1 to {MAX_REPEATS}.")

@@ -5,6 +5,7 @@ after the other, train a run and store its score. When a worker's heartbeat is m
 and the next worker resumes the run from its last save.
 """
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ from cvae_core.training import Stopped
 HEARTBEAT = 5  # seconds
 GRACE = 20  # seconds without a heartbeat after which a trial returns to the queue
 
-Space = dict[str, dict[str, Any]]  # field -> {"values": […]} or {"low", "high", "log"}
+Space = dict[str, dict[str, Any]]  # field -> {"values": […]} of a grid, {"choices": […]} or {"low", "high", "log"}
 # Heartbeats are experimental since Optuna 2.9. The progress bar counts finished trials, the table has their errors.
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -51,7 +52,7 @@ def parse_search(text: str, config: type) -> tuple[str, dict]:
     name, kind, values = _split(text, config)
     parts = values.split(":")
     if len(parts) == 1 or kind is tuple:
-        return parse_grid(text, config)
+        return name, {"choices": parse_grid(text, config)[1]["values"]}
     low, high = (_value(name, kind, v) for v in parts[:2]) if len(parts) < 4 else (1, 0)
     if isinstance(low, bool | str) or not low < high or parts[2:] not in ([], ["log"]) or (parts[2:] and low <= 0):
         raise UserError(f"{text!r} is not a range: expected FIELD=LOW:HIGH, or FIELD=LOW:HIGH:log with LOW above 0.")
@@ -83,10 +84,12 @@ def combinations(space: Space) -> Iterator[dict[str, Any]]:
         yield dict(zip(space, values, strict=True))
 
 
-def _suggest(trial: Trial, name: str, values=None, low=None, high=None, log=False) -> Any:
+def _suggest(trial: Trial, name: str, values=None, choices=None, low=None, high=None, log=False) -> Any:
     """The trial's value of a field; one of a grid was enqueued with the trial."""
     if values is not None and not all(type(v) in (int, float) for v in values):
-        return trial.suggest_categorical(name, values)
+        choices = values
+    if choices is not None:
+        return trial.suggest_categorical(name, choices)
     if values is not None:  # as a range, so that plots have a numeric axis
         low, high = min(values), max(values)
     return (trial.suggest_int if isinstance(low, int) else trial.suggest_float)(name, low, high, log=log)
@@ -223,6 +226,8 @@ def work(
 
         try:
             scores = train(values, list(runs), started)
+            if not all(map(math.isfinite, scores)):
+                raise UserError("The metric is not a finite number.")
             if len(scores) > 1:
                 trial.set_user_attr("spread", stdev(scores))
             return mean(scores)

@@ -20,7 +20,7 @@ from cvae_core.device import autocast, is_out_of_memory, multiplies_bfloat16
 from cvae_core.errors import UserError
 from cvae_core.optim import load_optimizer, make_average, make_optimizer, optimizer_tensors
 from cvae_core.resources import Meter
-from cvae_core.run import Run
+from cvae_core.run import Run, as_line
 from cvae_core.step import beta_at, learning_rate_at, step_at, teacher_forcing_at
 from cvae_core.task import Task
 
@@ -226,13 +226,13 @@ class _Loop:
 
     def _end_epoch(self) -> None:
         """Evaluate, log the epoch's row, save, and move the position to the next epoch."""
-        config, position, task = self.config, self.position, self.task
+        config, position, task, began = self.config, self.position, self.task, time.monotonic()
         epoch = position.epoch
         row: dict[str, float] = {"epoch": epoch + 1, "step": (epoch + 1) * self.steps}
         row |= {name: total / position.examples for name, total in position.totals.items()}
         row |= {"beta": beta_at(config, epoch), "teacher_forcing_ratio": teacher_forcing_at(config, epoch)}
         row["learning_rate"] = learning_rate_at(config, epoch + (self.steps - 1) / self.steps)  # of the last batch
-        row |= {k: v for k, v in self._evaluate(of_epoch=True).items() if v is not None}
+        row |= self._evaluate(of_epoch=True)
         if position.best is not None:
             row["best_score"] = position.best
         per_second = round(position.examples / max(position.seconds, 1e-9), 1)
@@ -245,6 +245,7 @@ class _Loop:
         eta = self._eta((epoch + 1) * self.steps)
         self.run.write_status(epoch=epoch + 1, batch=0, eta=eta, unit=task.unit, per_second=per_second)
         self.on_event({"kind": "epoch", "row": row})
+        self.last_status += time.monotonic() - began  # the speed that is shown next is that of training alone
 
     def _save(self) -> None:
         tensors = self.task.state.state_dict() | optimizer_tensors(self.optimizer)
@@ -280,11 +281,11 @@ class _Loop:
         self.run.write_metrics(self.rows)
         with self._averaged():
             self.run.write_samples(row["epoch"], self.task.preview())
-        self.run.log("  ".join(f"{name} {value:.4g}" for name, value in row.items()))
+        self.run.log(as_line(row))
 
     def _evaluates_at(self, step: int) -> bool:
-        every = self.config.evaluate_every
-        return every > 0 and step > 0 and step % every == 0
+        every = self.config.evaluate_every if self.config.keep == "best" else 0
+        return every > 0 and step % every == 0 and step % self.steps > 0  # the end of an epoch is scored anyway
 
     def _eta(self, step: int) -> float:
         """Seconds until the end of training."""

@@ -5,6 +5,7 @@ run's lock and with the server's process id; if the server ends, the training sa
 queued for the next server.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -76,12 +77,14 @@ def main(run_id: str, lock: int, parent: int) -> None:
     torch.set_num_threads(1)
     try:
         task, run = session.reopen(run_id)
-        os.nice(NICENESS)
+    except UserError as error:
+        run.write_status(state="failed", error=str(error))
+        return
+    os.nice(NICENESS)
+    with contextlib.suppress(UserError):  # `fit` has written it to the run
         ended = fit(task, run, lambda: bool(signals) or os.getppid() != parent)
         if ended == "stopped" and os.getppid() != parent:
             run.write_status(state="queued")  # for the next server
-    except UserError as error:
-        run.write_status(state="failed", error=str(error))
 
 
 if __name__ == "__main__":

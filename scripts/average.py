@@ -26,6 +26,8 @@ def main(out: str, names: list[str]) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     try:
         main(sys.argv[1], sys.argv[2:])
     except UserError as error:

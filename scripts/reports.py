@@ -116,21 +116,16 @@ def summary(row: Row, trainings: list[dict]) -> dict:
     }  # fmt: skip
 
 
-def ship_log(run: Run, name: str, every: int = 0) -> None:
+def ship_log(run: Run, name: str) -> None:
     """Copy a run's config and metrics to assets/runs/, without the user's verbs and the path of the data.
 
-    Metrics are rounded to six digits, to keep the folder small. With `every`, also the samples of every so many epochs,
-    counted back from the last one.
+    Metrics are rounded to six digits, to keep the folder small.
     """
     folder = LOGS / name
     folder.mkdir(parents=True, exist_ok=True)
     config = {key: value for key, value in run.read_config().items() if key not in ("verbs", "source")}
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     Run(folder).write_metrics([rounded(row) for row in run.read_metrics()])
-    if every:
-        rows = run.read_samples()
-        kept = [row for row in rows if (rows[-1]["epoch"] - row["epoch"]) % every == 0]
-        (folder / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept))
 
 
 def rounded(row: dict) -> dict:

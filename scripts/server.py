@@ -27,9 +27,9 @@ def start_server(runs: Path) -> tuple[subprocess.Popen, str]:
     )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and process.poll() is None:
         try:
-            with urllib.request.urlopen(f"{url}/_stcore/health") as answer:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5) as answer:
                 if answer.read() == b"ok":
                     return process, url
         except OSError:

@@ -12,6 +12,7 @@ from cvae_core import checkpoint, runs
 from cvae_core.__main__ import main
 from cvae_core.tense.data import TENSES, select_split
 from cvae_core.tense.lexicon import load_lexicon
+from cvae_core.tense.task import TenseTask
 from tests.helpers import python, run_python, write_verbs
 from tests.tiny import ROWS, SIZES
 
@@ -121,7 +122,7 @@ def test_interpolate(cli):
         ("interpolate walk talk --steps 1", "steps is 1"),
         ("interpolate walk talk --method curve", "invalid choice: 'curve'"),
         ("evaluate words", "invalid choice: 'words'"),
-        ("evaluate tense --samples 0", "0 samples"),
+        ("evaluate tense --samples 0", "samples is 0: expected at least 1"),
         ("evaluate tense --lexicon none.txt", "Cannot read none.txt"),
         ("evaluate tense --pairs none.txt", "Cannot read none.txt"),
         ("train tense --preset none", "no preset 'none'"),
@@ -202,6 +203,16 @@ def test_repeats_differ_by_their_seeds_and_the_best_becomes_the_checkpoint(folde
     best = [run for run in repeats if scores[run.id] == max(scores.values())]
     saved = (folder / "checkpoints" / "mine.safetensors").read_bytes()
     assert saved in [run.weights.read_bytes() for run in best]
+
+
+def test_of_repeats_that_keep_their_best_weights_the_best_are_those_of_the_checkpoint(folder, monkeypatch):
+    """The scores of epochs 1 and 2: the first run's last one is higher, the second has kept better weights."""
+    scores = iter([0.1, 0.5, 0.9, 0.2])
+    monkeypatch.setattr(TenseTask, "evaluate", lambda task: {"score": next(scores)})
+    args = ["train", "tense", "--data", str(folder / "verbs.txt"), "--epochs", "2", *SMALL, "--out", "mine"]
+    assert main([*args, "--keep", "best", "--repeats", "2"]) == 0
+    [best] = [run for run in runs.list_runs(folder / "runs") if run.read_metrics()[-1]["best_score"] == 0.9]
+    assert (folder / "checkpoints" / "mine.safetensors").read_bytes() == best.weights.read_bytes()
 
 
 def test_init_starts_from_the_weights(folder, cli):

@@ -1,5 +1,7 @@
 """Sweeps: what is parsed, what the queue does with workers that fail, stop and die."""
 
+import math
+import os
 import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -46,7 +48,8 @@ def new_study(storage, space=GRID, trials=None):
 )
 def test_a_grid_is_read_by_the_field_s_type(text, expected):
     assert sweep.parse_grid(text, TenseConfig) == expected
-    assert sweep.parse_search(text, TenseConfig) == expected
+    name, entry = expected
+    assert sweep.parse_search(text, TenseConfig) == (name, {"choices": entry["values"]})
 
 
 @pytest.mark.parametrize(
@@ -103,6 +106,19 @@ def test_a_search_has_as_many_points_as_asked_within_the_range(storage):
     sweep.work(study, lambda values, runs, started: [-values["kl_max"]])
     rows = sweep.table(study)
     assert len(rows) == 5 and all(0.01 <= row["kl_max"] <= 1 for row in rows)
+
+
+def test_a_search_of_values_takes_no_others(storage):
+    study = new_study(storage, {"hidden_size": {"choices": [64, 128, 256]}}, trials=6)
+    sweep.work(study, lambda values, runs, started: [values["hidden_size"]])
+    assert {row["hidden_size"] for row in sweep.table(study)} <= {64, 128, 256}
+
+
+def test_a_metric_that_is_no_number_fails_the_trial(storage):
+    study = new_study(storage, {"kl_max": {"values": [0.1]}})
+    sweep.work(study, lambda values, runs, started: [math.nan])
+    [row] = sweep.table(study)
+    assert (row["state"], row["error"]) == ("fail", "The metric is not a finite number.")
 
 
 def test_a_failed_training_says_why_and_the_rest_goes_on(storage):
@@ -219,6 +235,7 @@ def command(tmp_path):
         ([], "leave out other settings"),
         (["--grid", "kl_max=1", "--search", "kl_max=1"], "not both"),
         (["--search", "kl_max=0.1:1"], "--trials"),
+        (["--search", "kl_max=0.1:1", "--trials", "0"], "trials is 0"),
         (["--grid", "kl_max=1", "--trials", "3"], "leave out --trials"),
         (["--grid", "kl_max=1", "--workers", "0"], "workers is 0"),
     ],
@@ -236,6 +253,20 @@ def test_rows_are_repaired_unless_taken_as_they_stand(command, flags, progressiv
     assert main([*command, "--storage", storage, "--grid", "kl_max=1", *flags]) == 0
     setup = sweep.load("demo", sweep.open_storage(storage)).user_attrs["setup"]
     assert setup["data"]["verbs"][0] == [["curse"], ["curses"], [progressive], ["cursed"]]
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_and_saves_the_workers_trainings(command, tmp_path):
+    root, storage = tmp_path / "runs", f"sqlite:///{tmp_path / 'study.db'}"
+    words = [*command, "--epochs", "60", "--grid", "kl_max=0.1,0.3", "--storage", storage]
+    process = python("-m", "cvae_core", *words, runs=root, stderr=subprocess.DEVNULL, start_new_session=True)
+    wait_until(lambda: any(len(run.read_metrics()) >= 2 for run in runs.list_runs(root)), 60)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to the whole group
+    assert process.wait(60) == 0
+    [run] = runs.list_runs(root)
+    assert run.state == "stopped"
+    states = [trial.state.name for trial in sweep.points(sweep.load("demo", sweep.open_storage(storage)))]
+    assert states == ["WAITING"] * 2
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ def build_parser(argv: list[str]) -> Parser:
     for system in SYSTEMS:
         cli(system).add_commands(commands, evaluate, predict)
     fields = {"train": train.add_command(commands), "sweep": sweep.add_command(commands)}
-    if argv[:1] and argv[0] in fields and len(argv) > 1 and argv[1] in SYSTEMS:
+    if len(argv) > 1 and argv[0] in fields and argv[1] in SYSTEMS:
         field_options(fields[argv[0]], argv[1])
     runs.add_command(commands)
     settings.add_command(commands)

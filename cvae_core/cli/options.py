@@ -14,6 +14,8 @@ from cvae_core.config import format_knots, parse_knots
 from cvae_core.errors import UserError
 from cvae_core.systems import family
 
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 class Parser(argparse.ArgumentParser):
     """A parser that raises UserError instead of exiting."""
@@ -120,7 +122,10 @@ def progress(total: int, unit: str, show: bool = True):
 
 @contextmanager
 def stop_signals() -> Iterator[Callable[[], bool]]:
-    """A context whose value says whether Ctrl+C or SIGTERM arrived; a second one is handled as outside."""
+    """A context whose value says whether Ctrl+C, SIGTERM or SIGHUP arrived; a second one is handled as outside.
+
+    SIGHUP, of a terminal that was closed, counts unless it is ignored, as under `nohup`.
+    """
     received = []
 
     def receive(number: int, frame: Any) -> None:
@@ -131,7 +136,8 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
         for number, handler in handlers.items():
             signal.signal(number, handler)
 
-    handlers = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (n for n in STOPPING if signal.getsignal(n) is not signal.SIG_IGN)
+    handlers = {number: signal.signal(number, receive) for number in numbers}
     try:
         yield lambda: bool(received)
     finally:

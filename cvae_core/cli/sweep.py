@@ -10,6 +10,8 @@ from cvae_core.cli import options
 from cvae_core.errors import UserError
 from cvae_core.systems import SYSTEMS, family
 
+MAX_TRIALS = 100_000  # of a search
+
 
 def add_command(commands) -> argparse.ArgumentParser:
     """Add `sweep` to the commands."""
@@ -87,7 +89,8 @@ def _open_study(given: dict, storage: str):
         "metric": given.get("metric", "score"),
         "repeats": options.in_range("repeats", given.get("repeats", 1), 1, MAX_REPEATS),
     }  # fmt: skip
-    return sweep.create(given["study"], database, setup, space, given.get("trials") if search else None)
+    trials = options.in_range("trials", given["trials"], 1, MAX_TRIALS) if search else None
+    return sweep.create(given["study"], database, setup, space, trials)
 
 
 def _work(study) -> None:
@@ -120,8 +123,9 @@ def _run_workers(study, storage: str, workers: int) -> tuple[list[dict], str]:
     command = [sys.executable, "-m", "cvae_core", "sweep", study.user_attrs["setup"]["system"]]
     command += ["--study", study.study_name, "--worker"]
     environment = os.environ | {"CVAE_STUDIES": storage}  # not an argument: those are in the list of processes
-    running = [subprocess.Popen(command, env=environment) for _ in range(workers)]
-    rows, lost = [], ""
+    # In sessions of their own Ctrl+C does not reach them: they get one signal, from here; a second one would kill them.
+    running = [subprocess.Popen(command, env=environment, start_new_session=True) for _ in range(workers)]
+    rows, lost, terminated = [], "", False
     with options.stop_signals() as stopped, options.progress(len(sweep.points(study)), "trials") as bar:
         while True:
             ended = all(process.poll() is not None for process in running)
@@ -133,7 +137,8 @@ def _run_workers(study, storage: str, workers: int) -> tuple[list[dict], str]:
                 lost = str(error)
             if ended:
                 break
-            if stopped():
+            if stopped() and not terminated:
+                terminated = True
                 for process in running:
                     process.terminate()
             time.sleep(0.5)

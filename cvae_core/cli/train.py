@@ -47,7 +47,7 @@ def run_train(args: argparse.Namespace) -> None:
     from cvae_core.device import pick_device
 
     overrides = options.overrides(given, given["system"])
-    if "resume" in given and (overrides or given.keys() & {"preset", "data", "init", "repeats"}):
+    if "resume" in given and (overrides or given.keys() & {"preset", "data", "as_is", "init", "repeats"}):
         raise UserError("--resume uses the run's own config and data: leave out other settings.")
     with parallel.joined(pick_device(given.get("device", "auto"))):
         _train(given, overrides, out)
@@ -78,7 +78,7 @@ def _train(given: dict[str, Any], overrides: dict[str, Any], out: str | None) ->
     if len(rows) > 1:
         print(_mean_and_spread(rows))
     if out:
-        _, best = max(zip(rows, finished, strict=True), key=lambda pair: pair[0].get("score", -math.inf))
+        _, best = max(zip(rows, finished, strict=True), key=lambda pair: _kept_score(pair[0]))
         checkpoint.copy(best.weights, checkpoint.CHECKPOINTS / f"{out}.safetensors", given.get("pack", ""))
         print(f"Saved as checkpoint {out}" + (f" the weights of run {best.id}" if len(rows) > 1 else ""))
 
@@ -101,6 +101,11 @@ def _fit(task, run, given: dict[str, Any], first: bool) -> bool:
     return True
 
 
+def _kept_score(row: dict[str, float]) -> float:
+    """The score of the weights that a run has kept, from its last row: with `keep = best` that of an earlier epoch."""
+    return row.get("best_score", row.get("score", -math.inf))
+
+
 def _mean_and_spread(rows: list[dict[str, float]]) -> str:
     """Mean and standard deviation of what the last epochs of several runs logged."""
     names = [name for name in rows[0] if name not in ("epoch", "step") and all(name in row for row in rows)]
@@ -110,6 +115,8 @@ def _mean_and_spread(rows: list[dict[str, float]]) -> str:
 
 def _show(event: dict[str, Any], bar, first: bool) -> None:
     """Update the progress bar after a batch, print a line of scores after an epoch."""
+    from cvae_core.run import as_line
+
     if event["kind"] == "batch":
         done = event["epoch"] * event["batches"] + event["batch"]
         if not bar.n:
@@ -117,5 +124,5 @@ def _show(event: dict[str, Any], bar, first: bool) -> None:
         bar.update(done - bar.n)
         bar.set_postfix_str(f"loss {event['loss']:.3f}", refresh=False)
     elif first:
-        bar.write("  ".join(f"{k} {v:.4g}" for k, v in event["row"].items()), file=sys.stdout)
+        bar.write(as_line(event["row"]), file=sys.stdout)
         sys.stdout.flush()
