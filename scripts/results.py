@@ -113,7 +113,8 @@ def page(scores: Scores) -> str:
 
 INTRODUCTION = """\
 Two checkpoints of verbs ship. `tense-heldout` was not trained on the test split of the dictionary: the scores on unseen
-verbs, calibration and familiarity are from it. `tense` was fine-tuned from it on all verbs and is what the app uses.
+verbs, calibration and familiarity are from it. `tense`, which the app uses, continues from its third training step with
+every verb of the dictionary.
 
 ```
 python -m cvae_core evaluate tense --checkpoint tense --compare --json > assets/tense.json
@@ -121,7 +122,8 @@ python -m cvae_core evaluate tense --checkpoint tense-heldout --compare --json >
 python -m scripts.results
 ```
 
-An answer is right if it is an accepted spelling of the form. All conversions are greedy with z = mu."""
+An answer is right if it is an accepted spelling of the form. Conversion is greedy, from the mean of q(s | x, c), which
+gradient steps change where the decoder does not reproduce the word; a model of one level decodes the mean of z."""
 
 
 def unseen_section(heldout: dict) -> str:
