@@ -10,6 +10,9 @@ import numpy as np
 
 from cvae_core.config import Knots
 
+WARMUP = 0.1  # share of a one-cycle training with linear warm-up
+FINAL = 0.01  # learning rate at the end, as a share of its peak
+
 
 def interpolate(knots: Knots, progress: float) -> float:
     """The value at a share of training, constant outside the knots; at a jump the later of the two values."""
@@ -77,22 +80,19 @@ def geometric(factor: float, every: int, epochs: int) -> Knots:
 
 def late(start: int, step: float, floor: float, epochs: int) -> Knots:
     """1 before epoch `start`, then `step` less in every epoch, down to `floor` (report 004)."""
-    last = (start - 1) / epochs
-    return ((0.0, 1.0), (last, 1.0), (min(last + (1.0 - floor) / step / epochs, 1.0), floor))
+    last, end = (start - 1) / epochs, (start - 1 + (1.0 - floor) / step) / epochs
+    if last >= 1:
+        return constant()
+    lowest = max(floor, 1.0 - step * (epochs - start + 1))
+    return ((0.0, 1.0), (last, 1.0), (min(end, 1.0), lowest))
 
 
-def learning_rate(progress: float, shape: str, peak: float, warmup: float = 0.1, final: float = 0.01) -> float:
-    """Learning rate: `constant`, `decayed` (cosine from peak to peak * final) or `one-cycle` (linear warm-up first).
-
-    `warmup` is the share of training with linear warm-up. Raises ValueError for another shape.
-    """
+def learning_rate(progress: float, shape: str, peak: float) -> float:
+    """Learning rate: `constant`, `decayed` (cosine from `peak` to its share FINAL) or `one-cycle` (warm-up first)."""
     if shape == "constant":
         return peak
-    if shape == "decayed":
-        warmup = 0.0
-    elif shape != "one-cycle":
-        raise ValueError(f"unknown learning-rate schedule {shape!r}")
+    warmup = WARMUP if shape == "one-cycle" else 0.0
     if progress < warmup:
         return peak * (0.04 + 0.96 * progress / warmup)
     rest = min(max((progress - warmup) / (1.0 - warmup), 0.0), 1.0)
-    return peak * (final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * rest)))
+    return peak * (FINAL + (1.0 - FINAL) * 0.5 * (1.0 + math.cos(math.pi * rest)))

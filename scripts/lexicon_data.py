@@ -76,7 +76,7 @@ def vote(verb: Verb, tense: int, unimorph: Forms, agid: Forms, irregular: set[st
 def corrections(unimorph: dict[str, Forms], agid: dict[str, Forms]) -> list[str]:
     """The lines of corrections.tsv, in alphabetical order."""
     entries = {entry.lemma: entry for entry in lexicon.read_entries()}
-    verbs = {lemma: lexicon.check(lemma, entry.forms)[0] for lemma, entry in entries.items()}
+    verbs = {lemma: lexicon.check(lemma, entry.forms) for lemma, entry in entries.items()}
     irregular = {lemma: verb for lemma, verb in verbs.items() if verb and is_irregular(verb)}
     lines = []
     for lemma, verb in sorted(verbs.items()):

@@ -79,6 +79,11 @@ def test_a_missing_or_binary_file_is_a_sentence(tmp_path):
         read_verbs(tmp_path / "binary")
 
 
+def test_a_pair_in_an_unknown_tense_names_its_line():
+    with pytest.raises(UserError, match="pairs.txt, line 2: .*future"):
+        data.parse_pairs("walk present walked past\ngo present will future\n", "pairs.txt")
+
+
 @needs("tense/train.txt", "tense/test.txt")
 def test_the_course_files():
     file = read_verbs(COURSE / "train.txt", as_is=True)

@@ -62,9 +62,9 @@ def test_pca_finds_the_plane_of_flat_points():
     rng = np.random.default_rng(0)
     flat = rng.normal(size=(50, 2)) @ rng.normal(size=(2, 6)) + 3
     projection = explore.project(flat, "PCA")
-    back = np.array([explore.place_to_z(projection, place) for place in projection.places])
+    back = np.array([explore.position_to_z(projection, place) for place in projection.positions])
     np.testing.assert_allclose(back, flat, atol=1e-9)
-    variance = projection.places.var(0)
+    variance = projection.positions.var(0)
     assert variance[0] >= variance[1] and variance.sum() == pytest.approx(flat.var(0).sum())
 
 
@@ -72,31 +72,36 @@ def test_pca_finds_the_plane_of_flat_points():
 def test_there_and_back_is_the_same_place(place, method):
     mu = np.random.default_rng(1).normal(size=(30, 5))
     projection = explore.project(mu, method, kl=mu.var(0))
-    np.testing.assert_allclose(explore.z_to_place(projection, explore.place_to_z(projection, place)), place, atol=1e-9)
+    back = explore.z_to_position(projection, explore.position_to_z(projection, place))
+    np.testing.assert_allclose(back, place, atol=1e-9)
 
 
 def test_two_dimensions_are_those_of_largest_kl_and_the_rest_is_zero():
     mu = np.random.default_rng(2).normal(size=(10, 4))
     projection = explore.project(mu, "two dimensions", kl=np.array([0.1, 3.0, 0.2, 5.0]))
-    np.testing.assert_allclose(projection.places, mu[:, [3, 1]])
-    np.testing.assert_allclose(explore.place_to_z(projection, (1.0, 2.0)), [0, 2, 0, 1])
+    np.testing.assert_allclose(projection.positions, mu[:, [3, 1]])
+    np.testing.assert_allclose(explore.position_to_z(projection, (1.0, 2.0)), [0, 2, 0, 1])
 
 
 @pytest.mark.parametrize("dimensions", [1, 3])
 def test_tsne_reads_a_points_own_place_as_its_z(dimensions):
     mu = np.random.default_rng(3).normal(size=(24, dimensions)).astype(np.float32)
     projection = explore.project(mu, "t-SNE")
-    assert projection.places.shape == (24, 2)
-    np.testing.assert_allclose(explore.place_to_z(projection, projection.places[5]), mu[5], atol=1e-3)
-    np.testing.assert_allclose(explore.z_to_place(projection, mu[5]), projection.places[5], atol=1e-3)
+    assert projection.positions.shape == (24, 2)
+    np.testing.assert_allclose(explore.position_to_z(projection, projection.positions[5]), mu[5], atol=1e-3)
+    np.testing.assert_allclose(explore.z_to_position(projection, mu[5]), projection.positions[5], atol=1e-3)
 
 
 def test_a_model_of_one_dimension_has_a_map():
     mu = np.arange(5.0)[:, None]
     for method in ("PCA", "two dimensions"):
         projection = explore.project(mu, method, kl=np.ones(1))
-        assert projection.places.shape == (5, 2)
-        np.testing.assert_allclose(explore.place_to_z(projection, projection.places[3]), mu[3])
+        assert projection.positions.shape == (5, 2)
+        np.testing.assert_allclose(explore.position_to_z(projection, projection.positions[3]), mu[3])
+
+
+def test_a_model_of_one_verb_has_a_map():
+    assert explore.project(np.ones((1, 5)), "t-SNE").positions.tolist() == [[0, 0]]
 
 
 def test_unknown_map_gets_a_sentence():

@@ -199,6 +199,16 @@ def test_a_form_that_is_no_word_names_its_row(tmp_path, capsys):
     path.write_text("word,source,target,form\nwalk,present,past,walked\nwalk,present,past,w4\n")
     assert main(["score", "--file", str(path)]) == 2
     assert "row 2: 'w4' is not one word" in capsys.readouterr().err
+    path.write_text("word,source,target,form\nwalk,present,past,walked,more\n")
+    assert main(["score", "--file", str(path)]) == 2
+    assert "row 1: it has more cells than the header" in capsys.readouterr().err
+
+
+def test_a_file_of_a_header_alone_gets_a_sentence(tmp_path, capsys):
+    path = tmp_path / "words.csv"
+    path.write_text("word,source,target\n")
+    assert main(["convert", "--file", str(path)]) == 2
+    assert "words.csv has a header and no rows" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("word", "says"), [("wa_lk", "letters a to z"), ("", "No word"), ("a" * 33, "33 letters")])

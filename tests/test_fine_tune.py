@@ -11,7 +11,7 @@ from torch.distributions import Categorical, kl_divergence
 from cvae_core import checkpoint, runs, session
 from cvae_core.schedules import constant
 from cvae_core.tense import metrics, prior
-from cvae_core.tense.data import EOS, SOS
+from cvae_core.tense.data import EOS, SOS, Verb, verbs_from_rows
 from cvae_core.tense.decoding import greedy
 from cvae_core.tense.inference import Inflector, load
 from cvae_core.tense.model import build
@@ -31,6 +31,16 @@ FOUR = (
 def tuning_task(config=TUNING) -> TenseTask:
     """Two new verbs on an untrained model that is said to know four."""
     return TenseTask(config, VERBS[:2], data_name="tiny", start=Inflector(build(replace(CONFIG, seed=1)), VERBS[2:]))
+
+
+def test_a_verb_that_the_list_changes_is_not_rehearsed():
+    start = Inflector(build(replace(CONFIG, seed=1)), VERBS)
+    changed = Verb((*VERBS[0].forms[:3], ("wolked",)))
+    task = TenseTask(TUNING, [changed], data_name="tiny", start=start)
+    assert task.old == VERBS[1:]
+    assert verbs_from_rows(task.checkpoint()[1]["rows"]) == [changed, *VERBS[1:]]
+    alone = TenseTask(TUNING, VERBS, data_name="tiny", start=start)  # all of them: nothing is left to rehearse
+    assert alone.old == [] and all((batch.verb < len(VERBS)).all() for batch in alone.batches(step()))
 
 
 def test_replay_is_the_divergence_of_the_words_that_the_old_model_decodes():

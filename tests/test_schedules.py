@@ -79,11 +79,20 @@ def test_what_is_no_schedule_gets_a_sentence(text):
         parse_knots(text)
 
 
+@pytest.mark.parametrize(("epochs", "last"), [(300, 0.001), (100, 0.716), (29, 1.0), (10, 1.0)])
+def test_a_late_descent_keeps_its_slope_in_a_short_training(epochs, last):
+    """Report 004's ratio: 1 before epoch 30, then 0.004 less in every epoch."""
+    knots = schedules.late(30, 0.004, 0.001, epochs)
+    assert TenseConfig(teacher_forcing=knots).teacher_forcing == knots  # a config accepts them
+    assert schedules.interpolate(knots, 1.0) == pytest.approx(last)
+    assert schedules.interpolate(knots, 49 / epochs) == pytest.approx(1 - 0.004 * 20 if epochs > 49 else last)
+
+
 def test_learning_rates():
     assert schedules.learning_rate(0.7, "constant", 0.05) == 0.05
     assert schedules.learning_rate(0.0, "decayed", 1.0) == 1.0
-    assert schedules.learning_rate(1.0, "decayed", 1.0, final=0.01) == pytest.approx(0.01)
-    assert schedules.learning_rate(0.1, "one-cycle", 1.0, warmup=0.1) == pytest.approx(1.0)
+    assert schedules.learning_rate(1.0, "decayed", 1.0) == pytest.approx(0.01)
+    assert schedules.learning_rate(0.1, "one-cycle", 1.0) == pytest.approx(1.0)
     assert schedules.learning_rate(0.0, "one-cycle", 1.0) < 0.1
 
 

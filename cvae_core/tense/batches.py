@@ -92,7 +92,7 @@ class Batches:
         """How many forms of a batch are of the verbs themselves, of old verbs, and of invented ones."""
         size, config = self.config.batch_size, self.config
         invented = round(size * config.invented) if self._regular else 0
-        old = round(size * config.rehearsal)
+        old = round(size * config.rehearsal) if self.old else 0
         own = max(1, size - invented - old)
         return own, min(old, size - own), max(0, size - own - old)
 

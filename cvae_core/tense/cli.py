@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from itertools import product
 
 from cvae_core.cli import options
 from cvae_core.errors import UserError
@@ -156,19 +155,18 @@ def _convert_file(args) -> None:
 
 def run_generate(args: argparse.Namespace) -> None:
     """Print decoded samples of the prior, and their scores."""
-    from cvae_core.tense.metrics import gaussian_score
+    from cvae_core.tense.metrics import gaussian_score, matches
 
     options.in_range("n", args.n, 1, 100_000)
     options.in_range("refine", args.refine, 0, 100)
     model = _load(args)
     z = model.draw(args.n, args.seed)
     stages = [("one shot", z)] + ([(f"refined {args.refine}", model.refine(z, args.refine))] if args.refine else [])
-    accepted = {row for verb in model.verbs for row in product(*verb.forms)}
     results = []
     for name, points in stages:
         rows = model.decode_rows(points)
         share, distinct = gaussian_score(rows, model.verbs)
-        known = [row in accepted for row in rows]
+        known = [verb is not None for verb in matches(rows, model.verbs)]
         results.append({"stage": name, "gaussian": share, "distinct": distinct, "rows": rows, "known": known})
     if args.json:
         return options.print_json(results)

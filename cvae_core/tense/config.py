@@ -49,13 +49,13 @@ class TenseConfig(TrainConfig):
     prefixed: float = option(0.2, "share of the invented verbs that are a prefix and an irregular verb")
     rehearsal: float = option(0.0, "fine-tuning: share of each batch that is verbs the first checkpoint knew")
     form_repeats: int = option(1, "times that each form occurs in an epoch: more than 1 for short lists", 1, 1000)
-    min_batches: int = option(1, "least batches of an epoch: a short list's forms occur as often as needed", 1, 1000)
+    min_batches: int = option(1, "least batches of an epoch: a short list is repeated until it fills them", 1, 1000)
     irregular_repeats: int = option(2, "multiplies `form_repeats` for verbs that spelling rules get wrong", 1, 1000)
     frequent_repeats: int = option(1, "multiplies `form_repeats` for the 1,000 most frequent verbs", 1, 1000)
     length_pool: int = option(8, "length bucketing: batches per bucket (0: off)", 0, 10_000)
     prior_share: Knots = option(
-        begins(0.15, 1.0), "prior matching, with `rehearsal` replay, over training: samples of z beside each batch, as "
-        "a share of its size", 0.0, 100.0,
+        begins(0.15, 1.0), "samples of z beside each batch over training, as a share of its size: for prior matching, "
+        "or for replay with `rehearsal`", 0.0, 100.0,
     )  # fmt: skip
     consistency: Knots = option(
         constant(0.0), "weight over training of the divergence between two tenses of one sampled z, over the letters "

@@ -133,11 +133,17 @@ def verbs_from_rows(rows: Sequence, name: str = "the list") -> list[Verb]:
     """Verbs from plain JSON: for each its four forms, each a list of spellings; `name` is what errors call it."""
     try:
         verbs = [Verb(tuple(tuple(spellings) for spellings in row)) for row in rows]
-        if all(len(v.forms) == 4 and all(v.forms) and all(map(is_word, itertools.chain(*v.forms))) for v in verbs):
+        complete = (len(verb.forms) == 4 and all(verb.forms) for verb in verbs)
+        if verbs and all(complete) and all(is_word(word) for verb in verbs for word in itertools.chain(*verb.forms)):
             return verbs
     except TypeError:
         pass
     raise UserError(f"{name} is damaged: its verbs are not rows of four forms in the letters a to z.")
+
+
+def spread(verbs: Sequence[Verb], count: int) -> list[Verb]:
+    """At most `count` verbs, evenly spread over a list."""
+    return list(verbs[:: max(1, -(-len(verbs) // count))]) if count else []
 
 
 def split_of(lemma: str) -> str:
@@ -169,7 +175,10 @@ def parse_pairs(text: str, name: str = "the pairs") -> list[tuple[str, int, str,
     for index, (number, cells) in enumerate(lines):
         if len(cells) == 4:
             word, source, target, tense = cells
-            source, tense = parse_tense(source), parse_tense(tense)
+            try:
+                source, tense = parse_tense(source), parse_tense(tense)
+            except UserError as error:
+                raise UserError(f"{name}, line {number}: {error}") from None
         elif len(cells) == 2 and index < len(COURSE_PAIRS):
             (word, target), (_, source, _, tense) = cells, COURSE_PAIRS[index]
         else:

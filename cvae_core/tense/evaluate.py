@@ -35,7 +35,9 @@ def evaluate(
     seeds: int = 5,
     own: int | None = None,
 ) -> dict:
-    """Every score: conversion of unseen verbs and of the verbs trained on, and random z (z = mu and greedy throughout).
+    """Every score: conversion of unseen verbs and of the verbs trained on, and random z.
+
+    Conversion is greedy, from the s that spells the word (`Inflector.infer`).
 
     `unseen` are the verbs of the split that the model was not trained on; None, with a `note`, where it was trained on
     them all. `compare` adds the baselines' accuracy and the scores of the three reports' shipped models, each against
@@ -46,18 +48,19 @@ def evaluate(
     verbs = data.select_split(lexicon, split)
     if not verbs:
         raise UserError(f"The {split} split holds no verbs: give a longer list or another split.")
-    if samples < 1 or seeds < 1 or (own is not None and own < 1):
-        raise UserError(f"{samples} samples of {seeds} seeds, {own} own verbs: expected at least 1 of each.")
+    for name, number in (("samples", samples), ("seeds", seeds), ("own", own)):
+        if number is not None and number < 1:
+            raise UserError(f"{name} is {number}: expected at least 1.")
     known = {verb.lemma for verb in model.verbs}
     unseen = [verb for verb in verbs if verb.lemma not in known]
     scores = {"checkpoint": model.name, "trained_on": len(model.verbs), "split": split}
     if len(unseen) < len(verbs):
         scores["note"] = _note(model.name, len(verbs) - len(unseen), len(verbs), split)
     scores |= {"bleu4": metrics.bleu4_of_pairs(model, pairs)} | draws_of(model, samples, range(seed, seed + seeds))
-    scores["unseen"] = unseen_of(model, unseen, seed) if unseen else None
-    scores["own"] = own_of(model, _spread(model.verbs, own or len(model.verbs)))
-    scores["latents"] = latents_of(model, _spread(model.verbs, LATENT_VERBS), seed)
-    scores["junk_auroc"] = junk_auroc(model, unseen or model.verbs[:Z_ALONE], seed)
+    scores["unseen"] = unseen_of(model, unseen) if unseen else None
+    scores["own"] = own_of(model, data.spread(model.verbs, own or len(model.verbs)))
+    scores["latents"] = latents_of(model, data.spread(model.verbs, LATENT_VERBS), seed)
+    scores["junk_auroc"] = junk_auroc(model, unseen or data.spread(model.verbs, Z_ALONE), seed)
     if compare:
         scores |= _comparison(unseen or verbs, model.config.train_on, pairs, samples, range(seed, seed + seeds))
     return scores
@@ -68,11 +71,6 @@ def _note(name: str, seen: int, total: int, split: str) -> str:
     which = f"all {total:,}" if seen == total else f"{seen:,} of the {total:,}"
     rest = f"for unseen verbs see {HELDOUT}" if seen == total else "only the others count as unseen"
     return f"{name} was trained on {which} verbs of the {split} split: {rest}."
-
-
-def _spread(verbs: Sequence[Verb], count: int) -> list[Verb]:
-    """At most `count` verbs, evenly spread over the list."""
-    return list(verbs[:: -(-len(verbs) // count)]) if verbs else []
 
 
 def _comparison(verbs: Sequence[Verb], train_on: str, pairs: Sequence[tuple], samples: int, seeds: range) -> dict:
@@ -106,7 +104,7 @@ def draws_of(model, samples: int, seeds: Sequence[int]) -> dict:
     return scores | {"spread": {name: [min(of), max(of)] for name, of in values.items()}}
 
 
-def unseen_of(model, verbs: Sequence[Verb], seed: int = 0) -> dict:
+def unseen_of(model, verbs: Sequence[Verb]) -> dict:
     """Exact match on verbs that training left out, in parts, and what the model knows of its own reliability.
 
     A verb has a known stem when it is two letters or more before a verb of three or more that was trained on
@@ -148,7 +146,7 @@ def own_of(model, verbs: Sequence[Verb]) -> dict:
         "accuracy": float(per_verb.mean()),
         "irregular": float(per_verb[irregular].mean()) if irregular.any() else None,
         "frequent": float(lenient[common].mean()) if common.any() else None,
-        "z_alone": metrics.accuracy(model, _spread(verbs, Z_ALONE), space="z")["accuracy"],
+        "z_alone": metrics.accuracy(model, data.spread(verbs, Z_ALONE), space="z")["accuracy"],
         "tense": tense_accuracy(model, verbs),
     }
 
@@ -187,26 +185,21 @@ def junk_auroc(model, verbs: Sequence[Verb], seed: int) -> float:
     return float(roc_auc_score([1] * len(known) + [0] * len(unknown), [*known, *unknown]))
 
 
-def scorecard(
-    model,
-    verbs: Sequence[Verb],
-    pairs: Sequence[tuple] = data.COURSE_PAIRS,
-    seeds: Sequence[int] = range(5),
-    samples: int = 100,
-) -> dict:
+def scorecard(model, verbs: Sequence[Verb], pairs: Sequence[tuple] = data.COURSE_PAIRS) -> dict:
     """The course's two scores as it takes them: BLEU-4 on the pairs, Gaussian score of 100 draws against `verbs`.
 
-    The draws' score depends on the seed by several points, so `gaussian` lists one score a seed.
+    The draws' score depends on the seed by several points, so `gaussian` lists those of five seeds.
     """
     words, sources, references, targets = zip(*pairs, strict=True)
     made = [c.form for c in model.convert(words, sources, targets)]
+    rows = [
+        {"word": w, "from": TENSES[s], "to": TENSES[t], "expected": r, "answer": m, "bleu4": metrics.bleu4(m, r)}
+        for w, s, r, t, m in zip(words, sources, references, targets, made, strict=True)
+    ]
     return {
-        "bleu4": metrics.bleu4_of_pairs(model, pairs),
-        "pairs": [
-            {"word": w, "from": TENSES[s], "to": TENSES[t], "expected": r, "answer": m, "bleu4": metrics.bleu4(m, r)}
-            for w, s, r, t, m in zip(words, sources, references, targets, made, strict=True)
-        ],
-        "gaussian": [metrics.gaussian_scores(model, verbs, samples, seed)["gaussian"] for seed in seeds],
+        "bleu4": statistics.mean(row["bleu4"] for row in rows),
+        "pairs": rows,
+        "gaussian": [metrics.gaussian_scores(model, verbs, 100, seed)["gaussian"] for seed in range(5)],
     }
 
 
@@ -222,13 +215,13 @@ def as_table(scores: dict) -> str:
     ]
     lines += [
         f"{own['verbs']:,} verbs it was trained on",
-        *(_line(f"  {k}", v) for k, v in own.items() if _is_score(v)),
+        *(_line(f"  {k}", v) for k, v in own.items() if isinstance(v, float)),
     ]
     for space, of in scores["latents"].items():
         lines += [f"{space}, on known forms", *(_line(f"  {name}", value) for name, value in of.items())]
     if unseen:
         lines += [f"{unseen['verbs']:,} unseen verbs of the {scores['split']} split"]
-        lines += [_line(f"  {name}", value) for name, value in unseen.items() if _is_score(value)]
+        lines += [_line(f"  {name}", value) for name, value in unseen.items() if isinstance(value, float)]
         lines += [_line("  calibration error, 15 bins", unseen["calibration"]["error"])]
         lines += [_line(f"    {name}", value) for name, value in unseen["by_direction"].items()]
     for name, baseline in scores.get("baselines", {}).items():
@@ -238,10 +231,6 @@ def as_table(scores: dict) -> str:
             _line(f"{name}, {score}", of[score]) for score in ("bleu4", "gaussian", "gaussian_refined", "accuracy")
         ]
     return "\n".join(lines)
-
-
-def _is_score(value) -> bool:
-    return isinstance(value, float)
 
 
 def _line(name: str, value: float) -> str:

@@ -15,6 +15,7 @@ from cvae_core.errors import UserError
 from cvae_core.latent import kl_to_standard
 from cvae_core.tense.data import PAST, PRESENT, PROGRESSIVE, TENSES, THIRD, Verb
 from cvae_core.tense.inference import Inflector
+from cvae_core.tense.information import ACTIVE
 from cvae_core.tense.lexicon import load_lexicon, lookup
 from cvae_core.tense.spelling import SPELLING_RULES, is_irregular
 
@@ -105,7 +106,7 @@ def verb_class(verb: Verb) -> str:
 
 
 def traits(sample: Sample) -> dict[str, list]:
-    """What may be told of each word: its tense, and its verb's length, first and last letter (present) and class."""
+    """Labels of each word: its tense, and its verb's length, first and last letter (present) and class."""
     lemmas = [v.lemma for v in sample.verbs]
     return {
         "tense": [TENSES[t] for t in sample.tenses],
@@ -122,10 +123,10 @@ METHODS = ("PCA", "t-SNE", "two dimensions")
 
 
 class Projection(NamedTuple):
-    """A map of latent space: z = center + place @ axes, or (t-SNE, which has no formula) no axes."""
+    """A map of latent space: z = center + position @ axes, or (t-SNE, which has no formula) no axes."""
 
     mu: np.ndarray  # (n, Z)
-    places: np.ndarray  # (n, 2)
+    positions: np.ndarray  # (n, 2)
     center: np.ndarray | None  # (Z,)
     axes: np.ndarray | None  # (2, Z), orthonormal
 
@@ -151,22 +152,24 @@ def project(mu: np.ndarray, method: str = "PCA", kl: np.ndarray | None = None, s
 def _tsne(mu: np.ndarray, seed: int) -> np.ndarray:
     from sklearn.manifold import TSNE  # slow to import
 
+    if len(mu) == 1:
+        return np.zeros((1, 2), mu.dtype)
     perplexity = min(30.0, (len(mu) - 1) / 3)
     init = "pca" if min(mu.shape) >= 2 else "random"
     return TSNE(2, perplexity=perplexity, init=init, max_iter=500, random_state=seed).fit_transform(mu)
 
 
-def place_to_z(projection: Projection, place: Sequence[float], k: int = 8) -> np.ndarray:
-    """The z of a place on the map: (2,) -> (Z,); without a formula, from the k nearest points."""
+def position_to_z(projection: Projection, position: Sequence[float], k: int = 8) -> np.ndarray:
+    """The z of a position on the map: (2,) -> (Z,); without a formula, from the k nearest points."""
     if projection.axes is None:
-        return _weighted_mean(np.asarray(place), projection.places, projection.mu, k)
-    return projection.center + np.asarray(place, projection.mu.dtype) @ projection.axes
+        return _weighted_mean(np.asarray(position), projection.positions, projection.mu, k)
+    return projection.center + np.asarray(position, projection.mu.dtype) @ projection.axes
 
 
-def z_to_place(projection: Projection, z: np.ndarray, k: int = 8) -> np.ndarray:
-    """Where a z lies on the map: (Z,) -> (2,); without a formula, from the k nearest points."""
+def z_to_position(projection: Projection, z: np.ndarray, k: int = 8) -> np.ndarray:
+    """The position of a z on the map: (Z,) -> (2,); without a formula, from the k nearest points."""
     if projection.axes is None:
-        return _weighted_mean(z, projection.mu, projection.places, k)
+        return _weighted_mean(z, projection.mu, projection.positions, k)
     return (z - projection.center) @ projection.axes.T
 
 
@@ -185,8 +188,6 @@ def neighbours(z: np.ndarray, mu: np.ndarray, k: int = 10) -> tuple[np.ndarray, 
 
 
 # --- dimensions -----------------------------------------------------------------------------------------------------
-
-ACTIVE = 0.01
 
 
 def dimension_statistics(mu: np.ndarray, logvar: np.ndarray) -> dict[str, np.ndarray]:

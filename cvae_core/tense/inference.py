@@ -89,7 +89,8 @@ class Inflector:
     def infer(self, words: Sequence[str], sources: Sequence[int], space: str = "s") -> Tensor:
         """The point of each word: the mean of its z, (n, Z), or the s that spells it, (n, S).
 
-        That is the mean of q(s | word, tense), by `fit_s`. Raises UserError for what is no word.
+        `fit_s` begins at the mean of q(s | word, tense) and changes it until it decodes to the word. Raises UserError
+        for what is no word.
         """
         words = _valid(words)
         encoded = self._encode(words, sources)

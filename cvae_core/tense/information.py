@@ -34,7 +34,7 @@ def latent_statistics(
 
 def active_units(posterior: Gaussian) -> int:
     """How many dimensions have a posterior mean that varies over words (Burda et al. 2016)."""
-    return int((posterior.mu.var(0) > ACTIVE).sum())
+    return int((posterior.mu.var(0, correction=0) > ACTIVE).sum())
 
 
 def mutual_information(posterior: Gaussian, generator: torch.Generator) -> float:

@@ -20,7 +20,7 @@ def bleu4(prediction: str, reference: str) -> float:
 def bleu4_of_pairs(model, pairs: Sequence[tuple] = COURSE_PAIRS, seed: int | None = None) -> float:
     """Mean BLEU-4 over (word, tense, target, tense) pairs.
 
-    With a seed, z is sampled from each word's posterior instead of being its mean, as source 002 scores.
+    With a seed, z is sampled from each word's posterior instead of being its mean, as report 002 scores.
     """
     words, sources, references, targets = zip(*pairs, strict=True)
     if seed is None:
@@ -32,17 +32,21 @@ def bleu4_of_pairs(model, pairs: Sequence[tuple] = COURSE_PAIRS, seed: int | Non
     return sum(bleu4(m.form, r) for m, r in zip(made, references, strict=True)) / len(pairs)
 
 
+def matches(rows: Sequence[Sequence[str]], verbs: Sequence[Verb]) -> list[Verb | None]:
+    """For each 4-tuple the verb whose row it is, with any accepted spellings; None if it is no verb's."""
+    by_present: dict[str, list[Verb]] = {}
+    for verb in verbs:
+        for word in verb.forms[0]:
+            by_present.setdefault(word, []).append(verb)
+    return [next((v for v in by_present.get(row[0], []) if v.accepts(row)), None) for row in rows]
+
+
 def gaussian_score(rows: Sequence[tuple[str, ...]], verbs: Sequence[Verb]) -> tuple[float, float]:
     """Share of 4-tuples that are a verb's row (any accepted spellings), and share of n that are different verbs.
 
     A tuple counts once, however often its row stands in the file: the course's script counts it once a line.
     """
-    by_present: dict[str, list[Verb]] = {}
-    for verb in verbs:
-        for word in verb.forms[0]:
-            by_present.setdefault(word, []).append(verb)
-    matches = [next((v for v in by_present.get(row[0], []) if v.accepts(row)), None) for row in rows]
-    hits = [v for v in matches if v is not None]
+    hits = [verb for verb in matches(rows, verbs) if verb is not None]
     return len(hits) / len(rows), len(set(hits)) / len(rows)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cvae_core.tense import data, explore, metrics, verb_map
-from cvae_core.tense.data import PAST, PRESENT, PROGRESSIVE, TENSES, THIRD, Verb
+from cvae_core.tense.data import PAST, PRESENT, PROGRESSIVE, TENSES, THIRD, Verb, spread
 from cvae_core.tense.inference import Inflector
 from cvae_core.tense.spelling import is_irregular
 from cvae_core.tense.wug import logged_pasts
@@ -26,16 +26,11 @@ def preview(model: Inflector, verbs: Sequence[Verb], old: Sequence[Verb], own: b
     shown = {
         "conversions": _conversions(model, verbs if own else None),
         "generated": [list(row) for row in rows],
-        "known": [metrics.gaussian_score([row], [*verbs, *old])[0] > 0 for row in rows],
+        "known": [verb is not None for verb in metrics.matches(rows, [*verbs, *old])],
         "projected": model.model.latent_total != 2,
         "map": _map(model, verbs, old),
     }
     return shown if own else shown | {"pasts": logged_pasts(model)}
-
-
-def spread(verbs: Sequence[Verb], count: int) -> Sequence[Verb]:
-    """At most `count` verbs, evenly spread over the list."""
-    return verbs[:: max(1, -(-len(verbs) // count))] if count else []
 
 
 def _conversions(model: Inflector, verbs: Sequence[Verb] | None) -> list[list[str]]:
@@ -64,5 +59,5 @@ def _map(model: Inflector, verbs: Sequence[Verb], old: Sequence[Verb]) -> list[l
     shown = [*new, *spread(old, MAPPED - len(new))]
     kinds = [NEW if old and i < len(new) else explore.verb_class(verb) for i, verb in enumerate(shown)]
     mu = verb_map.means(model, shown)
-    places = (mu if mu.shape[1] == 2 else explore.project(mu).places).round(3).tolist()
+    places = (mu if mu.shape[1] == 2 else explore.project(mu).positions).round(3).tolist()
     return [[verb.lemma, kind, *place] for verb, kind, place in zip(shown, kinds, places, strict=True)]

@@ -95,6 +95,8 @@ def parse_table(text: str, name: str = "the table", source: str = "", target: st
         header = ["word"]
     else:
         lines = lines[1:]
+        if not lines:
+            raise UserError(f"{name} has a header and no rows.")
     if "target" not in header and not target:
         raise UserError(f"{name}, line 1: no column target: add one, or name the tense to convert to (--to).")
     return [_row(header, cells, source, target) for cells in lines]
@@ -129,6 +131,8 @@ def read_scored(path: str | Path) -> tuple[list[dict], tuple[list[str], list[int
     jobs = []
     for number, row in enumerate(rows, 1):
         try:
+            if None in row:
+                raise UserError("it has more cells than the header.")
             if "form" not in row:
                 raise UserError("the column form is missing.")
             tenses = parse_tense(row["source"]), parse_tense(row["target"])

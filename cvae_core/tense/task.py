@@ -16,13 +16,13 @@ from cvae_core.step import Step, generator_at, knots_at
 from cvae_core.tense import data, metrics
 from cvae_core.tense.batches import Batch, Batches
 from cvae_core.tense.config import TenseConfig
-from cvae_core.tense.data import EOS, PAD, SOS, Verb
+from cvae_core.tense.data import EOS, PAD, SOS, Verb, spread
 from cvae_core.tense.decoding import greedy, teacher_forced
 from cvae_core.tense.familiarity import measure_floor
 from cvae_core.tense.inference import Inflector
 from cvae_core.tense.information import latent_statistics
 from cvae_core.tense.model import Encoded, build
-from cvae_core.tense.preview import SHORT_LIST, preview, spread
+from cvae_core.tense.preview import SHORT_LIST, preview
 from cvae_core.tense.prior import DRAWN, PriorMatcher, decode_nll, hardest, replay
 from cvae_core.tense.reports import ARCHITECTURES
 
@@ -65,7 +65,8 @@ class TenseTask:
         self.temperature = start.temperature if start else 1.0
         self.data_name = data_name
         self.verbs = training_verbs(config, verbs, data_name, start.verbs if start else ())
-        self.old = start.verbs if start and config.rehearsal else []
+        taught = {verb.lemma for verb in self.verbs}  # a verb whose forms the list changes is not rehearsed
+        self.old = [verb for verb in start.verbs if verb.lemma not in taught] if start and config.rehearsal else []
         self.validation = data.select_split(verbs, "validation")
         self.model = build(config).to(device)
         if start:
@@ -111,7 +112,8 @@ class TenseTask:
             self.model.freeze_encoder()
         if self.matcher is not None and step.epoch == self._encoder_epochs() and not step.resumed:
             self.fill_bank()
-            self.matcher.fit_biases(generator_at(self.config.seed, step.epoch, -1))  # the order is the same when resumed
+            # With a generator of its own, so that a resumed epoch, which skips this, has the same order.
+            self.matcher.fit_biases(generator_at(self.config.seed, step.epoch, -1))
         samples = round(knots_at("prior_share", self.config, step.epoch) * self.config.batch_size)
         if self._trains_encoder(step):
             return self._batches.epoch(step.generator, samples)
@@ -217,7 +219,7 @@ class TenseTask:
             scores["accuracy_old"] = metrics.accuracy(model, spread(self.old, LISTED_VERBS))["accuracy"]
             scores["score"] = (scores["accuracy_new"] + scores["accuracy_old"]) / 2
         elif self.config.train_on == "train" and self.validation:
-            scores["accuracy"] = metrics.accuracy(model, self.validation[:VALIDATION_VERBS])["accuracy"]
+            scores["accuracy"] = metrics.accuracy(model, spread(self.validation, VALIDATION_VERBS))["accuracy"]
             scores["score"] = scores["accuracy"]
         else:
             scores["score"] = scores["bleu4"] + scores["gaussian"]
@@ -231,7 +233,7 @@ class TenseTask:
         """
         held_out = self.config.train_on == "train" and self.validation
         verbs = self.validation if held_out else self.verbs
-        words = [verb.lemma for verb in verbs[:: -(-len(verbs) // DESCRIBED)]]
+        words = [verb.lemma for verb in spread(verbs, DESCRIBED)]
         model, scores = Inflector(self.model), {}
         for space in ("z", "s") if self.config.spelling_size else ("z",):
             found = latent_statistics(model, words, [data.PRESENT] * len(words), space, SCORED)
@@ -248,7 +250,7 @@ class TenseTask:
     def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Weights and metadata: the config, the verbs trained on, temperature and familiarity floor."""
         verbs = [*self.verbs, *self.old]
-        rows = None if self.data_name == "lexicon" else [[list(f) for f in v.forms] for v in verbs]
+        rows = None if self.data_name == "lexicon" and not self.old else [[list(f) for f in v.forms] for v in verbs]
         metadata = {
             "system": self.system, "config": vars(self.config), "data": self.data_name, "rows": rows,
             "temperature": self.temperature, "familiarity_floor": measure_floor(Inflector(self.model, verbs)),

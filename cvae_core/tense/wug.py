@@ -26,7 +26,6 @@ from cvae_core.tense.spelling import regular_pasts
 PACKAGED = Path(__file__).resolve().parent.parent / "wug"  # exists only in an installed package
 FOLDER = PACKAGED if checkpoint.INSTALLED else checkpoint.ROOT / "assets" / "wug"
 FILE = "albright_hayes_2003.tsv"
-SETS = ("core", "peripheral")
 MODELS = ("model", "rule_model", "analogy_model")
 SAMPLES = 200  # of q(s | verb)
 RESAMPLES = 1000  # of the verbs, for the intervals

@@ -49,6 +49,7 @@ def test_weights_that_do_not_fit_get_a_sentence(tmp_path):
         "no-config": (tensors, metadata | {"config": None}, "no config"),
         "list": (tensors, metadata | {"config": [1]}, "no config"),
         "rows": (tensors, metadata | {"rows": [[["../x"]] * 4]}, "rows.safetensors is damaged"),
+        "no-rows": (tensors, metadata | {"rows": []}, "damaged"),
         "numbers": (tensors, metadata | {"rows": 5}, "damaged"),
     }
     for case, (weights, data, message) in cases.items():

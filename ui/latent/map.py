@@ -61,7 +61,7 @@ def show_map(model: Inflector) -> None:
     focus = _find(columns[2], verbs)
     names, group = _groups(verbs, colour)
     projection = _projection(*version(model), method)
-    frame = _Frame(projection.places)
+    frame = _Frame(projection.positions)
     path, marks = _show_path(model, projection, frame)
     st.markdown(
         "A point per verb: the mean of the posterior means of its four forms. Zoom in and more names appear. **Click a "
@@ -75,7 +75,7 @@ def show_map(model: Inflector) -> None:
             {
                 "name": f"map {model.name} {method}", "words": [verb.lemma for verb in verbs],
                 "alt": f"Map ({method}) of {len(verbs):,} verbs, coloured by {colour}",
-                "places": np.round(frame.shares(projection.places), 4).tolist(), "groups": names, "group": group,
+                "places": np.round(frame.shares(projection.positions), 4).tolist(), "groups": names, "group": group,
                 "path": path, "marks": marks, "focus": focus,
             },
             f"map {model.name}",
@@ -83,7 +83,7 @@ def show_map(model: Inflector) -> None:
         ui.table_behind(
             lambda: pd.DataFrame({
                 "verb": [verb.lemma for verb in verbs], "group": [names[i] for i in group],
-                "x": projection.places[:, 0], "y": projection.places[:, 1],
+                "x": projection.positions[:, 0], "y": projection.positions[:, 1],
             }), "The map as a table", "map_table",
         )  # fmt: skip
     with answer:
@@ -176,7 +176,7 @@ def _show_path(model: Inflector, projection: explore.Projection, frame: _Frame) 
     a, b = (ends := verb_ends(columns[0], columns[1], model)).points("z")
     samples = columns[2].number_input("Samples of N(0, I)", 0, 30, 5, key="map_samples", bind="query-params")
     z = torch.cat([model.path(a, b, 30), model.draw(max(samples, 1), 0)[:samples]]).cpu().numpy()
-    places = frame.shares(np.array([explore.z_to_place(projection, point) for point in z])).round(4).tolist()
+    places = frame.shares(np.array([explore.z_to_position(projection, point) for point in z])).round(4).tolist()
     names = [ends.first.word, ends.second.word]
     names += [row[0] for row in model.decode_rows(torch.from_numpy(z[30:]).to(model.device))] if samples else []
     return places[:30], [
@@ -194,7 +194,7 @@ def _show_place(
     if index is not None:
         z, title = projection.mu[index], f"At {verbs[index].lemma}"
     elif picked and (share := pictures.place(picked.get("place"))):
-        z, title = explore.place_to_z(projection, frame.place(share)), "Between the verbs"
+        z, title = explore.position_to_z(projection, frame.place(share)), "Between the verbs"
     else:
         return
     st.markdown(f"**{title}**")
