@@ -1,21 +1,24 @@
 """Clips: the course's folders with everything that can be wrong in them, and the cache."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from cvae_core import checkpoint
 from cvae_core.__main__ import main
 from cvae_core.errors import UserError
 from cvae_core.video import data
 from cvae_core.video.config import VideoConfig
 from cvae_core.video.data import read_clip, read_folder, write_clip
 from cvae_core.video.family import held_out_clips
+from cvae_core.video.model import build
 from cvae_core.video.simulator import simulate, write_dataset
 from tests.helpers import ROBOT, needs
-from tests.tiny_pictures import assert_same_clips
+from tests.tiny_pictures import VIDEO, assert_same_clips
 
 
 @pytest.fixture(autouse=True)
@@ -133,6 +136,18 @@ def test_a_folder_of_training_clips_alone_cannot_be_evaluated(tmp_path, capsys):
     for command in (["evaluate", "video"], ["predict", "video", "--out", str(tmp_path / "out")]):
         assert main([*command, "--data", str(tmp_path)]) == 2
         assert "has training clips alone" in capsys.readouterr().err
+
+
+def test_clips_without_a_frame_to_predict_are_refused(tmp_path, capsys):
+    for number in range(2):
+        write_clip(simulate(number, 3), tmp_path / "set" / f"traj_{number}" / "0")
+    model = build(replace(VIDEO, past=3))
+    checkpoint.write(tmp_path / "m.safetensors", model.state_dict(), {"system": "video", "config": vars(model.config)})
+    options = ["--data", str(tmp_path / "set"), "--checkpoint", str(tmp_path / "m.safetensors")]
+    assert main(["predict", "video", *options, "--out", str(tmp_path / "out")]) == 2
+    assert "The clips have 3 frames: expected more than 3" in capsys.readouterr().err
+    assert main(["evaluate", "video", *options]) == 2
+    assert "expected at least 2, of more than 3" in capsys.readouterr().err
 
 
 def test_frames_with_leading_zeros_are_read(tmp_path):
