@@ -208,6 +208,11 @@ def test_exchanged_actions_show_a_model_that_ignores_them():
     assert without_actions["psnr_copy_last"] == with_actions["psnr_copy_last"]
 
 
+def test_scores_of_no_clips_are_refused():
+    with pytest.raises(UserError, match="nothing has 0 clips"):
+        metrics.evaluate(build(CONFIG).eval(), [], "nothing")
+
+
 # --- files ----------------------------------------------------------------------------------------------------------
 
 

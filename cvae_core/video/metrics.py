@@ -84,7 +84,7 @@ def evaluate(
     `best_of_20` and others. Raises UserError for fewer than 2 clips or clips without a frame to predict.
     """
     past = model.config.past
-    length = min(past + FUTURE, *(len(clip.frames) for clip in clips))
+    length = min([past + FUTURE, *(len(clip.frames) for clip in clips)])
     if length <= past or len(clips) < 2:
         raise UserError(f"{name} has {len(clips)} clips of {length} frames: expected at least 2, of more than {past}.")
     frames, condition = stack(clips, length)
