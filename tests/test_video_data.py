@@ -14,7 +14,7 @@ from cvae_core.errors import UserError
 from cvae_core.video import data
 from cvae_core.video.config import VideoConfig
 from cvae_core.video.data import read_clip, read_folder, write_clip
-from cvae_core.video.family import held_out_clips
+from cvae_core.video.family import data_entries, held_out_clips
 from cvae_core.video.model import build
 from cvae_core.video.simulator import simulate, write_dataset
 from tests.helpers import ROBOT, needs
@@ -148,6 +148,12 @@ def test_clips_without_a_frame_to_predict_are_refused(tmp_path, capsys):
     assert "The clips have 3 frames: expected more than 3" in capsys.readouterr().err
     assert main(["evaluate", "video", *options]) == 2
     assert "expected at least 2, of more than 3" in capsys.readouterr().err
+
+
+def test_a_data_set_is_named_after_its_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert data_entries(".") == {"data": tmp_path.name, "source": str(tmp_path)}
+    assert data_entries(None) == {"data": "simulator", "source": None}
 
 
 def test_frames_with_leading_zeros_are_read(tmp_path):

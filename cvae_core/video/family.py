@@ -30,8 +30,10 @@ __all__ = [
 
 def data_entries(source: str | None) -> dict[str, Any]:
     """`data` and `source` of config.json: None is the simulator, otherwise a folder of clips."""
-    name = Path(source).name if source else "simulator"
-    return {"data": name, "source": source and str(Path(source).resolve())}
+    if source is None:
+        return {"data": "simulator", "source": None}
+    folder = Path(source).resolve()  # the name of "." is empty
+    return {"data": folder.name, "source": str(folder)}
 
 
 def check(config: Config, entries: dict[str, Any], start: VideoCVAE | None) -> None:
