@@ -95,6 +95,16 @@ def test_the_small_digits_fill_the_same_box_as_mnist():
     assert set(digits.train.labels.tolist()) == set(range(10))
 
 
+@pytest.mark.parametrize("error", [ValueError("md5 checksum does not match."), OSError("no route to host")])
+def test_a_failed_download_is_reported(monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("sklearn.datasets.fetch_openml", fail)
+    with pytest.raises(UserError, match=r"^Cannot download MNIST: [^.]+\.$"):
+        data.load("openml")
+
+
 # --- pictures -------------------------------------------------------------------------------------------------------
 
 

@@ -178,8 +178,8 @@ def download() -> Digits:
 
     try:
         pixels, labels = fetch_openml("mnist_784", version=1, return_X_y=True, as_frame=False, parser="liac-arff")
-    except OSError as error:
-        raise UserError(f"Cannot download MNIST: {error}.") from None
+    except (OSError, ValueError) as error:  # a damaged file or an answer of OpenML is a ValueError
+        raise UserError(f"Cannot download MNIST: {str(error).rstrip('.')}.") from None
     pixels, labels = pixels.astype(np.uint8), labels.astype(np.int64)
     return _split(MNIST, pixels[:60_000], labels[:60_000], pixels[60_000:], labels[60_000:])
 
