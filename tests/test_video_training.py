@@ -10,6 +10,7 @@ from cvae_core import runs
 from cvae_core.errors import UserError
 from cvae_core.step import beta_at, teacher_forcing_at
 from cvae_core.training import fit
+from cvae_core.video import family
 from cvae_core.video.model import build
 from cvae_core.video.presets import PRESETS, preset
 from cvae_core.video.task import VideoTask
@@ -85,6 +86,16 @@ def test_windows_are_of_the_shortest_clip_s_length_and_begin_anywhere():
     assert len(first) > 2 and first <= whole
     with pytest.raises(UserError, match="expected more than 2"):
         VideoTask(CONFIG, square_clips(length=2), square_clips(2))
+
+
+def test_one_frame_is_predicted_from_one_of_the_simulator(monkeypatch):
+    """The shortest clip that it simulates has 3 frames: windows of 2 are cut from it."""
+    monkeypatch.setattr(family, "VALIDATION_CLIPS", 2)
+    task = family.make_task(
+        replace(CONFIG, past=1, future=1, clips=2), family.data_entries(None), torch.device("cpu"), None, False
+    )
+    assert task.length == 2 and next(task.batches(step(0))).frames.shape[:2] == (2, 2)
+    assert "score" in task.evaluate()
 
 
 def test_004_s_schedules():

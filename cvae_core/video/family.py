@@ -9,7 +9,7 @@ import torch
 from cvae_core.errors import UserError
 from cvae_core.video.config import MODEL_FIELDS
 from cvae_core.video.config import VideoConfig as Config
-from cvae_core.video.data import Clip, read_folder
+from cvae_core.video.data import MIN_FRAMES, Clip, read_folder
 from cvae_core.video.inference import load
 from cvae_core.video.metrics import FUTURE, as_table, evaluate
 from cvae_core.video.model import VideoCVAE, copy_frames
@@ -73,7 +73,7 @@ def make_task(
     if saved["source"] is None:
         from cvae_core.video.simulator import simulate
 
-        length = config.past + config.future
+        length = max(MIN_FRAMES, config.past + config.future)  # the task cuts windows from them
         train = [simulate(seed, length) for seed in range(config.clips)]
         validation = [simulate(VALIDATION + i, length) for i in range(VALIDATION_CLIPS)]
     else:
