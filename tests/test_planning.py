@@ -1,6 +1,7 @@
 """Planning: where things are found, what candidates may be, that the cheapest is found, and how plans are judged."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cvae_core import __main__ as command_line
+from cvae_core import checkpoint
 from cvae_core.video import planning, planning_metrics
 from cvae_core.video.data import ACTION
 from cvae_core.video.family import TEST
@@ -208,6 +210,22 @@ def test_rates_are_counted_for_all_tasks_and_for_each_thing():
 def test_plans_are_evaluated_on_the_simulator_alone(tmp_path, capsys):
     assert command_line.main(["evaluate", "video", "--plan", "--data", str(tmp_path)]) == 2
     assert "leave out --data" in capsys.readouterr().err
+
+
+def test_plans_depend_on_the_seed(monkeypatch, tmp_path, capsys):
+    asked = []
+
+    def plan(world, given, goal, seed):
+        asked.append(seed)
+        return planning.Plan(np.zeros((HORIZON, ACTION)), np.zeros((1, 1)), np.zeros((1, 1, HORIZON + 1, 2)))
+
+    monkeypatch.setattr(planning, "plan", plan)
+    monkeypatch.setattr(planning_metrics, "ProcessPoolExecutor", ThreadPoolExecutor)  # in this process, with `plan`
+    checkpoint.write(tmp_path / "m.safetensors", build(VIDEO).state_dict(), {"system": "video", "config": vars(VIDEO)})
+    options = ["--checkpoint", str(tmp_path / "m.safetensors"), "--clips", "2", "--json"]
+    for seed in (0, 5):
+        assert command_line.main(["evaluate", "video", "--plan", *options, "--seed", str(seed)]) == 0
+    assert sorted(asked) == sorted(TEST + task + seed for task in (0, 1) for seed in (0, 0, 5, 5))
 
 
 @pytest.mark.slow

@@ -50,7 +50,7 @@ def _evaluate_plans(args: argparse.Namespace) -> None:
     model, processes = load(args.checkpoint), options.in_range("threads", args.threads, 1, 1024)
     tasks = make_tasks(options.in_range("clips", args.clips, 1, 100_000), model.config.past)
     with options.progress(len(tasks), "task") as bar:
-        scores = evaluate(model, tasks, min(processes, len(tasks)), bar.update)
+        scores = evaluate(model, tasks, min(processes, len(tasks)), bar.update, args.seed)
     options.print_json(scores) if args.json else print(as_table(scores))
 
 

@@ -77,15 +77,19 @@ def distance(scene: Scene, task: Task) -> float:
     return float(np.linalg.norm(end - task.goal.position))
 
 
-def solve(model: VideoCVAE, task: Task) -> dict[str, float]:
-    """The distance in pixels that is left with each planner, and the seconds that planning with the model took."""
+def solve(model: VideoCVAE, task: Task, seed: int = 0) -> dict[str, float]:
+    """The distance in pixels that is left with each planner, and the seconds that planning with the model took.
+
+    The seed is of the candidates, the random actions and z.
+    """
+    candidates = task.seed + seed
     given = planning.situation(rollout(task.seed, model.config.past + HORIZON), model.config.past)
     start = time.perf_counter()
-    by_model = planning.plan(planning.model_world(model, given, task.goal), given, task.goal, task.seed)
+    by_model = planning.plan(planning.model_world(model, given, task.goal, seed), given, task.goal, candidates)
     seconds = time.perf_counter() - start
-    by_simulator = planning.plan(planning.simulator_world(task.seed, given, task.goal), given, task.goal, task.seed)
+    by_simulator = planning.plan(planning.simulator_world(task.seed, given, task.goal), given, task.goal, candidates)
     chosen = {
-        "random": planning.random_actions(given, task.seed), "model": by_model.actions,
+        "random": planning.random_actions(given, candidates), "model": by_model.actions,
         "simulator": by_simulator.actions,
     }  # fmt: skip
     return {
@@ -94,11 +98,15 @@ def solve(model: VideoCVAE, task: Task) -> dict[str, float]:
 
 
 def evaluate(
-    model: VideoCVAE, tasks: Sequence[Task], processes: int = 1, done: Callable[[], object] = lambda: None
+    model: VideoCVAE,
+    tasks: Sequence[Task],
+    processes: int = 1,
+    done: Callable[[], object] = lambda: None,
+    seed: int = 0,
 ) -> dict:
-    """Solve tasks in processes of one thread each; `done` is called after each task. See `summarize`."""
+    """Solve tasks in processes of one thread each; `done` is called after each task. See `solve`, `summarize`."""
     results = []
-    with ProcessPoolExecutor(processes, get_context("spawn"), _start, (model,)) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), _start, (model, seed)) as pool:
         for result in pool.map(_solve, tasks):
             results.append(result)
             done()
@@ -132,14 +140,15 @@ def as_table(scores: dict) -> str:
 
 
 _model: VideoCVAE
+_seed: int
 
 
-def _start(model: VideoCVAE) -> None:
-    """A worker process keeps the model and uses one thread."""
-    global _model
+def _start(model: VideoCVAE, seed: int) -> None:
+    """A worker process keeps the model and the seed, and uses one thread."""
+    global _model, _seed
     torch.set_num_threads(1)
-    _model = model
+    _model, _seed = model, seed
 
 
 def _solve(task: Task) -> dict[str, float]:
-    return solve(_model, task)
+    return solve(_model, task, _seed)
