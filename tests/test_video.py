@@ -14,12 +14,12 @@ from cvae_core import checkpoint, runs
 from cvae_core.errors import UserError
 from cvae_core.video import metrics
 from cvae_core.video.config import VideoConfig
-from cvae_core.video.data import read_folder, write_clip
+from cvae_core.video.data import read_folder, stack, write_clip
 from cvae_core.video.family import TEST
 from cvae_core.video.inference import load
 from cvae_core.video.model import build
 from cvae_core.video.pictures import gif, strip
-from cvae_core.video.simulator import simulate
+from cvae_core.video.simulator import rollout, simulate
 from tests.helpers import ROBOT, needs
 from tests.tiny import step
 from tests.tiny_pictures import VIDEO as CONFIG
@@ -211,6 +211,21 @@ def test_exchanged_actions_show_a_model_that_ignores_them():
 def test_scores_of_no_clips_are_refused():
     with pytest.raises(UserError, match="nothing has 0 clips"):
         metrics.evaluate(build(CONFIG).eval(), [], "nothing")
+
+
+def test_open_scenes_are_looked_for_until_there_are_enough(monkeypatch):
+    asked = []
+
+    def is_open(scene) -> bool:
+        asked.append(scene.seed)
+        return scene.seed != 1
+
+    monkeypatch.setattr("cvae_core.video.simulator.is_open", is_open)
+    monkeypatch.setattr(metrics, "MAX_OPEN", 2)
+    scenes = [rollout(seed, 4) for seed in range(4)]
+    frames, condition = stack([scene.clip for scene in scenes], 4)
+    assert metrics.futures(build(CONFIG).eval(), frames, condition[:, :-1], scenes)["open_clips"] == 2
+    assert asked == [0, 1, 2]
 
 
 # --- files ----------------------------------------------------------------------------------------------------------

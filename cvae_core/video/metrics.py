@@ -1,6 +1,7 @@
 """Scores of predicted frames. Frames are (..., 3, h, w) in [0, 1]; there is a score per frame: (...)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
@@ -127,12 +128,12 @@ def futures(
     Frames (n, T, 3, 64, 64) in bytes, conditions (n, T - 1, 7). Of `open_clips` clips, at most 20: those whose `scenes`
     leave the outcome open (`simulator.is_open`), or the first ones without scenes.
     """
-    rows = list(range(len(frames)))
+    rows: Iterable[int] = range(len(frames))
     if scenes is not None:
         from cvae_core.video.simulator import is_open
 
-        rows = [row for row in rows if is_open(scenes[row])]
-    rows = rows[:MAX_OPEN]
+        rows = (row for row in rows if is_open(scenes[row]))  # 0.1 s each: no more are asked than needed
+    rows = list(islice(rows, MAX_OPEN))
     if not rows:
         return {"open_clips": 0, "best_of_20": None, "average_of_20": None}
     frames, condition = frames[rows], condition[rows]
