@@ -42,7 +42,7 @@ def scores(task: DigitsTask, pixels: torch.Tensor) -> dict[str, float]:
     [(name, branch)] = model.branches.items()
     _, condition = model.condition(pixels, visible)
     kl = kl_between(*branch.posterior(pixels, visible), *branch.prior(condition)).sum(1).mean()
-    few = pixels[: metrics.MC_IMAGES], visible[: metrics.MC_IMAGES]
+    few = pixels[None, : metrics.MC_IMAGES], visible[: metrics.MC_IMAGES]
 
     def estimate(samples: int, importance: bool) -> float:
         return -float(log_likelihood(model, name, *few, samples, generator, importance).mean())
@@ -62,7 +62,8 @@ def monte_carlo(checkpoint: str, digits: data.Digits, objectives: list[str], dev
     for objective in objectives:
         for name, quadrants in TASKS.items():
             generator = torch.Generator(device).manual_seed(0)
-            nll = metrics.monte_carlo_nll(model, objective, pixels[None], quadrants, generator)
+            visible = torch.tensor(quadrants, device=device).expand(len(pixels), -1)
+            nll = metrics.monte_carlo_nll(model, objective, pixels[None], visible, generator)
             print(f"{objective}, {name} visible: {nll.item():.2f}", flush=True)
 
 

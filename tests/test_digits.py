@@ -142,8 +142,8 @@ def test_likelihoods_agree_with_quadrature(layers):
     log_weight = (per_pixel * ~pixel_mask(VISIBLE)).sum(-1) - 0.5 * grid[:, None] ** 2 - 0.5 * math.log(2 * math.pi)
     exact = torch.logsumexp(log_weight, 0) + math.log(16 / 4000)
     generator = torch.Generator().manual_seed(0)
-    by_prior = log_likelihood(model, "cvae", pixels, VISIBLE, 40_000, generator, importance=False)
-    by_importance = log_likelihood(model, "cvae", pixels, VISIBLE, 40_000, generator)
+    by_prior = log_likelihood(model, "cvae", pixels[None], VISIBLE, 40_000, generator, importance=False)[0]
+    by_importance = log_likelihood(model, "cvae", pixels[None], VISIBLE, 40_000, generator)[0]
     torch.testing.assert_close(by_prior, exact.detach(), atol=0.05, rtol=0)
     torch.testing.assert_close(by_importance, exact.detach(), atol=0.05, rtol=0)
 
@@ -156,7 +156,7 @@ def test_more_samples_give_a_tighter_bound():
     with torch.no_grad():
         task.model.branches["cvae"].generation[-1].weight.mul_(20)  # so that z matters
     means = [
-        log_likelihood(task.model, "cvae", pixels, visible, n, torch.Generator().manual_seed(1)).mean()
+        log_likelihood(task.model, "cvae", pixels[None], visible, n, torch.Generator().manual_seed(1)).mean()
         for n in (1, 10, 200)
     ]
     assert means[0] < means[1] < means[2]
@@ -168,11 +168,11 @@ def test_more_samples_give_a_tighter_bound():
 def test_running_estimates_end_at_the_likelihood_and_begin_with_one_sample(importance):
     model, pixels = build(CONFIG), torch.rand(PIXELS)
     running = estimates(model, pixels, TASKS["2"], 7, seed=1, times=2, importance=importance)
-    pictures, visible = pixels.expand(2, -1), torch.tensor(TASKS["2"]).expand(2, -1)
+    pictures, visible = pixels.expand(1, 2, -1), torch.tensor(TASKS["2"]).expand(2, -1)
     generator = torch.Generator().manual_seed(1)
-    whole = log_likelihood(model, "cvae", pictures, visible, 7, generator, importance)
+    whole = log_likelihood(model, "cvae", pictures, visible, 7, generator, importance)[0]
     torch.testing.assert_close(running[:, -1], whole)
-    first = log_weights(model, "cvae", pictures, visible, 7, torch.Generator().manual_seed(1), importance)[0]
+    first = log_weights(model, "cvae", pictures, visible, 7, torch.Generator().manual_seed(1), importance)[0, 0]
     torch.testing.assert_close(running[:, 0], first)
 
 
@@ -190,9 +190,11 @@ def test_each_reading_has_the_likelihood_that_it_has_alone(importance):
     """With black and white pictures every reading is the same; of grey ones the first is the model's own estimate."""
     model, visible = build(CONFIG), torch.tensor(TASKS["2"]).expand(4, -1)
     for pixels in (torch.rand(4, PIXELS).round(), torch.rand(4, PIXELS)):
-        expected = log_likelihood(model, "cvae", pixels, visible, 9, torch.Generator().manual_seed(1), importance)
+        expected = log_likelihood(
+            model, "cvae", pixels[None], visible, 9, torch.Generator().manual_seed(1), importance
+        )[0]
         read, generator = metrics.readings(pixels, 0), torch.Generator().manual_seed(1)
-        found = metrics.log_likelihoods(model, "cvae", read, TASKS["2"], 9, generator, importance)
+        found = log_likelihood(model, "cvae", read, visible, 9, generator, importance)
         torch.testing.assert_close(found[0], expected)
         assert torch.equal(found[0], found[2]) == torch.equal(pixels, pixels.round())
         assert not torch.equal(read[0], read[1]) or torch.equal(found[0], found[1])
@@ -221,7 +223,7 @@ def test_a_picture_is_likeliest_under_its_own_probabilities():
 def test_a_gsnn_has_no_importance_sampling():
     model = build(replace(CONFIG, objective="gsnn"))
     with pytest.raises(UserError, match="no recognition network"):
-        log_likelihood(model, "gsnn", torch.rand(3, PIXELS), VISIBLE, 2, torch.Generator())
+        log_likelihood(model, "gsnn", torch.rand(1, 3, PIXELS), VISIBLE, 2, torch.Generator())
 
 
 def test_completions_keep_visible_pixels_and_repeat():

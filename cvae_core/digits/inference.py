@@ -46,7 +46,7 @@ def estimates(
     """log p(y | x) of one picture's hidden pixels in nats, from 1, 2, ..., n samples, several times: (times, n)."""
     generator = torch.Generator(pixels.device).manual_seed(seed)
     quadrants = torch.tensor(visible, device=pixels.device).expand(times, -1)
-    weights = log_weights(model, "cvae", pixels.expand(times, -1), quadrants, n, generator, importance)
+    weights = log_weights(model, "cvae", pixels.expand(1, times, -1), quadrants, n, generator, importance)[0]
     return (torch.logcumsumexp(weights, 0) - torch.arange(1, n + 1, device=weights.device).log()[:, None]).T
 
 

@@ -1,6 +1,6 @@
 """Negative log-likelihoods of digits, in nats per image, as `evaluate digits` prints them.
 
-Shapes: B images, P = 784 pixels, W of them predicted, S samples of z, R readings of the same pixels.
+Shapes: B images, P = 784 pixels, R readings of the same pixels.
 """
 
 from typing import Any
@@ -11,14 +11,13 @@ from torch import Tensor
 
 from cvae_core.digits import data, exact
 from cvae_core.digits.data import TASKS, Digits, pixel_mask
-from cvae_core.digits.model import Branch, LabelCVAE, QuadrantCVAE, pixel_log_likelihood
+from cvae_core.digits.model import LabelCVAE, QuadrantCVAE, log_likelihood, pixel_log_likelihood
 from cvae_core.errors import UserError
-from cvae_core.latent import kl_between, kl_to_standard, log_mean_exp, log_normal, reparameterize
+from cvae_core.latent import kl_between, kl_to_standard, reparameterize
 
 MC_IMAGES, MC_SAMPLES = 1_000, 1_000
 IS_SAMPLES = 100
 CHUNK = 1_000
-DECODED = 2_048  # samples decoded at once by `log_likelihoods`
 EXACT_IMAGES = 100  # of a label model's test images, whose gap is computed
 READINGS = ("nll", "nll_thresholded", "nll_binarised")  # in the order of `readings`
 
@@ -31,14 +30,6 @@ def readings(pixels: Tensor, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.rand(pixels.shape, generator=generator).to(pixels.device) < pixels
     return torch.stack([pixels, (pixels > 0.5).to(pixels.dtype), drawn.to(pixels.dtype)])
-
-
-def sum_log_likelihood(logits: Tensor, read: Tensor) -> Tensor:
-    """log-likelihood of each reading's pixels, summed: logits (S, B, W), readings (R, B, W) -> (R, S, B).
-
-    `pixel_log_likelihood` is linear in the pixels: the part without them is computed once for all readings.
-    """
-    return torch.einsum("sbw,rbw->rsb", logits, read) - F.softplus(logits).sum(-1)
 
 
 def picture_log_likelihood(samples: Tensor, pixels: Tensor, hidden: Tensor) -> Tensor:
@@ -87,49 +78,11 @@ def _negative_elbos(
     return total / read.shape[1]
 
 
-def _proposal(
-    branch: Branch, pixels: Tensor, visible: Tensor, condition: Tensor, samples: int, generator, importance: bool
-) -> tuple[Tensor, Tensor | float]:
-    """Samples z (S, B, Z) of the posterior or of the prior, and log p(z | x) minus their log-density (S, B)."""
-    mu_p, logvar_p = branch.prior(condition)
-    mu, logvar = branch.posterior(pixels, visible) if importance else (mu_p, logvar_p)
-    z = reparameterize(mu.expand(samples, -1, -1), logvar.expand(samples, -1, -1), generator)
-    return z, log_normal(z, mu_p, logvar_p) - log_normal(z, mu, logvar) if importance else 0.0
-
-
-@torch.no_grad()
-def log_likelihoods(
-    model: QuadrantCVAE,
-    objective: str,
-    read: Tensor,
-    quadrants: tuple[bool, ...],
-    samples: int,
-    generator: torch.Generator,
-    importance: bool = True,
-) -> Tensor:
-    """Estimate log p(y | x) of the hidden pixels of each reading (R, B, P), as `model.log_likelihood` does: (R, B).
-
-    The networks get the first reading, and each z is decoded once for all of them. Importance sampling allows that
-    (paper, eq. 6): z may be drawn from the posterior of another reading than the one that is scored.
-    """
-    branch = model.branches[objective]
-    visible = torch.tensor(quadrants, device=read.device)
-    wanted = (~pixel_mask(visible)).nonzero()[:, 0]
-    estimates = []
-    for part in read.split(max(1, DECODED // samples), 1):
-        rows = visible.expand(part.shape[1], -1)
-        guess, condition = model.condition(part[0], rows)
-        z, log_ratio = _proposal(branch, part[0], rows, condition, samples, generator, importance)
-        logits = branch.likelihood(z, condition, guess, wanted)
-        estimates.append(log_mean_exp(sum_log_likelihood(logits, part[..., wanted]) + log_ratio, 1))
-    return torch.cat(estimates, 1)
-
-
 def monte_carlo_nll(
-    model: QuadrantCVAE, objective: str, read: Tensor, quadrants: tuple[bool, ...], generator: torch.Generator
+    model: QuadrantCVAE, objective: str, read: Tensor, visible: Tensor, generator: torch.Generator
 ) -> Tensor:
     """The mean NLL of each reading (R, B, P) by 1,000 samples of the prior for each image, in nats: (R,)."""
-    return -log_likelihoods(model, objective, read, quadrants, MC_SAMPLES, generator, importance=False).mean(1)
+    return -log_likelihood(model, objective, read, visible, MC_SAMPLES, generator, importance=False).mean(1)
 
 
 @torch.no_grad()
@@ -179,10 +132,10 @@ def _quadrant_scores(
     visible = torch.tensor(quadrants, device=read.device).expand(read.shape[1], data.QUADRANTS)
 
     def estimate(objective: str, importance: bool = True) -> Tensor:
-        return -log_likelihoods(model, objective, read, quadrants, IS_SAMPLES, generator, importance)
+        return -log_likelihood(model, objective, read, visible, IS_SAMPLES, generator, importance)
 
     def monte_carlo(objective: str) -> Tensor:
-        return monte_carlo_nll(model, objective, read[:, :MC_IMAGES], quadrants, generator)
+        return monte_carlo_nll(model, objective, read[:, :MC_IMAGES], visible[:MC_IMAGES], generator)
 
     baseline, cvae_is = _baseline_nlls(model, read, visible), estimate("cvae")
     scores = {

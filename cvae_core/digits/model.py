@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from cvae_core.digits.config import OBJECTIVES, DigitsConfig
 from cvae_core.digits.data import LABELS, PIXELS, QUADRANTS, pixel_mask
 from cvae_core.errors import UserError
-from cvae_core.latent import log_mean_exp, log_normal
+from cvae_core.latent import log_mean_exp, log_normal, reparameterize
+
+DECODED = 2_048  # samples decoded at once by `log_likelihood`
 
 
 class Residual(nn.Module):
@@ -122,51 +124,49 @@ class QuadrantCVAE(nn.Module):
 def log_weights(
     model: QuadrantCVAE,
     objective: str,
-    pixels: Tensor,
+    read: Tensor,
     visible: Tensor,
     samples: int,
     generator: torch.Generator,
     importance: bool = True,
 ) -> Tensor:
-    """Logarithms of samples whose mean estimates p(y | x) of each image's hidden pixels: (B, P), (B, 4) -> (S, B).
+    """Logarithms of samples whose mean estimates p(y | x) of each image's hidden pixels: (R, S, B).
 
-    By importance sampling from the posterior (paper, eq. 6), or by plain Monte Carlo from the prior (eq. 5). Raises
-    UserError for importance sampling of a GSNN.
+    By importance sampling from the posterior (paper, eq. 6), or by plain Monte Carlo from the prior (eq. 5). The pixels
+    are read in R ways (R, B, P), of which the networks get the first, with visible (B, 4) bool; each z is decoded once
+    for all. Importance sampling allows that: z may be drawn from the posterior of another reading than the one that is
+    scored. Raises UserError for importance sampling of a GSNN.
     """
     branch = model.branches[objective]
     if importance and branch.recognition is None:
         raise UserError(f"{objective} has no recognition network: its likelihood is estimated from the prior.")
+    pixels, hidden = read[0], ~pixel_mask(visible)
+    wanted = hidden.any(0).nonzero()[:, 0]  # pixels that are hidden in any image
     guess, condition = model.condition(pixels, visible)
     mu_p, logvar_p = branch.prior(condition)
     mu, logvar = branch.posterior(pixels, visible) if importance else (mu_p, logvar_p)
-    eps = torch.randn((samples, *mu.shape), generator=generator, device=mu.device)
-    z = mu + torch.exp(0.5 * logvar) * eps
-    hidden = ~pixel_mask(visible)
-    wanted = hidden.any(0).nonzero()[:, 0]  # pixels that are hidden in any image
-    logits = branch.likelihood(z, condition, guess, wanted)  # (S, B, wanted)
-    log_p = (pixel_log_likelihood(logits, pixels[:, wanted]) * hidden[:, wanted]).sum(-1)
+    z = reparameterize(mu.expand(samples, -1, -1), logvar.expand(samples, -1, -1), generator)
+    logits, mask = branch.likelihood(z, condition, guess, wanted), hidden[:, wanted].to(pixels.dtype)
+    log_p = torch.einsum("sbw,rbw->rsb", logits, read[..., wanted] * mask)  # linear in the pixels
+    log_p = log_p - torch.einsum("sbw,bw->sb", F.softplus(logits), mask)
     return log_p + log_normal(z, mu_p, logvar_p) - log_normal(z, mu, logvar) if importance else log_p
 
 
 def log_likelihood(
     model: QuadrantCVAE,
     objective: str,
-    pixels: Tensor,
+    read: Tensor,
     visible: Tensor,
     samples: int,
     generator: torch.Generator,
     importance: bool = True,
-    chunk: int = 2_048,
 ) -> Tensor:
-    """Estimate log p(y | x) of each image's hidden pixels by the mean of `log_weights`: (B, P), (B, 4) -> (B,).
-
-    In log space throughout; at most `chunk` samples are decoded at once.
-    """
-    step = max(1, chunk // samples)
+    """Estimate log p(y | x) of each image's hidden pixels by the mean of `log_weights`: (R, B, P), (B, 4) -> (R, B)."""
+    step = max(1, DECODED // samples)
     return torch.cat([
-        log_mean_exp(log_weights(model, objective, part, quadrants, samples, generator, importance), 0)
-        for part, quadrants in zip(pixels.split(step), visible.split(step), strict=True)
-    ])  # fmt: skip
+        log_mean_exp(log_weights(model, objective, part, rows, samples, generator, importance), 1)
+        for part, rows in zip(read.split(step, 1), visible.split(step), strict=True)
+    ], 1)  # fmt: skip
 
 
 # --- label ----------------------------------------------------------------------------------------------------------

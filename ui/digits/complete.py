@@ -115,13 +115,13 @@ def _show_samples(pixels: Tensor, visible: tuple[bool, ...], samples: Tensor, ob
 
 def _show_likelihoods(model: QuadrantCVAE, pixels: Tensor, visible: tuple[bool, ...]) -> None:
     """Negative log-likelihood of the hidden pixels under each model."""
-    picture, quadrants = pixels[None], torch.tensor(visible)[None]
-    nll = {"baseline": metrics.baseline_nll(model, picture, quadrants)}
+    read, quadrants = pixels[None, None], torch.tensor(visible)[None]
+    nll = {"baseline": metrics.baseline_nll(model, read[0], quadrants)}
     for name, branch in model.branches.items():
         importance = branch.recognition is not None
         samples = LIKELIHOOD_SAMPLES if importance else 10 * LIKELIHOOD_SAMPLES
         generator = torch.Generator().manual_seed(0)
-        nll[OBJECTIVES[name]] = -float(log_likelihood(model, name, picture, quadrants, samples, generator, importance))
+        nll[OBJECTIVES[name]] = -float(log_likelihood(model, name, read, quadrants, samples, generator, importance))
     st.subheader("Likelihood of the truth")
     rows = [(name, value / max(nll.values()), f"{value:.1f}") for name, value in nll.items()]
     st.html(bars(rows, "Negative log-likelihood of the hidden pixels under each model, in nats"))
