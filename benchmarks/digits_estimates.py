@@ -49,7 +49,7 @@ def scores(task: DigitsTask, pixels: torch.Tensor) -> dict[str, float]:
 
     return {
         "kl": float(kl),
-        "negative ELBO": metrics.negative_elbo(model, name, pixels, visible, generator),
+        "negative ELBO": float(metrics.negative_elbo(model, name, pixels[None], visible, generator)),
         "importance sampling": estimate(metrics.IS_SAMPLES, importance=True),
         "Monte Carlo": estimate(metrics.MC_SAMPLES, importance=False),
     }

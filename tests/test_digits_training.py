@@ -98,7 +98,7 @@ def test_the_command_line_trains_and_evaluates(tmp_path, run_root, capsys):
         }
         assert all(math.isfinite(value) for row in scores[reading].values() for value in row.values())
     table = metrics.as_table(scores)
-    assert all(title in table for title in metrics.TITLES.values())
+    assert all(title in table for title in metrics.READINGS.values())
     assert command_line.main(["train", "digits", "--init", "tense"]) == 2
     assert command_line.main(["evaluate", "digits", "--checkpoint", "tense"]) == 2
     assert "not of digits" in capsys.readouterr().err

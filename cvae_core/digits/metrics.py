@@ -19,7 +19,11 @@ MC_IMAGES, MC_SAMPLES = 1_000, 1_000
 IS_SAMPLES = 100
 CHUNK = 1_000
 EXACT_IMAGES = 100  # of a label model's test images, whose gap is computed
-READINGS = ("nll", "nll_thresholded", "nll_binarised")  # in the order of `readings`
+READINGS = {  # in the order of `readings`
+    "nll": "grey pixels",
+    "nll_thresholded": "pixels thresholded at one half",
+    "nll_binarised": "pixels binarised once at random",
+}
 
 
 def readings(pixels: Tensor, seed: int) -> Tensor:
@@ -38,34 +42,24 @@ def picture_log_likelihood(samples: Tensor, pixels: Tensor, hidden: Tensor) -> T
 
 
 @torch.no_grad()
-def baseline_nll(model: QuadrantCVAE, pixels: Tensor, visible: Tensor) -> float:
-    """NLL of the hidden pixels under the deterministic baseline, nats per image: (B, 784), (B, 4) bool."""
-    return float(_baseline_nlls(model, pixels[None], visible).mean())
+def baseline_nll(model: QuadrantCVAE, read: Tensor, visible: Tensor) -> Tensor:
+    """NLL of the hidden pixels of each image under the deterministic baseline, in nats: (R, B).
 
-
-@torch.no_grad()
-def _baseline_nlls(model: QuadrantCVAE, read: Tensor, visible: Tensor) -> Tensor:
-    """NLL of each image under the baseline, which gets the first of its readings (R, B, P): (R, B)."""
+    Of the readings (R, B, P) the networks get the first, with visible (B, 4) bool.
+    """
     guess, _ = model.condition(read[0], visible)
     return -(pixel_log_likelihood(guess, read) * ~pixel_mask(visible)).sum(-1)
 
 
 @torch.no_grad()
 def negative_elbo(
-    model: QuadrantCVAE, objective: str, pixels: Tensor, visible: Tensor, generator: torch.Generator
-) -> float:
-    """Negative ELBO of the hidden pixels in nats per image, one z from each posterior (paper, eq. 3).
-
-    For a GSNN, which has no posterior, the cross entropy with z from the prior, also a bound (eq. 8).
-    """
-    return float(_negative_elbos(model, objective, pixels[None], visible, generator)[0])
-
-
-@torch.no_grad()
-def _negative_elbos(
     model: QuadrantCVAE, objective: str, read: Tensor, visible: Tensor, generator: torch.Generator
 ) -> Tensor:
-    """The mean negative ELBO of each reading (R, B, P), of which the networks get the first: (R,)."""
+    """The mean negative ELBO of each reading's hidden pixels in nats, one z from each posterior (paper, eq. 3): (R,).
+
+    Of the readings (R, B, P) the networks get the first, with visible (B, 4) bool. For a GSNN, which has no posterior,
+    the cross entropy with z from the prior, also a bound (eq. 8).
+    """
     branch = model.branches[objective]
     total = torch.zeros(len(read), dtype=torch.float64)
     for part, quadrants in zip(read.split(CHUNK, 1), visible.split(CHUNK), strict=True):
@@ -137,31 +131,24 @@ def _quadrant_scores(
     def monte_carlo(objective: str) -> Tensor:
         return monte_carlo_nll(model, objective, read[:, :MC_IMAGES], visible[:MC_IMAGES], generator)
 
-    baseline, cvae_is = _baseline_nlls(model, read, visible), estimate("cvae")
+    baseline, cvae_is = baseline_nll(model, read, visible), estimate("cvae")
     scores = {
         "baseline": baseline.mean(1),
         "baseline_first": baseline[:, :MC_IMAGES].mean(1),
-        "cvae_elbo": _negative_elbos(model, "cvae", read, visible, generator),
+        "cvae_elbo": negative_elbo(model, "cvae", read, visible, generator),
         "cvae_is": cvae_is.mean(1),
         "cvae_is_first": cvae_is[:, :MC_IMAGES].mean(1),
         "cvae_mc": monte_carlo("cvae"),
     }
     if "hybrid" in model.branches:
         scores |= {
-            "hybrid_elbo": _negative_elbos(model, "hybrid", read, visible, generator),
+            "hybrid_elbo": negative_elbo(model, "hybrid", read, visible, generator),
             "hybrid": estimate("hybrid").mean(1),
             "hybrid_mc": monte_carlo("hybrid"),
         }
     if "gsnn" in model.branches:
         scores["gsnn"] = estimate("gsnn", importance=False).mean(1)
     return scores
-
-
-TITLES = {
-    "nll": "grey pixels",
-    "nll_thresholded": "pixels thresholded at one half",
-    "nll_binarised": "pixels binarised once at random",
-}
 
 
 def as_table(scores: dict[str, Any]) -> str:
@@ -175,7 +162,7 @@ def as_table(scores: dict[str, Any]) -> str:
                 "{approximation:.2f}, amortisation {amortisation:.2f}".format(**scores["gap"])
             )
         return "\n".join(lines)
-    for reading, title in TITLES.items():
+    for reading, title in READINGS.items():
         table = scores[reading]
         lines += ["", title, f"{'visible quadrants':<18}" + "".join(f"{quadrants:>8}" for quadrants in table)]
         for name in table["1"]:

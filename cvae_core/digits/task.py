@@ -126,12 +126,12 @@ class DigitsTask:
         if isinstance(self.model, LabelCVAE):
             nll = metrics.label_negative_elbo(self.model, pixels, labels, generator)
             return {"nll": nll, "score": -nll}
-        scores = {}
+        scores, read = {}, pixels[None]
         for name, quadrants in TASKS.items():
             visible = torch.tensor(quadrants, device=self.device).expand(len(pixels), 4)
-            scores[f"baseline_{name}"] = metrics.baseline_nll(self.model, pixels, visible)
+            scores[f"baseline_{name}"] = metrics.baseline_nll(self.model, read, visible).mean().item()
             for branch in self.model.branches:
-                scores[f"{branch}_{name}"] = metrics.negative_elbo(self.model, branch, pixels, visible, generator)
+                scores[f"{branch}_{name}"] = metrics.negative_elbo(self.model, branch, read, visible, generator).item()
         nll = sum(value for name, value in scores.items() if not name.startswith("baseline"))
         return scores | {"score": -nll / len(self.model.branches) / len(TASKS)}
 

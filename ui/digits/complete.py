@@ -116,7 +116,7 @@ def _show_samples(pixels: Tensor, visible: tuple[bool, ...], samples: Tensor, ob
 def _show_likelihoods(model: QuadrantCVAE, pixels: Tensor, visible: tuple[bool, ...]) -> None:
     """Negative log-likelihood of the hidden pixels under each model."""
     read, quadrants = pixels[None, None], torch.tensor(visible)[None]
-    nll = {"baseline": metrics.baseline_nll(model, read[0], quadrants)}
+    nll = {"baseline": float(metrics.baseline_nll(model, read, quadrants))}
     for name, branch in model.branches.items():
         importance = branch.recognition is not None
         samples = LIKELIHOOD_SAMPLES if importance else 10 * LIKELIHOOD_SAMPLES
