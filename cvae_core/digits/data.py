@@ -244,13 +244,6 @@ def pixel_mask(visible: Tensor) -> Tensor:
     return halves.repeat_interleave(half, -2).repeat_interleave(half, -1).flatten(-2)
 
 
-def parse_visible(text: str) -> tuple[bool, ...]:
-    """Visible quadrants by their numbers, such as `02` for the left half; empty: none. Raises UserError for others."""
-    if not set(text) <= set("0123") or len(set(text)) == QUADRANTS:
-        raise UserError(f"{text!r} does not name visible quadrants: expected some of 0, 1, 2 and 3, not all.")
-    return tuple(str(q) in text for q in range(QUADRANTS))
-
-
 def visible_choices() -> Sequence[tuple[bool, ...]]:
     """Every choice of visible quadrants that hides at least one."""
     return [tuple(bool(n >> q & 1) for q in range(QUADRANTS)) for n in range(2**QUADRANTS - 1)]

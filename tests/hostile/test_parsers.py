@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from cvae_core import checkpoint, runs, sweep
 from cvae_core.config import config_from_dict
-from cvae_core.digits import data as digits
 from cvae_core.digits.config import DigitsConfig
 from cvae_core.errors import UserError
 from cvae_core.tense import data, table
@@ -73,7 +72,6 @@ def check_names(text: str) -> None:
     path = answer(checkpoint.find, text)
     assert path is None or path.is_file()
     assert answer(data.parse_tense, text) in (None, 0, 1, 2, 3)
-    answer(digits.parse_visible, text)
     for name in ("kl_max", "epochs", "encoder_sos", "source", ""):
         for parse in (sweep.parse_grid, sweep.parse_search):
             answer(parse, f"{name}={text}", TenseConfig)
