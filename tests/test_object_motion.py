@@ -240,8 +240,7 @@ def test_a_model_with_objects_predicts_frames(scenes, monkeypatch):
     monkeypatch.setattr(prediction, "CLIPS_DECODED", 3)
     torch.testing.assert_close(model.predict(frames, condition, torch.Generator().manual_seed(0)), predicted)
     candidates = condition[:1].expand(3, -1, -1)
-    (last,) = model.predict(frames[:1], candidates, torch.Generator().manual_seed(0), last=1)[:1]
-    assert last.shape == (1, 3, 64, 64)
+    assert model.predict(frames[:1], candidates, torch.Generator()).shape == (3, 10, 3, 64, 64)
 
 
 def test_a_model_with_objects_is_trained_without_them(tmp_path, run_root):

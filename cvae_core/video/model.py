@@ -1,7 +1,7 @@
 """The models of video: prediction of codes (`codes`, report 004), of feature maps (`motion`), and of objects in them.
 
 Each is a CVAE of each frame x_t given the frames before it and the conditions c so far, with a latent z_t, and has
-`forward` and `predict`.
+`predict`; those without objects also have `forward`, for training.
 """
 
 import torch
@@ -13,7 +13,6 @@ from cvae_core.video.discover import Found, discover
 from cvae_core.video.layers import layers_of
 from cvae_core.video.motion import MotionCVAE
 from cvae_core.video.object_motion import ObjectMotion, picture, positions_of, start_of
-from cvae_core.video.prediction import Prediction
 
 
 class ObjectCVAE(nn.Module):
@@ -25,18 +24,11 @@ class ObjectCVAE(nn.Module):
         self.frames = MotionCVAE(config)
         self.motion = ObjectMotion()
 
-    def forward(
-        self, frames: Tensor, condition: Tensor, generator: torch.Generator, teacher_forcing: bool = True
-    ) -> Prediction:
-        """The model of frames without layers."""
-        return self.frames(frames, condition, generator, teacher_forcing)
-
     @torch.no_grad()
-    def predict(self, given: Tensor, condition: Tensor, generator: torch.Generator, last: int | None = None) -> Tensor:
+    def predict(self, given: Tensor, condition: Tensor, generator: torch.Generator) -> Tensor:
         """As `CodeCVAE.predict`; the objects of the given frames are drawn where `motion` moves them."""
         objects, moves, _ = self.move(given, condition, generator)
-        layers = layers_of(objects, moves if last is None else moves[:, :, -last:])
-        return self.frames.predict(given, condition, generator, last, layers)
+        return self.frames.predict(given, condition, generator, layers=layers_of(objects, moves))
 
     @torch.no_grad()
     def move(self, given: Tensor, condition: Tensor, generator: torch.Generator | None) -> tuple[Found, Tensor, Tensor]:
