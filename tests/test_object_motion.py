@@ -22,7 +22,7 @@ from cvae_core.video.layers import draw, layers_of
 from cvae_core.video.model import ObjectCVAE, build, copy_frames
 from cvae_core.video.object_motion import MOVES, ObjectMotion, start_of
 from cvae_core.video.object_training import Tracks, fit_frames, fit_motion, join, push, simulated, tracks
-from cvae_core.video.planning import HORIZON, MAX_STEP
+from cvae_core.video.planning import HORIZON, MAX_STEP, execute, situation
 from cvae_core.video.simulator import rollout
 from tests.tiny_pictures import VIDEO
 
@@ -133,7 +133,7 @@ def test_pushes_begin_as_the_given_frames_do_and_touch_something():
     for seed in range(1, 17, 2):
         scene = rollout(seed, PAST + HORIZON)
         actions = push(scene, PAST)
-        pushed = rollout(seed, PAST + HORIZON, actions=actions)
+        pushed = execute(seed, situation(scene, PAST), actions)
         assert torch.equal(pushed.clip.frames[:PAST], scene.clip.frames[:PAST])
         assert np.linalg.norm(actions[:, :3], axis=1).max() < MAX_STEP + 0.02  # with noise
         touched.append(pushed.touched)

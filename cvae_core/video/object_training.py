@@ -21,7 +21,7 @@ from cvae_core.video.layers import layers_of
 from cvae_core.video.model import ObjectCVAE
 from cvae_core.video.object_motion import ObjectMotion, Start, start_of
 from cvae_core.video.physics import REACH
-from cvae_core.video.planning import HORIZON, MAX_STEP, SEGMENTS
+from cvae_core.video.planning import HORIZON, SEGMENTS, execute, limited, situation
 from cvae_core.video.rendering import project
 from cvae_core.video.simulator import Scene, rollout
 
@@ -56,19 +56,18 @@ def join(parts: Sequence[Tracks]) -> Tracks:
 
 def simulated(seeds: Iterable[int], past: int) -> Tracks:
     """The tracks of the random policy's clips (even seeds) and of pushes (odd seeds)."""
-    length = past + HORIZON
     scenes = []
     for seed in seeds:
-        scene = rollout(seed, length)
-        scenes.append(rollout(seed, length, actions=push(scene, past)) if seed % 2 else scene)
+        scene = rollout(seed, past + HORIZON)
+        scenes.append(execute(seed, situation(scene, past), push(scene, past)) if seed % 2 else scene)
     return tracks(scenes, past)
 
 
 def push(scene: Scene, past: int) -> np.ndarray:
-    """Actions (T, 4): those of the given frames, then some that lead behind an object and through it."""
+    """Actions (H, 4) after the given frames, which lead behind an object and through it."""
     rng = np.random.default_rng([scene.seed, 9])
-    condition = scene.clip.condition.double().numpy()
-    position, places = condition[past - 1, ACTION:], scene.objects[past - 1, :, :2]
+    condition = scene.clip.condition[past - 1].double().numpy()
+    position, places = condition[ACTION:], scene.objects[past - 1, :, :2]
     nearest = int(np.linalg.norm(places - position[:2], axis=1).argmin())
     place = places[nearest if rng.random() < 0.5 else rng.integers(len(places))]
     angle = rng.uniform(0, 2 * np.pi)
@@ -79,15 +78,12 @@ def push(scene: Scene, past: int) -> np.ndarray:
     here = np.array([*behind, rng.uniform(0.015, 0.04)])
     through = np.linspace(behind, beyond, SEGMENTS - first + 1)[1:]
     points = [*np.linspace(position, here, first + 1)[1:], *([*xy, rng.uniform(0.012, 0.03)] for xy in through)]
-    actions = np.zeros((len(condition), ACTION))
-    actions[: past - 1] = condition[: past - 1, :ACTION]
-    actions[past - 1 :, 3] = condition[past - 1, 3]
-    for i in range(HORIZON):
-        if i % (HORIZON // SEGMENTS) == 0:
-            step = (points[i * SEGMENTS // HORIZON] - position) / (HORIZON // SEGMENTS)
-            step = step * min(1, MAX_STEP / max(float(np.linalg.norm(step)), 1e-9)) + rng.normal(0, 0.003, 3)
-        after = np.clip(position + step, REACH[:, 0], REACH[:, 1])
-        actions[past - 1 + i, :3], position = after - position, after
+    actions, size = np.full((HORIZON, ACTION), condition[ACTION - 1]), HORIZON // SEGMENTS
+    for segment, point in zip(actions.reshape(SEGMENTS, size, ACTION), points, strict=True):
+        step = limited((point - position) / size) + rng.normal(0, 0.003, 3)
+        for action in segment:
+            after = np.clip(position + step, REACH[:, 0], REACH[:, 1])
+            action[:3], position = after - position, after
     return actions
 
 

@@ -211,9 +211,7 @@ def to_actions(steps: np.ndarray, given: Situation) -> np.ndarray:
 
     The gripper's opening stays as it is.
     """
-    steps = np.repeat(steps, HORIZON // SEGMENTS, 1)
-    length = np.linalg.norm(steps, axis=-1, keepdims=True)
-    steps = steps * np.minimum(1, MAX_STEP / np.maximum(length, 1e-9))
+    steps = limited(np.repeat(steps, HORIZON // SEGMENTS, 1))
     positions = np.tile(given.position, (len(steps), 1))
     moves = np.empty_like(steps)
     for i in range(HORIZON):
@@ -221,6 +219,12 @@ def to_actions(steps: np.ndarray, given: Situation) -> np.ndarray:
         moves[:, i], positions = after - positions, after
     opening = np.full((*moves.shape[:2], 1), float(given.condition[-1, ACTION - 1]))
     return np.concatenate([moves, opening], 2)
+
+
+def limited(steps: np.ndarray) -> np.ndarray:
+    """Steps (..., 3) of at most MAX_STEP."""
+    length = np.linalg.norm(steps, axis=-1, keepdims=True)
+    return steps * np.minimum(1, MAX_STEP / np.maximum(length, 1e-9))
 
 
 def positions_of(given: Situation, actions: np.ndarray) -> np.ndarray:
