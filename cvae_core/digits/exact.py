@@ -18,6 +18,7 @@ from cvae_core.errors import UserError
 from cvae_core.latent import Gaussian, log_mean_exp, log_normal
 
 SIDE = 161  # cells on a side
+COARSE_SIDE = 41  # for p(c | x): p(x | c) of the labels differ by many nats
 LIMIT = 4.0  # the grid goes from -LIMIT to LIMIT, four standard deviations of the prior
 BOUNDS = (5, 10, 50, 100, 500)  # each divides the next: nested groups of samples, whose bounds can only rise
 SAMPLES = 20_000
@@ -39,19 +40,19 @@ WHOLE = Window(0.0, 0.0, LIMIT)
 class Gap(NamedTuple):
     """log p(x | c), the ELBO with the encoder's q and the largest ELBO of a diagonal Gaussian, in nats."""
 
-    evidence: float
+    log_p: float
     elbo: float
     best: float
 
     @property
     def total(self) -> float:
         """What the ELBO lacks: log p(x | c) - ELBO."""
-        return self.evidence - self.elbo
+        return self.log_p - self.elbo
 
     @property
     def approximation(self) -> float:
         """What the best diagonal Gaussian lacks (Cremer, Li and Duvenaud 2018, section 3)."""
-        return self.evidence - self.best
+        return self.log_p - self.best
 
     @property
     def amortisation(self) -> float:
@@ -99,7 +100,7 @@ def elbo(joint: Tensor, q: Gaussian, z: Tensor | None = None) -> Tensor:
     return (log_q.exp() * (joint - log_q)).sum()
 
 
-def optimise(joint: Tensor, start: Gaussian, steps: int = STEPS, z: Tensor | None = None) -> list[Gaussian]:
+def optimise(joint: Tensor, start: Gaussian, z: Tensor | None = None) -> list[Gaussian]:
     """Maximise the ELBO of one picture over diagonal Gaussians by BFGS: the start and q after each step."""
 
     def q(values: Tensor) -> Gaussian:
@@ -116,7 +117,7 @@ def optimise(joint: Tensor, start: Gaussian, steps: int = STEPS, z: Tensor | Non
 
     path = [start]
     minimize(
-        loss, np.zeros(2 * len(start.mu)), method="BFGS", jac=True, options={"maxiter": steps, "gtol": 1e-3},
+        loss, np.zeros(2 * len(start.mu)), method="BFGS", jac=True, options={"maxiter": STEPS, "gtol": 1e-3},
         callback=lambda values: path.append(q(torch.from_numpy(values.copy()))),
     )  # fmt: skip
     return path
@@ -150,15 +151,11 @@ def mean_gap(model: LabelCVAE, pixels: Tensor, labels: Tensor) -> dict[str, floa
     gaps = []
     for joint, picture, label in zip(log_joint(model, pixels, labels), pixels, labels.tolist(), strict=True):
         gaps.append(gap(joint, optimise(joint, encoder_posterior(model, picture, label))))
-    columns = zip(*((g.evidence, g.elbo, g.approximation, g.amortisation) for g in gaps), strict=True)
     names = ("log_p", "elbo", "approximation", "amortisation")
-    return {name: sum(column) / len(gaps) for name, column in zip(names, columns, strict=True)}
+    return {name: sum(getattr(each, name) for each in gaps) / len(gaps) for name in names}
 
 
-def label_probabilities(model: LabelCVAE, pixels: Tensor, side: int = 41) -> Tensor:
-    """p(c | x) of one picture (784,) by Bayes' rule with a uniform prior over labels: (10,).
-
-    A coarse grid suffices: p(x | c) of the labels differ by many nats.
-    """
+def label_probabilities(model: LabelCVAE, pixels: Tensor) -> Tensor:
+    """p(c | x) of one picture (784,) by Bayes' rule with a uniform prior over labels: (10,)."""
     labels = torch.arange(LABELS, device=pixels.device)
-    return torch.softmax(torch.logsumexp(log_joint(model, pixels.expand(LABELS, -1), labels, side), 1), 0)
+    return torch.softmax(torch.logsumexp(log_joint(model, pixels.expand(LABELS, -1), labels, COARSE_SIDE), 1), 0)

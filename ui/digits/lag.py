@@ -140,7 +140,7 @@ def _picture(history: dict[int, Posterior], epoch: int) -> str:
         ],
         longest,
     )
-    numbers = f"log p(x | c) {now.gap.evidence:.1f}, ELBO {now.gap.elbo:.1f}: a gap of {gap:.2f} nats"
+    numbers = f"log p(x | c) {now.gap.log_p:.1f}, ELBO {now.gap.elbo:.1f}: a gap of {gap:.2f} nats"
     return (
         f'<p class="epoch"><b>After epoch {epoch}</b>: {numbers.replace("-", "−")}</p>'
         f'<div class="posterior"><div>{figures.plane(now.density, now.window, whole, q, None, f"All. {alt}", paths)}'
@@ -152,7 +152,7 @@ def _table(history: dict[int, Posterior]) -> pd.DataFrame:
     """A row per epoch."""
     return pd.DataFrame([
         {
-            "epoch": epoch, "log p(x | c)": p.gap.evidence, "ELBO": p.gap.elbo, "approximation": p.gap.approximation,
+            "epoch": epoch, "log p(x | c)": p.gap.log_p, "ELBO": p.gap.elbo, "approximation": p.gap.approximation,
             "amortisation": p.gap.amortisation, "distance of the means": np.linalg.norm(p.mean - p.q_mean),
         }
         for epoch, p in history.items()
