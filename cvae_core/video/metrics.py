@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FUTURE = 10  # predicted frames, where the clips are long enough
 MAX_PSNR = 100.0  # dB, for channels without any error
 SAMPLES, MAX_OPEN = 20, 20  # of z for each clip, and clips, in `futures`
+WINDOW, SIGMA = 11, 1.5  # pixels: the Gaussian of `ssim`
 MOTION = 0.05  # a pixel moves where a channel differs by more than this from the last given frame
 
 
@@ -43,10 +44,10 @@ def _decibels(mean_squared_error: Tensor) -> Tensor:
     return (-10 * torch.log10(mean_squared_error)).clamp(max=MAX_PSNR)
 
 
-def ssim(predicted: Tensor, true: Tensor, window: int = 11, sigma: float = 1.5) -> Tensor:
+def ssim(predicted: Tensor, true: Tensor) -> Tensor:
     """Structural similarity, data range 1, mean over channels (Wang et al. 2004: Gaussian window, K1 0.01, K2 0.03)."""
-    x = torch.arange(window, dtype=predicted.dtype, device=predicted.device) - window // 2
-    line = torch.exp(-x.square() / (2 * sigma**2))
+    x = torch.arange(WINDOW, dtype=predicted.dtype, device=predicted.device) - WINDOW // 2
+    line = torch.exp(-x.square() / (2 * SIGMA**2))
     kernel = (line[:, None] * line / line.sum() ** 2)[None, None]
 
     def blur(picture: Tensor) -> Tensor:

@@ -115,7 +115,7 @@ def _path(scene: Scene) -> Tensor:
 
 
 def fit_motion(
-    motion: ObjectMotion, data: Tracks, past: int, steps: int, size: int = 64, rate: float = 4e-3, seed: int = 0
+    motion: ObjectMotion, data: Tracks, past: int, steps: int, size: int = 64, rate: float = 4e-3
 ) -> Iterator[Tensor]:
     """Train how objects move, on batches of `size` clips; yields the loss of each step.
 
@@ -123,7 +123,7 @@ def fit_motion(
     steps also by the evidence lower bound: the hybrid objective of Sohn et al. (2015).
     """
     data = data._replace(frames=data.known)  # the loss needs no frames: batches need not copy them
-    generator = torch.Generator(data.moves.device).manual_seed(seed)
+    generator = torch.Generator(data.moves.device).manual_seed(0)
 
     def loss(batch: Tracks, with_z: bool) -> Tensor:
         return _motion_loss(motion, batch, past, generator, with_z)
@@ -133,15 +133,13 @@ def fit_motion(
     return _minimize(motion, data, size, phases, rate, generator, _augmented)
 
 
-def fit_frames(
-    model: ObjectCVAE, data: Tracks, steps: int, size: int = 64, rate: float = 1e-3, seed: int = 0
-) -> Iterator[Tensor]:
+def fit_frames(model: ObjectCVAE, data: Tracks, steps: int, size: int = 64, rate: float = 1e-3) -> Iterator[Tensor]:
     """Train the model of frames with layers that show the true moves; yields the loss of each step.
 
     Errors on the layers weigh more: few pixels show that fingers which hold an object are further apart than closed
     ones, and without that weight the decoder draws them over the object.
     """
-    generator = torch.Generator(data.moves.device).manual_seed(seed)
+    generator = torch.Generator(data.moves.device).manual_seed(0)
     past = model.config.past
 
     def loss(batch: Tracks) -> Tensor:

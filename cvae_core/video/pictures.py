@@ -14,13 +14,14 @@ from cvae_core.video.data import Clip
 from cvae_core.video.inference import predict
 from cvae_core.video.model import VideoCVAE
 
+DURATION = 200  # milliseconds of a frame, as in the simulator
 
-def gif(frames: Tensor, seconds: float = 0.2, scale: int = 3) -> bytes:
-    """Frames (T, 3, h, w) in [0, 1] as a GIF that loops, each for so many seconds."""
+
+def gif(frames: Tensor, scale: int = 3) -> bytes:
+    """Frames (T, 3, h, w) in [0, 1] as a GIF that loops."""
     pictures = [_image(frame, scale) for frame in frames]
     file = io.BytesIO()
-    duration = round(1000 * seconds)  # milliseconds
-    pictures[0].save(file, "GIF", save_all=True, append_images=pictures[1:], duration=duration, loop=0)
+    pictures[0].save(file, "GIF", save_all=True, append_images=pictures[1:], duration=DURATION, loop=0)
     return file.getvalue()
 
 

@@ -165,14 +165,7 @@ def execute(seed: int, given: Situation, actions: np.ndarray) -> Scene:
 # --- cross-entropy method -------------------------------------------------------------------------------------------
 
 
-def plan(
-    world: World,
-    given: Situation,
-    goal: Goal,
-    seed: int = 0,
-    iterations: int = ITERATIONS,
-    candidates: int = CANDIDATES,
-) -> Plan:
+def plan(world: World, given: Situation, goal: Goal, seed: int = 0, iterations: int = ITERATIONS) -> Plan:
     """Minimize `cost_of` over action sequences.
 
     Each iteration draws candidates from a diagonal Gaussian over the steps of `SEGMENTS` pieces and fits the next
@@ -182,7 +175,7 @@ def plan(
     mean, deviation = _first_steps()
     best, costs, paths = mean, [], []
     for iteration in range(iterations):
-        steps = rng.normal(mean, deviation, (candidates, SEGMENTS, 3))
+        steps = rng.normal(mean, deviation, (CANDIDATES, SEGMENTS, 3))
         if iteration:
             steps[:2] = mean, best
         actions = to_actions(steps, given)

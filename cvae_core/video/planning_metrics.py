@@ -1,5 +1,6 @@
 """How often plans reach their goals: with the video model, with the true simulator, and random actions."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -54,15 +55,13 @@ def make_task(seed: int, thing: str, past: int) -> Task | None:
     return None
 
 
-def make_tasks(count: int, past: int, first: int = TEST) -> list[Task]:
+def make_tasks(count: int, past: int) -> list[Task]:
     """So many tasks of scenes that no shipped model was trained on, half of them with each thing."""
 
     def endless() -> Iterator[Task]:
-        seed = first
-        while True:
+        for seed in itertools.count(TEST):
             if task := make_task(seed, THINGS[seed % 2], past):
                 yield task
-            seed += 1
 
     tasks = endless()
     return [next(tasks) for _ in range(count)]
