@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def with_objects(base: VideoCVAE) -> ObjectCVAE:
-    """A model of frames with inputs for layers, of weight zero, and a new one of how objects move."""
+    """A model of frames that takes layers, and a new one of how objects move."""
     model = build(replace(base.config, objects=True)).eval()
     assert isinstance(model, ObjectCVAE)
     copy_frames(base, model.frames)

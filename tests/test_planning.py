@@ -88,7 +88,7 @@ def test_a_thing_that_a_frame_does_not_show_counts_as_unmoved(given):
 
 
 def test_conditions_follow_actions_as_the_simulator_moves(scene, given):
-    actions = planning.random_actions(given)
+    actions = planning.initial_actions(given)
     executed = planning.execute(SEED, given, actions).clip
     assert torch.allclose(follow(given.condition, actions), executed.condition[:-1], atol=2e-5)
     own = scene.clip.condition[PAST - 1 : -1, :ACTION].double().numpy()
@@ -109,7 +109,7 @@ def test_candidates_stay_in_reach_with_short_steps_and_the_same_grip(given):
 # --- plans ----------------------------------------------------------------------------------------------------------
 
 
-def known(given: planning.Situation) -> planning.World:
+def known(given: planning.Situation) -> planning.WorldModel:
     """A world that tells where the gripper ends."""
     return lambda actions: planning.seen_at(planning.positions_of(given, actions)[:, -1])
 
@@ -137,7 +137,7 @@ def test_for_an_object_it_is_cheaper_to_come_near():
 
 
 def test_worlds_tell_where_the_last_frame_shows_the_gripper(given):
-    actions = np.stack([planning.random_actions(given, seed) for seed in range(3)])
+    actions = np.stack([planning.initial_actions(given, seed) for seed in range(3)])
     goal = Goal("gripper", planning.seen_at(given.position), np.array([40.0, 24.0]))
     expected = known(given)(actions)
     true = planning.simulator_world(SEED, given, goal)(actions)
@@ -150,7 +150,7 @@ def test_worlds_tell_where_the_last_frame_shows_the_gripper(given):
 def test_an_object_ends_where_its_keypoint_does(scene, given):
     """At its start without moves; and unmoved where no object is found at the start."""
     model = build(replace(VIDEO, feedback=False, dynamics="maps", keypoints=2, objects=True)).eval()
-    actions = np.stack([planning.random_actions(given, seed) for seed in range(3)])
+    actions = np.stack([planning.initial_actions(given, seed) for seed in range(3)])
     starts = planning.seen_at(np.column_stack([scene.objects[PAST - 1, :, :2], 0 * scene.objects[PAST - 1, :, 0]]))
     goal = Goal("object", starts[0], starts[0] + 10)
     ends = planning.model_world(model, given, goal)(actions)
@@ -161,7 +161,7 @@ def test_an_object_ends_where_its_keypoint_does(scene, given):
 
 
 def test_a_world_decodes_the_last_frame_alone(scene, given):
-    actions = np.stack([planning.random_actions(given, seed) for seed in range(3)])
+    actions = np.stack([planning.initial_actions(given, seed) for seed in range(3)])
     goal = Goal("gripper", planning.seen_at(given.position), np.array([40.0, 24.0]))
     for feedback in (False, True):
         model = build(VIDEO.__class__(**{**VIDEO.__dict__, "feedback": feedback, "keypoints": 2})).eval()

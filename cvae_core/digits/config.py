@@ -43,7 +43,8 @@ class DigitsConfig(TrainConfig):
         1, 1000,
     )  # fmt: skip
     seen: str = option(
-        "any", "visible quadrants in training: the paper's 1, 2 or 3, a random one of these, or half of the time any",
+        "any", "visible quadrants in training: 1, 2 or 3 as in the paper; paper: one of these at random; any: for half "
+        "of the images paper, for the others any of the 15 choices",
         choices=("1", "2", "3", "paper", "any"),
     )  # fmt: skip
 

@@ -52,27 +52,27 @@ def choose(images: Images) -> Images:
 @torch.no_grad()
 def analyse(model: LabelCVAE, images: Images) -> list[Posterior]:
     """The posterior, q and the gap of each picture, (n, 784) bytes with labels (n,)."""
-    pixels = images.pixels.float() / 255
-    joints = exact.log_joint(model, pixels, images.labels, WIDE_SIDE, WIDE)
-    return [_analyse(model, *each) for each in zip(joints, images.pixels, pixels, images.labels, strict=True)]
+    grey = images.pixels.float() / 255
+    joints = exact.log_joint(model, grey, images.labels, WIDE_SIDE, WIDE)
+    return [_analyse(model, *each) for each in zip(joints, images.pixels, grey, images.labels, strict=True)]
 
 
-def _analyse(model: LabelCVAE, joint: Tensor, grey: Tensor, pixels: Tensor, label: Tensor) -> Posterior:
+def _analyse(model: LabelCVAE, joint: Tensor, pixels: Tensor, grey: Tensor, label: Tensor) -> Posterior:
     window, side = WIDE, WIDE_SIDE
     for _ in range(2):  # the second grid resolves a posterior that is narrower than the wide one's cells
         mean, sigma = moments(joint, exact.cells(side, window).to(joint.device))
         cell = 2 * window.half / (side - 1)
         window = Window(mean[0].item(), mean[1].item(), max(REACH * sigma.max().item(), 2 * cell))
         side = SIDE
-        (joint,) = exact.log_joint(model, pixels[None], label[None], side, window)
+        (joint,) = exact.log_joint(model, grey[None], label[None], side, window)
     z = exact.cells(side, window).to(joint.device)
     mean, sigma = moments(joint, z)
-    q = exact.encoder_posterior(model, pixels, int(label))
+    q = exact.encoder_posterior(model, grey, int(label))
     # From the posterior's own moments, for q may lie outside of the grid.
     best = exact.optimise(joint, Gaussian(mean, 2 * sigma.log()), z=z)[-1]
-    gap = Gap(torch.logsumexp(joint, 0).item(), elbo(model, pixels, label, q).item(), exact.elbo(joint, best, z).item())
+    gap = Gap(torch.logsumexp(joint, 0).item(), elbo(model, grey, label, q).item(), exact.elbo(joint, best, z).item())
     density = torch.exp(joint - joint.max()).view(side, side)
-    tensors = (grey.view(PICTURE, PICTURE), density, mean, sigma, q.mu, torch.exp(0.5 * q.logvar))
+    tensors = (pixels.view(PICTURE, PICTURE), density, mean, sigma, q.mu, torch.exp(0.5 * q.logvar))
     picture, heights, *gaussian = (tensor.cpu().numpy() for tensor in tensors)
     return Posterior(int(label), picture, window, heights, gaussian[0], gaussian[1], gaussian[2], gaussian[3], gap)
 

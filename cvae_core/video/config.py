@@ -49,7 +49,9 @@ class VideoConfig(TrainConfig):
     # Data
     past: int = option(2, "given frames", 1, 100)
     future: int = option(10, "frames to predict in training and scoring, where the clips are long enough", 1, 100)
-    jitter: float = option(0.0, "largest relative change of a colour channel of a training clip", 0.0, 0.99)
+    jitter: float = option(
+        0.0, "training clips: permute the colour channels and scale each by up to 1 ± this; 0: off", 0.0, 0.99
+    )
     mirror: bool = option(False, "mirror a random half of the training clips, with their actions: for few clips")
     clips: int = option(4000, "simulated training clips, seeds from 0; folders are read whole", 1, 1_000_000)
 

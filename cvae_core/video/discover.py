@@ -50,11 +50,11 @@ def discover(before: Tensor, last: Tensor) -> Found:
         left = left & ~mask
     colour, mask, earlier = torch.stack(colours, 1), torch.stack(masks, 1), torch.stack(then, 1)  # (B, N, 4096)
     exists = mask.sum(2) >= SMALLEST
-    seen = exists & (earlier.sum(2) >= SMALLEST)
+    visible_before = exists & (earlier.sum(2) >= SMALLEST)
     now = _coverage(last, mask & exists[..., None], colour)
-    earlier = _coverage(before, earlier & seen[..., None], colour)
+    earlier = _coverage(before, earlier & visible_before[..., None], colour)
     centres = _centroids(now)
-    centres_before = torch.where(seen[..., None], _centroids(earlier), centres)
+    centres_before = torch.where(visible_before[..., None], _centroids(earlier), centres)
     now, earlier = (part.unflatten(2, (SIDE, SIDE)) for part in (now, earlier))
     return Found(now, earlier, centres, centres_before, colour, exists)
 

@@ -12,7 +12,7 @@ from cvae_core.video.config import VideoConfig
 from cvae_core.video.discover import Found, discover
 from cvae_core.video.layers import layers_of
 from cvae_core.video.motion import MotionCVAE
-from cvae_core.video.object_motion import ObjectMotion, picture, positions_of, start_of
+from cvae_core.video.object_motion import ObjectMotion, positions_of, start_of, to_picture
 
 
 class ObjectCVAE(nn.Module):
@@ -40,7 +40,7 @@ class ObjectCVAE(nn.Module):
         found = discover(given[:, -2].float(), given[:, -1].float())
         objects = Found(*(part.expand(len(condition), *part.shape[1:]) for part in found))
         moves, _ = self.motion(start_of(objects), condition, past, generator)
-        return objects, moves, picture(positions_of(condition[:, past - 1 :]))
+        return objects, moves, to_picture(positions_of(condition[:, past - 1 :]))
 
 
 VideoCVAE = CodeCVAE | MotionCVAE | ObjectCVAE
@@ -56,7 +56,10 @@ def build(config: VideoConfig) -> VideoCVAE:
 
 
 def copy_frames(source: VideoCVAE, target: CodeCVAE | MotionCVAE) -> None:
-    """Copy the weights of a model of frames; inputs and outputs for layers that only one has are zero or left out."""
+    """Copy the weights of a model of frames.
+
+    Channels that only the target has are zero; layers that only it has keep their initial weights.
+    """
     weights = (source.frames if isinstance(source, ObjectCVAE) else source).state_dict()
     for name, value in target.state_dict().items():
         if name in weights:

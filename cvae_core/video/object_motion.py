@@ -80,7 +80,7 @@ class ObjectMotion(nn.Module):
         clips, count = start.exists.shape
         shape = self.shape(start.shapes.flatten(2))
         positions = positions_of(condition)
-        tips, displacement = ground(positions), picture(positions).diff(dim=1)
+        tips, displacement = to_table(positions), to_picture(positions).diff(dim=1)
         others = start.exists[:, None] & ~torch.eye(count, dtype=torch.bool, device=condition.device)
         state = shape.new_zeros(clips * count, WIDTH)
         total, velocity = shape.new_zeros(clips, count, MOVES), start.centres - start.before
@@ -162,14 +162,14 @@ def positions_of(condition: Tensor) -> Tensor:
     return torch.cat([positions, positions[:, -1:] + condition[:, -1:, :POSITION]], 1)
 
 
-def ground(positions: Tensor) -> Tensor:
+def to_table(positions: Tensor) -> Tensor:
     """Where the table below positions (..., 3), in metres, is seen (..., 2)."""
     return torch.stack([positions[..., i] - float(MIDDLE[i]) for i in range(2)], -1) / PIXEL
 
 
-def picture(positions: Tensor) -> Tensor:
+def to_picture(positions: Tensor) -> Tensor:
     """Where positions (..., 3), in metres, are seen (..., 2): what is nearer to the camera, further out."""
-    return ground(positions) / (1 - positions[..., 2:] / CAMERA_HEIGHT)
+    return to_table(positions) / (1 - positions[..., 2:] / CAMERA_HEIGHT)
 
 
 def _gaussian(parameters: Tensor) -> tuple[Tensor, Tensor]:

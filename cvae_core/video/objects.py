@@ -47,5 +47,5 @@ def _pixels(frame: Tensor, colour: np.ndarray) -> Tensor:
     palette = torch.stack([palette, (1 - SHADOW) * palette])  # (2, colours, 3)
     distances = (frame[:, :, :, None, None] - palette.permute(2, 0, 1)[:, None, None]).norm(dim=0).amin(2)
     nearest = distances.argmin(-1)  # (h, w)
-    own = COLOURS.index(tuple(colour.tolist()))
-    return ((nearest == own) & (distances[..., own] < NEAR)).nonzero().float()
+    index = COLOURS.index(tuple(colour.tolist()))
+    return ((nearest == index) & (distances[..., index] < NEAR)).nonzero().float()

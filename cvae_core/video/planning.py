@@ -36,7 +36,7 @@ SHADE = (0.75, 1.02)  # an object in a shadow is darker
 LEAST = 0.25  # share of an object's pixels that have to be found
 WINDOWS = {"gripper": 17, "object": 11}  # pixels: larger than the thing
 
-World = Callable[[np.ndarray], np.ndarray]  # actions (n, H, 4) -> where the thing of a goal ends (n, 2)
+WorldModel = Callable[[np.ndarray], np.ndarray]  # actions (n, H, 4) -> where the thing of a goal ends (n, 2)
 
 
 class Goal(NamedTuple):
@@ -110,7 +110,7 @@ def locate(frames: Tensor, colour: Tensor, window: int) -> tuple[Tensor, Tensor]
 # --- world models ---------------------------------------------------------------------------------------------------
 
 
-def model_world(model: VideoCVAE, given: Situation, goal: Goal, seed: int = 0) -> World:
+def model_world(model: VideoCVAE, given: Situation, goal: Goal, seed: int = 0) -> WorldModel:
     """Predictions of a video model, all candidates at once.
 
     Keypoints are predicted with the prior's mean as z; frames, of which only the last is decoded, with a sample.
@@ -145,7 +145,7 @@ def _last_keypoint(model: ObjectCVAE, frames: Tensor, condition: Tensor, goal: G
     return goal.start + displacement.double().cpu().numpy()
 
 
-def simulator_world(seed: int, given: Situation, goal: Goal) -> World:
+def simulator_world(seed: int, given: Situation, goal: Goal) -> WorldModel:
     """The true frames of the scene that belongs to a seed."""
 
     def ends(actions: np.ndarray) -> np.ndarray:
@@ -165,7 +165,7 @@ def execute(seed: int, given: Situation, actions: np.ndarray) -> Scene:
 # --- cross-entropy method -------------------------------------------------------------------------------------------
 
 
-def plan(world: World, given: Situation, goal: Goal, seed: int = 0, iterations: int = ITERATIONS) -> Plan:
+def plan(world: WorldModel, given: Situation, goal: Goal, seed: int = 0, iterations: int = ITERATIONS) -> Plan:
     """Minimize `cost_of` over action sequences.
 
     Each iteration draws candidates from a diagonal Gaussian over the steps of `SEGMENTS` pieces and fits the next
@@ -189,7 +189,7 @@ def plan(world: World, given: Situation, goal: Goal, seed: int = 0, iterations: 
     return Plan(to_actions(best[None], given)[0], np.stack(costs), np.stack(paths))
 
 
-def random_actions(given: Situation, seed: int = 0) -> np.ndarray:
+def initial_actions(given: Situation, seed: int = 0) -> np.ndarray:
     """Actions (H, 4) from the distribution that `plan` begins with."""
     return to_actions(np.random.default_rng(seed).normal(*_first_steps())[None], given)[0]
 

@@ -88,7 +88,7 @@ def solve(model: VideoCVAE, task: Task, seed: int = 0) -> dict[str, float]:
     seconds = time.perf_counter() - start
     by_simulator = planning.plan(planning.simulator_world(task.seed, given, task.goal), given, task.goal, candidates)
     chosen = {
-        "random": planning.random_actions(given, candidates), "model": by_model.actions,
+        "random": planning.initial_actions(given, candidates), "model": by_model.actions,
         "simulator": by_simulator.actions,
     }  # fmt: skip
     return {

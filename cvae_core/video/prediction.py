@@ -59,7 +59,7 @@ def of_steps(values: Tensor, steps: int) -> Tensor:
 
 
 def blobs(keypoints: Tensor, log_spread: Tensor, cells: int) -> Tensor:
-    """Keypoints (..., 2 K), x before y, in (-1, 1) -> Gaussian blobs (..., K, cells, cells) of spreads (K,)."""
+    """Keypoints (..., 2 K), all x, then all y, in (-1, 1) -> Gaussian blobs (..., K, cells, cells) of spreads (K,)."""
     x, y = keypoints.float().unflatten(-1, (2, -1)).unbind(-2)  # (..., K) each
     line = torch.linspace(-1 + 1 / cells, 1 - 1 / cells, cells, device=keypoints.device)
     weight = -0.5 * torch.exp(-2 * log_spread)[:, None]
