@@ -61,6 +61,13 @@ def test_objects_are_found_with_place_size_and_colour():
     assert not discover(grey, grey).exists.any()
 
 
+def test_the_edge_of_an_object_is_no_object(scenes):
+    """The blend of a strong colour and the table can be saturated as well, with another chromaticity."""
+    before, last = (torch.stack([scene.clip.frames[i] for scene in scenes]).float() / 255 for i in (0, 1))
+    found = discover(before, last).exists.sum(1).tolist()
+    assert all(n <= len(scene.colours) for n, scene in zip(found, scenes, strict=True)), found
+
+
 @settings(max_examples=20, deadline=None)
 @given(row=st.floats(20, 44), column=st.floats(20, 44), radius=st.floats(3, 8))
 def test_blended_edges_tell_where_an_object_is_within_a_pixel(row, column, radius):
@@ -115,6 +122,8 @@ def test_an_object_is_drawn_where_it_moves_to():
     assert layers.shape == (1, 2, 5, 64, 64)
     torch.testing.assert_close(layers[0, 1, :, 18, 20], torch.tensor([0.8, 0.2, 0.15, 1.0, 0.0]), atol=1e-4, rtol=0)
     torch.testing.assert_close(layers[0, :, 4, 10:18, 20:28], torch.ones(2, 8, 8))  # where it was
+    moves[0, 2:, :, :2] = 20.0  # of places without an object
+    assert torch.equal(layers_of(found, moves), layers)
 
 
 def test_tracks_match_the_simulator_s_record(scenes):

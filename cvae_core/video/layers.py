@@ -18,7 +18,8 @@ DRAWN = 3  # objects of a clip that are drawn: those that do not move are in the
 
 def layers_of(objects: Found, moves: Tensor) -> Tensor:
     """The objects that move most, moved (B, N, S, 4) since the last given frame: layers (B, S, LAYER, 64, 64)."""
-    chosen = moves[..., :2].norm(dim=-1).amax(2).topk(DRAWN).indices  # (B, 3)
+    distance = moves[..., :2].norm(dim=-1).amax(2)
+    chosen = distance.where(objects.exists, -1.0).topk(DRAWN).indices  # (B, 3); moves of empty places are not trained
     rows = torch.arange(len(chosen), device=chosen.device)[:, None]
     objects = Found(*(part[rows, chosen] for part in objects))
     colours, cover = draw(objects, moves[rows, chosen])
