@@ -67,6 +67,13 @@ def test_another_seed_is_another_scene(model):
     assert not at.exception and at.session_state["seed"] >= TEST
 
 
+def test_seed_and_view_of_another_page_are_not_taken_over(model):
+    at = pages.open_page("video", {"_opened": "latent", "model": model, "seed": 7, "view": "Samples"})
+    assert at.session_state["seed"] == TEST and at.session_state["view"] == "Predict" and not at.warning
+    at.number_input(key="seed").set_value(7).run()
+    assert "Training clips have seeds below 1,000,000" in at.warning[0].value
+
+
 def test_arrows_move_the_arm_step_by_step(model):
     at = open_page(model, view="Steer", seed=TEST)
     assert not at.exception and not at.error

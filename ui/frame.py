@@ -4,6 +4,7 @@ import contextlib
 import math
 import time
 from pathlib import Path
+from urllib.parse import parse_qs, urlencode
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
@@ -12,12 +13,18 @@ PAGES = Path(__file__).parent.parent / "pages"
 STYLE = Path(__file__).with_name("style.css")
 GUIDES = Path(__file__).with_name("guides")
 PAINT_SECONDS = 0.15  # title, text and formulas are rendered in about 0.1 s
+# Keys of widgets that mean something else on every page; Streamlit keeps the value of a bound widget under its key.
+PER_PAGE = ("view", "seed", "draws", "steps", "run", "source")
 
 
 def frame(name: str) -> None:
     """Called first by every page: clean the address, note whether the page was just opened, apply the app's style."""
+    _follow_link()
     _clean_address()
     st.session_state["_unpainted"] = st.session_state.get("_opened") != name
+    if st.session_state["_unpainted"]:
+        for key in PER_PAGE:
+            st.session_state.pop(key, None)
     st.session_state["_opened"] = name
     st.html(STYLE)
 
@@ -40,6 +47,21 @@ def paint() -> None:
     if st.session_state["_unpainted"]:
         time.sleep(PAINT_SECONDS)
         st.session_state["_unpainted"] = False
+
+
+def link(place, page: str, label: str, query: dict[str, str]) -> None:
+    """A link to another page whose `query` may name parameters of this one.
+
+    Streamlit drops a parameter that a widget of the page before is bound to. It keeps `link`, which has them all.
+    """
+    place.page_link(PAGES / f"{page}.py", label=label, query_params={"link": urlencode(query)})
+
+
+def _follow_link() -> None:
+    """Put the parameters of a `link` into the address, from which widgets read them in the next run."""
+    if "link" in st.query_params:
+        st.query_params.from_dict(parse_qs(st.query_params["link"]))
+        st.rerun()
 
 
 def _clean_address() -> None:

@@ -9,7 +9,7 @@ from cvae_core.errors import UserError
 from cvae_core.run import ACTIVE, Run
 from cvae_core.systems import SYSTEMS, family
 from ui.form import enqueue, start
-from ui.frame import PAGES
+from ui.frame import link
 from ui.systems import view
 from ui.watch import show_comparison, show_history, show_information, show_use
 
@@ -192,4 +192,4 @@ def _show_actions(run: Run, system: str) -> None:
     if run.read_metrics():
         links.append(("curves", "Its curves", {"run": run.id}))
     for page, label, query in links:
-        row.page_link(PAGES / f"{page}.py", label=label, query_params=query)
+        link(row, page, label, query)

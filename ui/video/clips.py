@@ -14,7 +14,7 @@ from cvae_core import checkpoint
 from cvae_core.errors import UserError
 from cvae_core.video import inference, metrics
 from cvae_core.video.data import FILES, Clip, read_clip
-from cvae_core.video.family import TEST
+from cvae_core.video.family import TEST, VALIDATION
 from cvae_core.video.model import VideoCVAE
 from cvae_core.video.simulator import simulate
 from ui.pictures.player import show_player
@@ -80,6 +80,10 @@ def pick_clip(source: str, past: int) -> Clip:
         columns[0], "Seed", "seed", TEST, f"No shipped model was trained on clips of the simulator with seeds "
         f"from {TEST:,} on.",
     )  # fmt: skip
+    if seed < VALIDATION:
+        st.warning(
+            f"Training clips have seeds below {VALIDATION:,}: the prediction may be better than that of new clips."
+        )
     return simulated(seed, past + metrics.FUTURE)
 
 
