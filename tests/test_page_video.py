@@ -74,6 +74,19 @@ def test_seed_and_view_of_another_page_are_not_taken_over(model):
     assert "Training clips have seeds below 1,000,000" in at.warning[0].value
 
 
+@pytest.mark.parametrize("model", ["tense", "video-robot"])
+def test_the_model_of_another_page_or_source_is_not_taken_over(model):
+    at = pages.open_page("video", {"_opened": "home", "model": model, "source_before": "Real robot"})
+    assert at.session_state["source"] == "Simulator" and at.session_state["model"] == "video-objects"
+    at.selectbox(key="model").set_value("video").run()
+    assert at.session_state["model"] == "video" and not at.error
+
+
+def test_a_link_names_the_model(model):
+    at = pages.open_page("video", {"_opened": "train", "model": "tense", "source_before": "Real robot"}, model=model)
+    assert at.session_state["model"] == model and not at.error
+
+
 def test_arrows_move_the_arm_step_by_step(model):
     at = open_page(model, view="Steer", seed=TEST)
     assert not at.exception and not at.error

@@ -31,8 +31,12 @@ def pick_source() -> str:
         "Sequence", [SIMULATOR, ROBOT, FOLDER], default=SIMULATOR, required=True, key="source", bind="query-params",
         on_change=_follow_source,
     )  # fmt: skip
-    if "model" not in st.session_state and "model" not in st.query_params:
+    # Opened after another page, this one has no source chosen, and the model may be one of another system.
+    known = st.session_state.get("model") in ui.model_names("video")
+    changed = st.session_state.get("source_before", source) != source
+    if (not known or changed) and "model" not in st.query_params:
         _follow_source()
+    st.session_state["source_before"] = source
     return source
 
 
