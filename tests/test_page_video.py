@@ -49,6 +49,8 @@ def test_the_real_robot_is_predicted_at_once_by_its_model():
     assert {m.label.split(",")[0] for m in at.metric} == {"PSNR"}
     at.button_group(key="source").set_value("Simulator").run()
     assert not at.exception and at.session_state["model"] == "video-objects"
+    at.button_group(key="source").set_value("My own folder").run()
+    assert at.session_state["model"] == "video-robot" and "in metres" in at.info[0].value
 
 
 def test_futures_are_marked_where_they_part():
@@ -155,6 +157,9 @@ def test_a_folder_of_the_users_is_predicted_and_steered(model, tmp_path):
     at.button_group(key="view").set_value("Steer").run()
     button(at, "Raise").click().run()
     assert not at.exception and not at.error
+    at.file_uploader[0].set_value(files_of(tmp_path / "another", seed=6)).run()
+    expected = simulate(6, 6).condition[:-1, :4].double().numpy()
+    assert at.session_state["actions"] == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize(

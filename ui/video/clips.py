@@ -22,7 +22,8 @@ from ui.pictures.player import show_player
 MAX_FILES = 200  # of an uploaded sequence
 SIMULATOR, ROBOT, FOLDER = "Simulator", "Real robot", "My own folder"
 ROBOT_CLIPS = {"1": "traj_16", "2": "traj_17"}  # folders in assets/robot/
-MODELS = {SIMULATOR: "video-objects", ROBOT: "video-robot"}  # what a sequence of each source is first predicted with
+# What a sequence of each source is first predicted with; a visitor's is of a real robot, or looks like one.
+MODELS = {SIMULATOR: "video-objects", ROBOT: "video-robot", FOLDER: "video-robot"}
 
 
 def pick_source() -> str:
@@ -100,7 +101,7 @@ def _pick_upload(past: int) -> Clip:
         st.info(
             "Upload the folder of one sequence: frames of 64 x 64 pixels as `0.png`, `1.png`, …, and two tables "
             "without a header, one row per frame: `actions.csv` (dx, dy, dz, gripper) and "
-            "`endeffector_positions.csv` (x, y, z)."
+            "`endeffector_positions.csv` (x, y, z). Distances and positions are in metres."
         )
         st.stop()
     clip = _uploaded(files)

@@ -28,9 +28,14 @@ HISTORY = 100  # moves that can be undone
 TABLE_KEY = "steer table"
 
 
+def _identity(clip: Clip, past: int) -> tuple[str, int, bytes]:
+    """What a visitor's actions belong to; all uploaded clips have the same name."""
+    return clip.name, past, clip.condition.numpy().tobytes()
+
+
 def _reset_actions(clip: Clip, past: int) -> None:
     """Start from the clip's own actions, at the last given frame."""
-    st.session_state.update(steered=clip.name, steer_undone=[], steer_history=[])
+    st.session_state.update(steered=_identity(clip, past), steer_undone=[], steer_history=[])
     _set_actions(clip.condition[:-1, :ACTION].double().numpy(), past - 1)
 
 
@@ -82,7 +87,7 @@ def _on_moves() -> None:
 
 def _edit_actions(clip: Clip, past: int) -> np.ndarray:
     """Arrows and a table: the actions of all steps (T - 1, 4); those between given frames stay the clip's."""
-    if st.session_state.get("steered") != clip.name:
+    if st.session_state.get("steered") != _identity(clip, past):
         _reset_actions(clip, past)
     last = len(clip.condition) - 1
     st.session_state["step"] = max(st.session_state["step"], past - 1)
