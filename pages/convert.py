@@ -95,7 +95,10 @@ def show_batch() -> None:
         "A CSV or TSV file with the columns `word,source,target`, or a plain list of words. A tense that the file does "
         "not name is inferred for the word, and chosen here for the answer."
     )
-    target = st.selectbox("To, where the file does not say", TENSES, index=PAST, key="file_target")
+    columns = st.columns(2)
+    with columns[0]:
+        model = ui.pick_model("Model", "model")
+    target = columns[1].selectbox("To, where the file does not say", TENSES, index=PAST, key="file_target")
     try:
         rows = ui.uploaded_text(st, "CSV or TSV file", "verb_table", partial(parse_table, target=target))
         if rows is None:
@@ -105,7 +108,6 @@ def show_batch() -> None:
     except UserError as error:
         st.error(str(error))
         return
-    model = ui.load_model(st.session_state.get("model", "tense"))
     bar = st.progress(0.0, "Converting…")
     converted = convert_table(model, rows, lambda n, total: bar.progress(n / total, f"{n:,} of {total:,} words"))
     bar.empty()
@@ -113,7 +115,7 @@ def show_batch() -> None:
     st.markdown(f"{len(converted) - failed:,} rows converted, {failed:,} with an error.")
     table = pd.DataFrame(converted).map(safe).rename(columns=safe)  # the widget can export it, too
     st.dataframe(table, hide_index=True, alt="Converted rows")
-    st.download_button("Download CSV", format_table(converted), "converted.csv", "text/csv")
+    st.download_button("Download CSV", format_table(converted), "converted.csv", "text/csv", on_click="ignore")
 
 
 ui.header(

@@ -113,6 +113,7 @@ def test_batch_upload_keeps_bad_rows_and_makes_formulas_safe():
     assert table["prediction"].tolist() == ["abandoned", "", ""]
     assert table["word"].tolist() == ["abandon", "'=1+1", "walk"]
     assert [bool(e) for e in table["error"]] == [False, True, True]
+    assert at.get("download_button")[0].proto.ignore_rerun  # a download converts nothing again
 
 
 def test_batch_upload_without_header_gets_a_sentence():
@@ -128,6 +129,15 @@ def test_batch_upload_takes_a_list_of_words_as_excel_saves_it():
     assert not at.exception and at.dataframe[-1].value["prediction"].tolist() == ["walks", "abandons"]
     at.file_uploader[0].upload("words.csv", "wörd\n".encode("cp1252"), "text/csv").run()
     assert "save it as UTF-8" in at.error[0].value
+
+
+def test_a_file_is_converted_by_the_model_of_the_link_and_never_by_one_of_another_system():
+    at = open_page("convert", {"model": "tense"}, tab="A file", model="tense-course")
+    assert at.selectbox(key="model").value == "tense-course"
+    at = open_page("convert", {"model": "video-robot"}, tab="A file")
+    at.file_uploader[0].upload("words.txt", b"walk\n", "text/plain").run()
+    assert not at.exception and at.dataframe[-1].value["prediction"].tolist() == ["walked"]
+    assert at.selectbox(key="model").value == "tense"
 
 
 def test_a_form_of_one_s_own_is_scored_beside_the_model_s():
