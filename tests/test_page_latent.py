@@ -1,12 +1,14 @@
 """The Latent space page: its five views, their inputs, and bad words. The browser tests drive the pictures."""
 
 import json
+import math
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests import pages
 from tests.pages import button
+from ui.latent.sample import equal_shares
 
 VIEWS = ["Ribbon", "Plane", "Map", "Samples", "Dimensions"]
 
@@ -171,6 +173,24 @@ def test_forged_values_of_a_picture_are_left_out(view, key, forged):
     at.session_state[key] = forged
     at.run()
     assert not at.exception and not at.error
+
+
+@pytest.mark.parametrize("view", ["Samples", "Ribbon"])
+def test_a_download_decodes_nothing_again(view):
+    at = open_view(view)
+    if view == "Ribbon":
+        at.session_state["steps_open"] = True
+        at.run()
+    assert [b.proto.ignore_rerun for b in at.get("download_button")] == [True]
+
+
+@pytest.mark.parametrize("verbs", [1, 2, 6300])
+def test_equal_shares_of_samples_are_those_of_a_poisson_distribution(verbs):
+    expected = equal_shares(2000, verbs, 4001)
+    assert all(map(math.isfinite, expected)) and sum(expected) == pytest.approx(verbs)
+    assert expected[0] == pytest.approx(verbs * math.exp(-2000 / verbs))
+    assert sum(i * share for i, share in enumerate(expected)) == pytest.approx(2000, rel=0.02)
+    assert equal_shares(0, verbs, 2) == [verbs, 0]
 
 
 def test_failures_are_the_samples_with_a_reason():

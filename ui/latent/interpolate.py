@@ -111,7 +111,7 @@ def _show_steps(model: Inflector, ends: dict[str, torch.Tensor], paths: list[str
         "four as one verb. In brackets: the probability that the decoder gives the word."
     )
     table = pd.DataFrame(map(_flat_row, walked)).to_csv(index=False)
-    panel.download_button("Download CSV", table, "path.csv", "text/csv")
+    panel.download_button("Download CSV", table, "path.csv", "text/csv", on_click="ignore")
     with panel:
         _show_norms(model, a, b, space)
 

@@ -95,7 +95,7 @@ def _show_shares(samples: dict, verbs: int) -> None:
     counts[0] = verbs - len(samples["times"])
     for times in samples["times"]:
         counts[times] += 1
-    expected = [verbs * math.exp(-n / verbs) * (n / verbs) ** i / math.factorial(i) for i in range(len(counts))]
+    expected = equal_shares(n, verbs, len(counts))
     st.markdown(
         "**Does every verb get its share of the prior?** The bars count the verbs that no sample, one, two, … decoded "
         "to; the lines are what equal shares would give (a Poisson distribution). Draw 2,000 samples to see them well."
@@ -104,6 +104,15 @@ def _show_shares(samples: dict, verbs: int) -> None:
         figures.shares_figure(counts, expected), key="shares", config=ui.PNG,
         alt="Verbs by the number of samples that decode to them, and what equal shares would give",
     )  # fmt: skip
+
+
+def equal_shares(n: int, verbs: int, counts: int) -> list[float]:
+    """How many verbs 0, 1, …, `counts` - 1 of n samples would decode to if each verb were equally likely."""
+    if n == 0:
+        return [float(verbs), *[0.0] * (counts - 1)]
+    rate = n / verbs
+    # In logarithms: with few verbs the power and the factorial are too large for a float.
+    return [verbs * math.exp(i * math.log(rate) - rate - math.lgamma(i + 1)) for i in range(counts)]
 
 
 def _show_samples(samples: dict, failures: bool) -> None:
@@ -115,4 +124,4 @@ def _show_samples(samples: dict, failures: bool) -> None:
     if failures:
         table = table[table["why not"] != ""]
     st.dataframe(table, hide_index=True, alt="The decoded samples, and why some are no training row")
-    st.download_button("Download CSV", table.to_csv(index=False), "samples.csv", "text/csv")
+    st.download_button("Download CSV", table.to_csv(index=False), "samples.csv", "text/csv", on_click="ignore")
