@@ -157,17 +157,44 @@ def test_a_form_is_found_on_the_map_and_decoded():
 @pytest.mark.parametrize("picked", [{"word": "write"}, {"place": [0.5, 0.5]}])
 def test_what_is_picked_on_the_map_is_decoded(picked):
     at = open_view("Map")
-    at.session_state["map tense"] = {"picked": picked, "lasso": ["go", "eat"]}
+    at.session_state["map tense PCA"] = {"picked": picked, "lasso": ["go", "eat"]}
     at.run()
     assert not at.exception
     assert len(table(at, "form")) == 4 and len(table(at, "distance")) == 10
     assert any(d.value.iloc[:, 0].tolist() == ["go", "eat"] for d in at.dataframe)
 
 
+def test_a_search_wins_over_an_earlier_click_and_a_later_click_over_the_search():
+    def shown(picked):
+        at.session_state["map tense PCA"] = {"picked": picked}
+        at.run()
+        return table(at, "form")["form"].iloc[0]
+
+    at = open_view("Map")
+    assert shown(first := {"word": "go", "time": 1}) == "go"
+    at.text_input(key="find").set_value("wrote")
+    assert shown(first) == "write"
+    assert shown(first) == "write"
+    assert shown(again := {"word": "go", "time": 2}) == "go"
+    at.text_input(key="find").set_value("")
+    assert shown(again) == "go"
+    at.text_input(key="find").set_value("wrote")
+    assert shown(again) == "write"
+
+
+def test_a_click_is_not_decoded_on_another_map():
+    at = open_view("Map")
+    at.session_state["map tense PCA"] = {"picked": {"place": [0.5, 0.5]}}
+    at.run()
+    assert len(table(at, "form")) == 4
+    at.button_group(key="map").set_value("two dimensions").run()
+    assert not at.exception and not any("form" in d.value.columns for d in at.dataframe)
+
+
 @pytest.mark.parametrize(
     "forged", [{"picked": 3}, {"picked": [1, "x"]}, {"picked": {"place": [1e400, 0]}}, {"lasso": 1}]
 )
-@pytest.mark.parametrize(("view", "key"), [("Map", "map tense"), ("Plane", "plane")])
+@pytest.mark.parametrize(("view", "key"), [("Map", "map tense PCA"), ("Plane", "plane")])
 def test_forged_values_of_a_picture_are_left_out(view, key, forged):
     at = open_view(view)
     at.session_state[key] = forged

@@ -78,7 +78,7 @@ def show_map(model: Inflector) -> None:
                 "places": np.round(frame.shares(projection.positions), 4).tolist(), "groups": names, "group": group,
                 "path": path, "marks": marks, "focus": focus,
             },
-            f"map {model.name}",
+            f"map {model.name} {method}",  # another map has other places: a click on this one means nothing there
         )  # fmt: skip
         ui.table_behind(
             lambda: pd.DataFrame({
@@ -86,6 +86,8 @@ def show_map(model: Inflector) -> None:
                 "x": projection.positions[:, 0], "y": projection.positions[:, 1],
             }), "The map as a table", "map_table",
         )  # fmt: skip
+    if not _is_newer_than_search(picked) and focus is not None:
+        picked = None
     with answer:
         _show_place(model, verbs, projection, frame, picked, focus)
         if caught:
@@ -121,6 +123,14 @@ def _find(column, verbs: list[Verb]) -> int | None:
     if found is None:
         column.markdown(f"No verb of the map has the form {form}.")
     return found
+
+
+def _is_newer_than_search(picked: dict | None) -> bool:
+    """Whether something was picked since the search was last changed."""
+    state = st.session_state
+    if state.get("searched") != state["find"]:
+        state["searched"], state["picked_before"] = state["find"], picked
+    return picked != state["picked_before"]
 
 
 def _groups(verbs: list[Verb], colour: str) -> tuple[list[str], list[int]]:

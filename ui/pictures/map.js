@@ -155,7 +155,8 @@ export default function ({ data, parentElement, setStateValue }) {
 
   function pick(at) {
     const i = nearest(at)
-    setStateValue("picked", i === null ? { place: toPlace(at) } : { word: data.words[i] })
+    const picked = i === null ? { place: toPlace(at) } : { word: data.words[i] }
+    setStateValue("picked", { ...picked, time: Date.now() }) // the time tells a second click on a verb from the first
   }
 
   function zoomBy(factor, at = [size.width / 2, size.height / 2]) {
