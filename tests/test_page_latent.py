@@ -128,6 +128,12 @@ def test_a_map_has_every_verb_of_the_model_the_most_frequent_first(method):
     assert data["words"].index("go") < data["words"].index("grovel")
 
 
+def test_only_principal_components_are_asked_what_they_stand_for():
+    question = "what the first axis stands for"
+    assert question in pages.texts(open_view("Map"))
+    assert question not in pages.texts(open_view("Map", map="two dimensions"))
+
+
 @pytest.mark.parametrize(
     ("colour", "groups"),
     [

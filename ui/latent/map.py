@@ -20,7 +20,8 @@ from ui.latent.common import cached_statistics, four_forms, verb_ends, version
 
 EXPLANATIONS = {
     "PCA": "The axes are the first two principal components. A place between the verbs has an exact inverse: the mean "
-    "of all verbs plus its two coordinates along these components.",
+    "of all verbs plus its two coordinates along these components. Try to find out what the first axis stands for: "
+    "colour by length, then by verb class.",
     "t-SNE": "It keeps near points near; distances across the map mean little. It has no inverse: a place between the "
     "verbs is decoded from the mean z of its 8 nearest verbs, weighted by proximity.",
     "two dimensions": "The axes are the two dimensions with the largest KL. At a place between the verbs these two "
@@ -66,8 +67,7 @@ def show_map(model: Inflector) -> None:
     st.markdown(
         "A point per verb: the mean of the posterior means of its four forms. Zoom in and more names appear. **Click a "
         "verb, or a place between verbs**, to decode it; the arrow keys move the map, + and − zoom, Enter picks what "
-        f"is in the middle. {EXPLANATIONS[method]} Try to find out what the first axis stands for: colour by length, "
-        "then by verb class."
+        f"is in the middle. {EXPLANATIONS[method]}"
     )
     chart, answer = st.columns([3, 2])
     with chart:
