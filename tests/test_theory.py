@@ -185,6 +185,18 @@ def test_any_choice_of_presets_is_drawn(presets):
     assert bool(at.info) == (not presets)
 
 
+def test_the_integrand_is_described_by_the_names_in_its_legend():
+    names = [line.name for line in theory.kl_figure(1.0, 0.5, 0.0, 1.0).data[2:]]
+    (text,) = [m.value for m in pages.open_page("theory").markdown if "The integrand may be negative" in m.value]
+    assert [f"*{name}*" in text for name in names] == [True, True]
+
+
+def test_runs_of_video_whose_losses_are_no_nats_are_left_out():
+    options = pages.open_page("theory").selectbox(key="run").options
+    assert "best" in options and "source-003-quadrants" in options
+    assert not {"video", "video-robot", "source-004-cyclical"} & set(options)
+
+
 def test_no_runs_get_a_sentence(monkeypatch, tmp_path):
     monkeypatch.setattr(checkpoint, "ROOT", tmp_path)
     at = pages.open_page("theory")
