@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cvae_core.collapse import COLLAPSED, collapsed, collapsed_since
 from cvae_core.config import TrainConfig
-from cvae_core.latent import kl_to_standard, log_mean_exp, log_normal
+from cvae_core.latent import kl_between, log_mean_exp, log_normal
 from cvae_core.step import beta_at, learning_rate_at, teacher_forcing_at
 from ui.figures import COLOURS, GREY, RED
 
@@ -20,13 +20,9 @@ OBSERVED, NOISE = 1.5, 0.5  # x, and the standard deviation of p(x|z), in the mo
 
 
 def gaussian_kl(mu_q: float, sigma_q: float, mu_p: float = 0.0, sigma_p: float = 1.0) -> float:
-    """KL(N(mu_q, sigma_q^2) || N(mu_p, sigma_p^2)) in nats.
-
-    KL is invariant under an affine map of z, so p is standardized first.
-    """
-    mu = torch.tensor((mu_q - mu_p) / sigma_p, dtype=torch.double)
-    logvar = torch.tensor(2 * math.log(sigma_q / sigma_p), dtype=torch.double)
-    return kl_to_standard(mu, logvar).item()
+    """`kl_between` of numbers, in double precision."""
+    numbers = (mu_q, 2 * math.log(sigma_q), mu_p, 2 * math.log(sigma_p))
+    return kl_between(*(torch.tensor(number, dtype=torch.double) for number in numbers)).item()
 
 
 def log_density(x: np.ndarray, mu: float, sigma: float) -> np.ndarray:
