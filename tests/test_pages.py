@@ -7,13 +7,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from streamlit import file_util
 
+from cvae_core.latent import Gaussian
 from cvae_core.tense import data, metrics
 from cvae_core.tense.inference import load
 from cvae_core.tense.lexicon import load_lexicon
 from tests.helpers import ROOT
 from tests.pages import open_page
+from ui.conversion import uncertainty
 from ui.document import document, routes
 
 
@@ -95,6 +98,22 @@ def test_forms_are_drawn_at_a_temperature():
     assert "<span>walked</span>" in markup(at, "bars") and any("200 forms drawn" in m.value for m in at.markdown)
     at.slider(key="temperature 0").set_value(3.0).run()
     assert any("others were drawn" in m.value for m in at.markdown)
+
+
+def test_the_temperature_of_the_probabilities_is_named_where_one_is_chosen():
+    at = open_page("convert", verb="walk")
+    at.session_state["samples 0"] = True
+    at.run()
+    assert f"are at {load('tense').temperature:g}, the temperature" in at.slider(key="temperature 0").help
+
+
+@pytest.mark.parametrize(
+    ("kl", "words"), [(0.0, "about 1."), (7.5, "about 1,808."), (13.0, "about 442,413."), (20.0, "over a million."),
+                      (900.0, "over a million.")]
+)  # fmt: skip
+def test_a_large_kl_is_not_made_a_number_that_it_is_not(kl, words):
+    z = Gaussian(torch.tensor([[(2 * kl) ** 0.5]]), torch.zeros(1, 1))
+    assert uncertainty(z).endswith(f"one verb in {words}")
 
 
 def test_example_button_fills_the_verb():

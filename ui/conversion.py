@@ -73,7 +73,7 @@ def show_forms(c: Conversion, column: int) -> None:
     familiarity = c.model.familiarity([c.word], [c.source])[0]
     if c.model.reaches_floor(familiarity) is False:
         st.warning(warning(c.model, c.word))
-    st.markdown(_uncertainty(c.model.posterior([c.word], [c.source])) + _familiarity(c.model, familiarity))
+    st.markdown(uncertainty(c.model.posterior([c.word], [c.source])) + _familiarity(c.model, familiarity))
 
 
 def show_letters(c: Conversion, column: int) -> None:
@@ -97,7 +97,8 @@ def show_samples(c: Conversion, column: int) -> None:
         temperature = st.slider(
             "Temperature", 0.5, 3.0, 1.0, 0.1, key=f"temperature {column}",
             help="Logits are divided by it: below 1 the likeliest letters are drawn even more often, above 1 the "
-            "others more often.",
+            f"others more often. The probabilities above are at {c.model.temperature:g}, the temperature fitted on "
+            "validation verbs.",
         )  # fmt: skip
         drawn = c.model.sample(c.s, c.target, DRAWN, temperature, seed=0)
         rows = [(form, times / DRAWN, str(times)) for form, times in drawn[:SHOWN]]
@@ -136,11 +137,11 @@ def show_score(conversions: list[Conversion]) -> None:
     st.dataframe(pd.DataFrame(rows), hide_index=True, alt=f"Probability of {own} and of the models' own answers")
 
 
-def _uncertainty(z: Gaussian) -> str:
+def uncertainty(z: Gaussian) -> str:
     """A sentence on the KL of the word's posterior."""
     kl = kl_to_standard(*z).sum().item()
-    one_in = math.exp(min(kl, 20))
-    return f"KL of z to the prior: {kl:.1f} nats, enough to single out one verb in about {one_in:,.0f}."
+    one_in = f"about {math.exp(kl):,.0f}" if kl < 14 else "over a million"  # more than the verbs there are
+    return f"KL of z to the prior: {kl:.1f} nats, enough to single out one verb in {one_in}."
 
 
 def _familiarity(model: Inflector, familiarity: float) -> str:
