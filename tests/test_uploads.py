@@ -102,3 +102,11 @@ def test_the_scorecard_takes_a_file_and_other_pages_offer_it(tiny, as_file, runs
     assert name not in pages.open_page("convert").selectbox(key="model").options
     at.file_uploader(key="checkpoint").upload("bad.safetensors", b"nothing", "application/octet-stream").run()
     assert "is not a checkpoint" in at.error[0].value and not at.exception
+
+
+def test_a_file_that_is_uploaded_again_is_confirmed_again(tiny, as_file, runs_here):
+    at, content = pages.open_page("train", view="Scorecard"), as_file(*tiny)
+    for stem in "aba":
+        at.file_uploader(key="checkpoint").upload(f"{stem}.safetensors", content, "application/octet-stream").run()
+        name = at.selectbox(key="model").value
+        assert not at.error and name.startswith(f"uploaded-{stem}-") and f"**{name}** is valid" in pages.texts(at)

@@ -65,7 +65,8 @@ def upload_model(place, label: str, picker: str) -> str | None:
     if st.session_state.get("upload") != file.file_id:
         jobs.check_disk_usage()
         name = uploads.store(file.getvalue(), file.name)
-        st.session_state["uploads"] = list(dict.fromkeys([*st.session_state.get("uploads", []), name]))
+        others = [other for other in st.session_state.get("uploads", []) if other != name]
+        st.session_state["uploads"] = [*others, name]
         st.session_state["upload"], st.session_state[picker] = file.file_id, name
     return st.session_state["uploads"][-1]
 
