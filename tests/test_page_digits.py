@@ -211,6 +211,9 @@ def test_runs_of_digits_are_shown_epoch_by_epoch(run_root):
     at = open_page(view="Training", run=run.id)
     assert not at.exception and not at.error
     assert other.id not in at.selectbox(key="run").options
+    curves = at.pills(key="curves")
+    assert curves.options[:2] == ["loss, nats", "cross entropy, nats per picture"]
+    assert not {"KL weight β", "teacher-forcing ratio"} & set(curves.options)
     at.select_slider(key=f"epoch {run.id}").set_value(1).run()
     assert not at.exception
     at.selectbox(key="run").set_value(empty.id).run()

@@ -6,8 +6,12 @@ import streamlit as st
 
 import ui
 from cvae_core import runs
+from ui.curves.labels import names_in_words
 from ui.digits.common import show_picture
 from ui.figures import digits as figures
+
+# Columns of an epoch's row that no axis in nats can have.
+NO_NATS = ("epoch", "step", "seconds", "images_per_second", "learning_rate", "beta", "teacher_forcing_ratio")
 
 
 def show_training() -> None:
@@ -22,10 +26,14 @@ def show_training() -> None:
     if history.empty:
         st.info("This run has no finished epoch yet.")
         return
-    names = [n for n in history.columns if n not in ("epoch", "step", "seconds", "images_per_second", "learning_rate")]
-    chosen = st.pills("Curves", names, selection_mode="multi", default=names[1:3], key="curves")
+    names = [name for name in history.columns if name not in NO_NATS]
+    words = names_in_words("digits", names)
+    chosen = st.pills(
+        "Curves", names, selection_mode="multi", default=names[1:3], format_func=words.get, key="curves"
+    )  # fmt: skip
     if chosen:
-        st.line_chart(history.set_index("epoch")[chosen], alt=f"{', '.join(chosen)} by epoch")
+        drawn = history.set_index("epoch")[chosen].rename(columns=words)
+        st.line_chart(drawn, y_label="nats", alt=f"{', '.join(drawn.columns)} by epoch")
     samples = [row for row in run.read_samples() if "pictures" in row]
     if not samples:
         return
