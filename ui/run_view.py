@@ -11,7 +11,7 @@ from cvae_core.systems import SYSTEMS, family
 from ui.form import enqueue, start
 from ui.frame import link
 from ui.systems import view
-from ui.watch import show_comparison, show_history, show_information, show_use
+from ui.watch import rounded, show_comparison, show_history, show_information, show_use
 
 POLL_SECONDS = 1.0
 NO_DATA = ("system", "preset", "config", "init", "device", "study", "created", "format")  # of config.json
@@ -145,14 +145,10 @@ def _show_scores(rows: list[dict], labels: dict[str, str]) -> None:
     known = [name for name in labels if name in rows[-1]]
     table = pd.DataFrame({"score": [labels[name] for name in known]})
     if rows[0]["epoch"] == 0:
-        table["before training"] = [_rounded(rows[0].get(name)) for name in known]
+        table["before training"] = [rounded(rows[0].get(name)) for name in known]
     if rows[-1]["epoch"] > 0:
-        table[f"after epoch {rows[-1]['epoch']}"] = [_rounded(rows[-1][name]) for name in known]
+        table[f"after epoch {rows[-1]['epoch']}"] = [rounded(rows[-1][name]) for name in known]
     st.dataframe(table, hide_index=True, alt="Scores of the latest epoch")
-
-
-def _rounded(score: object) -> str:
-    return f"{score:.3f}" if isinstance(score, int | float) else "–"
 
 
 def _repeat(run: Run) -> None:

@@ -135,8 +135,8 @@ def show_comparison(run: Run, labels: dict[str, str]) -> None:
         st.dataframe(
             pd.DataFrame({
                 "last epoch": [labels.get(name, name) for name in known],
-                "this run": [_rounded(mine.get(name)) for name in known],
-                "previous run": [_rounded(other.get(name)) for name in known],
+                "this run": [rounded(mine.get(name)) for name in known],
+                "previous run": [rounded(other.get(name)) for name in known],
             }),
             hide_index=True, alt="The final scores of this run and of the previous one",
         )  # fmt: skip
@@ -162,5 +162,6 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def _rounded(score: object) -> str:
+def rounded(score: object) -> str:
+    """A score with three decimals; a dash where there is none."""
     return f"{score:.3f}" if isinstance(score, int | float) else "–"
