@@ -92,8 +92,10 @@ def show_reliability() -> None:
 def show_batch() -> None:
     """Convert an uploaded table of verbs."""
     st.markdown(
-        "A CSV or TSV file with the columns `word,source,target`, or a plain list of words. A tense that the file does "
-        "not name is inferred for the word, and chosen here for the answer."
+        "A CSV or TSV file with the columns `word,source,target`, or a plain list of words. Where the file names no "
+        "source tense, it is inferred; where it names no target tense, the one chosen below is used. At most "
+        f"{MAX_ROWS:,} rows. Columns added beside the answer and its probability: `familiar` (does the model know the "
+        "word), `known` and `dictionary` (what the dictionary lists), `note` (where the two differ)."
     )
     columns = st.columns(2)
     with columns[0]:

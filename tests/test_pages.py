@@ -57,6 +57,12 @@ def test_home_converts():
     assert "<b>abandoned</b>" in markup(at, "forms")
 
 
+def test_the_scores_of_home_are_explained():
+    text = "\n".join(m.value for m in open_page("home").markdown)
+    assert "Inferred tense: **present**." in text and f"{len(data.COURSE_PAIRS)} pairs of the course" in text
+    assert "5,000 latent vectors" in text and "never trained on the test verbs" in text
+
+
 def test_convert_answers():
     at = open_page("convert")
     at.text_input(key="verb").set_value("Abandon ").run()
@@ -104,7 +110,7 @@ def test_the_temperature_of_the_probabilities_is_named_where_one_is_chosen():
     at = open_page("convert", verb="walk")
     at.session_state["samples 0"] = True
     at.run()
-    assert f"are at {load('tense').temperature:g}, the temperature" in at.slider(key="temperature 0").help
+    assert f"are at {load('tense').temperature:g}, the temperature in" in at.slider(key="temperature 0").help
 
 
 @pytest.mark.parametrize(

@@ -97,8 +97,8 @@ def show_samples(c: Conversion, column: int) -> None:
         temperature = st.slider(
             "Temperature", 0.5, 3.0, 1.0, 0.1, key=f"temperature {column}",
             help="Logits are divided by it: below 1 the likeliest letters are drawn even more often, above 1 the "
-            f"others more often. The probabilities above are at {c.model.temperature:g}, the temperature fitted on "
-            "validation verbs.",
+            f"others more often. The probabilities above are at {c.model.temperature:g}, the temperature in this "
+            "checkpoint: 1, or one fitted on validation verbs.",
         )  # fmt: skip
         drawn = c.model.sample(c.s, c.target, DRAWN, temperature, seed=0)
         rows = [(form, times / DRAWN, str(times)) for form, times in drawn[:SHOWN]]
@@ -159,11 +159,11 @@ def show_parts(conversions: list[Conversion]) -> None:
     ui.paint()
     st.subheader("Letter by letter")
     st.markdown(
-        f"Above each letter the one of *{word}* that it stands for (aligned by edit distance); below it its "
-        "probability, then the letters that the decoder held possible in its place."
+        f"Above each letter stands the letter of *{word}* that it is aligned with; below it, its probability and up to "
+        "three alternatives of at least 1%."
     )
     side_by_side(conversions, show_letters)
-    st.subheader("Where the candidates part")
+    st.subheader("Where the candidates diverge")
     st.markdown("The five best forms of beam search. Each branch has the probability of all that follows it.")
     side_by_side(conversions, show_candidates)
     show_score(conversions)

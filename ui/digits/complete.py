@@ -30,7 +30,7 @@ def show_complete() -> None:
     objective = columns[1].segmented_control(
         "Objective", names, format_func=OBJECTIVES.get, default=names[-1], required=True, key="objective",
         help="The CVAE has the best bound; the hybrid, whose training also decodes samples of the prior, the best "
-        "samples; the GSNN is trained on those alone.",
+        "samples; the GSNN (Gaussian stochastic network) is trained on those alone.",
     )  # fmt: skip
     n = columns[2].slider("Samples", 1, 100, 24, key="samples", bind="query-params")
     seed = ui.seed_input(columns[3], "Seed", "seed", 0)

@@ -56,7 +56,9 @@ def show_form() -> None:
     user = _pick_verbs(USER if init else LEXICON)
     preset = pick_preset(
         columns[1], _presets(init is not None, user is not None), f"preset {init is None} {user is None}",
-        "Those named source-… are the configurations of the three reports.",
+        "`best` is the first step of the shipped recipe, `best-…` its later steps, which need a model to start from; "
+        "`course` and `fast-course` are for the course's list, `demo` for a few verbs, `fine-tune` for new verbs. "
+        "Those named `source-…` are the configurations of the three reports.",
     )  # fmt: skip
     changed = show_fields("tense", preset, init is not None)
     verbs = (f"{len(user.verbs)} own verbs", user.verbs) if user else None

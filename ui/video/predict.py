@@ -53,7 +53,8 @@ def show_predict(name: str, model: VideoCVAE, clip: Clip) -> None:
             st.metric(f"PSNR, {label}", f"{values.mean().item():.2f} dB")
         st.markdown(
             f"The model gets {past} frames and the arm's actions in all {len(frames) - 1} steps. Copying shows how "
-            "much moves; exchanged actions show how much the model uses them."
+            "much moves; exchanged actions show how much the model uses them. PSNR, the peak signal-to-noise ratio: "
+            "higher is better; 10 dB more is a tenth of the squared error."
         )
     st.download_button(
         "Download as GIF", lambda: gif(torch.cat([frames, torch.cat([given, predicted])], 3)), "prediction.gif",
