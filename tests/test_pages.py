@@ -15,7 +15,7 @@ from cvae_core.tense import data, metrics
 from cvae_core.tense.inference import load
 from cvae_core.tense.lexicon import load_lexicon
 from tests.helpers import ROOT
-from tests.pages import open_page
+from tests.pages import button, open_page
 from ui.conversion import uncertainty
 from ui.document import document, routes
 
@@ -206,14 +206,14 @@ def test_home_shows_what_the_shipped_models_score():
 
 
 @pytest.mark.parametrize("page", ["home", "convert"])
-def test_a_past_participle_gets_a_sentence_and_a_link(page, monkeypatch):
-    links = []
-    monkeypatch.setattr("streamlit.page_link", lambda page, label="", **options: links.append((page, label, options)))
+def test_a_past_participle_gets_a_sentence_and_a_button_that_converts_its_verb(page):
     at = open_page(page)
     at.text_input(key="verb").set_value("eaten").run()
     assert not at.exception and at.info[0].value == "eaten is the past participle of eat."
-    assert (ROOT / "pages" / "convert.py", "Convert eat", {"query_params": {"verb": "eat"}}) in links
     assert "eated" not in str(at.metric)
+    button(at, "Convert eat").click().run()
+    assert not at.exception and not at.info and at.text_input(key="verb").value == "eat"
+    assert "<b>ate</b>" in markup(at, "forms")
     at = open_page(page)
     at.text_input(key="verb").set_value("must").run()
     assert "must is a modal verb" in at.info[0].value

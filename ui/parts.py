@@ -12,7 +12,6 @@ from cvae_core import checkpoint, runs
 from cvae_core.run import Run
 from cvae_core.tense import lexicon
 from cvae_core.tense.text import decode_text
-from ui.frame import PAGES
 
 MAX_SEED = 2**31 - 1
 PLAIN = {"displayModeBar": False}  # a chart without buttons
@@ -68,11 +67,12 @@ def read_scores(name: str) -> dict:
 
 
 def show_remark(word: str) -> bool:
-    """Show the dictionary's remark on a word, if any, with a link to its verb; whether the word can be converted."""
+    """Show the dictionary's remark on a word, if any, with a button for its verb; whether the word can be converted."""
     remark = lexicon.remark(word)
     if remark is None:
         return True
     st.info(remark.text)
     if remark.lemma and not remark.convertible:
-        st.page_link(PAGES / "convert.py", label=f"Convert {remark.lemma}", query_params={"verb": remark.lemma})
+        # No link: of its parameters Streamlit drops `verb`, to which the input on this page is bound.
+        st.button(f"Convert {remark.lemma}", on_click=st.session_state.update, args=({"verb": remark.lemma},))
     return remark.convertible
