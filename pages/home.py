@@ -58,7 +58,7 @@ def show_conversion() -> None:
         form_cards([Card(t, a.form, a.probability, f) for t, a, f in zip(TENSES, answers, listed, strict=True)])
     )  # fmt: skip
     st.markdown(
-        f"Inferred tense: **{TENSES[source]}**. Each percentage is its probability of the whole word; the "
+        f"Inferred tense: **{TENSES[source]}**. Each percentage is the model's probability of the whole word; the "
         "dictionary marks what it knows and never changes an answer."
     )
     st.page_link(ui.PAGES / "convert.py", label="See it letter by letter", icon=":material/arrow_forward:",

@@ -33,10 +33,11 @@ def scores(task: DigitsTask) -> dict[str, float]:
     """NLL of validation images by 1,000 samples of the prior, in nats, by the number of visible quadrants."""
     pixels = task.validation.pixels[:SCORED].float() / 255
     generator = torch.Generator(task.device).manual_seed(0)
-    return {
-        name: metrics.monte_carlo_nll(task.model, "hybrid", pixels[None], quadrants, generator).item()
-        for name, quadrants in TASKS.items()
-    }
+    found = {}
+    for name, quadrants in TASKS.items():
+        visible = torch.tensor(quadrants, device=task.device).expand(len(pixels), -1)
+        found[name] = metrics.monte_carlo_nll(task.model, "hybrid", pixels[None], visible, generator).item()
+    return found
 
 
 def update(task: DigitsTask, batch: Batch, optimizer: torch.optim.Optimizer, epoch: int, index: int) -> None:

@@ -99,7 +99,7 @@ def test_an_empty_dictionary_changes_no_prediction(name, monkeypatch):
 
     before = answers()
     with monkeypatch.context() as patched:
-        patched.setattr(lexicon, "load_lexicon", lambda: Lexicon((), {}, {}, {}))
+        patched.setattr(lexicon, "load_lexicon", lambda: Lexicon((), {}))
         lexicon._forms.cache_clear()
         assert lookup("go") == []
         after = answers()

@@ -30,13 +30,14 @@ def frame(name: str) -> None:
 
 
 def header(page: str, title: str, sentence: str) -> None:
-    """The top of a page: its title, what can be done here, and a guide with a worked example, ui/guides/PAGE.md."""
+    """The top of a page: its title, what can be done here, and its guide with a worked example, ui/guides/PAGE.md."""
+    guide = GUIDES / f"{page}.md"
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(title, width="content")
-        guide = st.popover("How to read this page", icon=":material/help:", width="content")
+        if guide.is_file():
+            with st.popover("How to read this page", icon=":material/help:", width="content"):
+                st.markdown(guide.read_text(encoding="utf-8"))
     st.markdown(sentence)
-    with guide:
-        st.markdown((GUIDES / f"{page}.md").read_text(encoding="utf-8"))
 
 
 def paint() -> None:

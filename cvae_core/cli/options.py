@@ -104,7 +104,8 @@ def data_entries(system: str, given: dict[str, Any]) -> dict[str, Any]:
         raise UserError("--as-is goes with a file of verbs: give --data FILE.")
     entries = family(system).data_entries(source, **({"as_is": True} if as_is else {}))
     for note in entries.pop("notes", ()):
-        print(f"{source}: {note}", file=sys.stderr)
+        if os.environ.get("RANK", "0") == "0":  # of several processes the first speaks
+            print(f"{source}: {note}", file=sys.stderr)
     return entries
 
 

@@ -21,7 +21,7 @@ from cvae_core.tense.data import (
     select_split,
 )
 from cvae_core.tense.lexicon import load_lexicon
-from cvae_core.tense.spelling import SPELLING_RULES
+from cvae_core.tense.spelling import SPELLING_RULES, common_start
 
 Convert = Callable[[Sequence[str], Sequence[int], Sequence[int]], list[str]]
 Edit = tuple[int, str]  # strip so many letters at the end, then add these
@@ -127,7 +127,7 @@ def suffix_lookup(train_verbs: Sequence[Verb]) -> Convert:
 
 def _edit(word: str, made: str) -> Edit:
     """What turns `word` into `made` at its end."""
-    shared = next((i for i, (a, b) in enumerate(zip(word, made, strict=False)) if a != b), min(len(word), len(made)))
+    shared = common_start((word, made))
     return len(word) - shared, made[shared:]
 
 

@@ -80,9 +80,9 @@ class Sample(NamedTuple):
     logvar: np.ndarray  # (n, Z)
 
 
-def sample_words(model: Inflector, n_verbs: int = 250, seed: int = 0) -> Sample:
+def sample_words(model: Inflector, n_verbs: int = 250) -> Sample:
     """Posteriors of the four forms of n of the model's own verbs (all of them, if it has fewer)."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     verbs = model.verbs or list(load_lexicon().verbs)
     chosen = sorted(rng.choice(len(verbs), min(n_verbs, len(verbs)), replace=False))
     cells = [(word, t, verbs[i]) for i in chosen for t, word in enumerate(verbs[i].row)]
@@ -120,6 +120,7 @@ def traits(sample: Sample) -> dict[str, list]:
 # --- a map ----------------------------------------------------------------------------------------------------------
 
 METHODS = ("PCA", "t-SNE", "two dimensions")
+NEAREST = 8  # points that a map without a formula takes the mean of
 
 
 class Projection(NamedTuple):
@@ -131,12 +132,12 @@ class Projection(NamedTuple):
     axes: np.ndarray | None  # (2, Z), orthonormal
 
 
-def project(mu: np.ndarray, method: str = "PCA", kl: np.ndarray | None = None, seed: int = 0) -> Projection:
+def project(mu: np.ndarray, method: str = "PCA", kl: np.ndarray | None = None) -> Projection:
     """Lay n points out in the plane: (n, Z) -> (n, 2); `two dimensions` shows the two of the largest `kl` (Z,)."""
     if method not in METHODS:
         raise UserError(f"{method!r} is not a kind of map: expected one of {', '.join(METHODS)}.")
     if method == "t-SNE":
-        return Projection(mu, _tsne(mu, seed), None, None)
+        return Projection(mu, _tsne(mu), None, None)
     if method == "PCA":
         center = mu.mean(0)
         axes = np.linalg.svd(mu - center, full_matrices=False)[2][:2]  # principal directions
@@ -149,33 +150,33 @@ def project(mu: np.ndarray, method: str = "PCA", kl: np.ndarray | None = None, s
     return Projection(mu, (mu - center) @ axes.T, center, axes)
 
 
-def _tsne(mu: np.ndarray, seed: int) -> np.ndarray:
+def _tsne(mu: np.ndarray) -> np.ndarray:
     from sklearn.manifold import TSNE  # slow to import
 
     if len(mu) == 1:
         return np.zeros((1, 2), mu.dtype)
     perplexity = min(30.0, (len(mu) - 1) / 3)
     init = "pca" if min(mu.shape) >= 2 else "random"
-    return TSNE(2, perplexity=perplexity, init=init, max_iter=500, random_state=seed).fit_transform(mu)
+    return TSNE(2, perplexity=perplexity, init=init, max_iter=500, random_state=0).fit_transform(mu)
 
 
-def position_to_z(projection: Projection, position: Sequence[float], k: int = 8) -> np.ndarray:
-    """The z of a position on the map: (2,) -> (Z,); without a formula, from the k nearest points."""
+def position_to_z(projection: Projection, position: Sequence[float]) -> np.ndarray:
+    """The z of a position on the map: (2,) -> (Z,); without a formula, from the NEAREST points."""
     if projection.axes is None:
-        return _weighted_mean(np.asarray(position), projection.positions, projection.mu, k)
+        return _weighted_mean(np.asarray(position), projection.positions, projection.mu)
     return projection.center + np.asarray(position, projection.mu.dtype) @ projection.axes
 
 
-def z_to_position(projection: Projection, z: np.ndarray, k: int = 8) -> np.ndarray:
-    """The position of a z on the map: (Z,) -> (2,); without a formula, from the k nearest points."""
+def z_to_position(projection: Projection, z: np.ndarray) -> np.ndarray:
+    """The position of a z on the map: (Z,) -> (2,); without a formula, from the NEAREST points."""
     if projection.axes is None:
-        return _weighted_mean(z, projection.mu, projection.positions, k)
+        return _weighted_mean(z, projection.mu, projection.positions)
     return (z - projection.center) @ projection.axes.T
 
 
-def _weighted_mean(query: np.ndarray, keys: np.ndarray, values: np.ndarray, k: int) -> np.ndarray:
-    """Mean of the values of the k nearest keys, weighted by 1 / distance (Shepard 1968)."""
-    nearest, distances = neighbours(query, keys, k)
+def _weighted_mean(query: np.ndarray, keys: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Mean of the values of the NEAREST keys, weighted by 1 / distance (Shepard 1968)."""
+    nearest, distances = neighbours(query, keys, NEAREST)
     weights = 1 / np.maximum(distances, 1e-9)
     return (weights / weights.sum() @ values[nearest]).astype(values.dtype)
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 
 from cvae_core.tense.data import PAST, Verb
-from cvae_core.tense.spelling import VOWELS, is_irregular
+from cvae_core.tense.spelling import VOWELS, common_start, is_irregular
 
 SHORTEST, LONGEST = 3, 14
 PREFIXES = ("re", "un", "over", "under", "out", "mis", "fore", "inter", "up", "in", "back", "down", "counter", "pre")
@@ -22,7 +22,7 @@ def regular_verbs(verbs: Sequence[Verb]) -> list[Verb]:
     return [
         v
         for v in verbs
-        if len(v.lemma) >= SHORTEST and v.row[PAST].endswith("ed") and not is_irregular(v) and _stem(v.row) > 1
+        if len(v.lemma) >= SHORTEST and v.row[PAST].endswith("ed") and not is_irregular(v) and common_start(v.row) > 1
     ]
 
 
@@ -38,12 +38,6 @@ def prefixed(irregular: Sequence[Verb], count: int, generator: torch.Generator) 
     which = torch.randint(len(irregular), (count,), generator=generator).tolist()
     prefix = torch.randint(len(PREFIXES), (count,), generator=generator).tolist()
     return [tuple(PREFIXES[p] + word for word in irregular[v].row) for v, p in zip(which, prefix, strict=True)]
-
-
-def _stem(row: Sequence[str]) -> int:
-    """Length of the beginning that all four forms share."""
-    shortest = min(map(len, row))
-    return next((i for i in range(shortest) if len({w[i] for w in row}) > 1), shortest)
 
 
 def syllables(lemma: str) -> int:
@@ -65,7 +59,7 @@ def invent(verbs: Sequence[Verb], regular: Sequence[Verb], count: int, generator
         cuts = torch.rand(n, 2, generator=generator).tolist()
         for i, j, (u, v) in zip(starts, ends, cuts, strict=True):
             row = regular[j].row
-            stem = _stem(row)
+            stem = common_start(row)
             # Keep at least the last three letters before the ending, where they exist: doubling depends on them.
             end = int(v * max(stem - 2, 1))
             head = verbs[i].lemma

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from cvae_core.errors import UserError
 from cvae_core.tense.data import PAST, PROGRESSIVE, THIRD, Verb, parse_tense
-from cvae_core.tense.spelling import regular_progressives, regular_thirds, spell_third
+from cvae_core.tense.spelling import common_start, regular_progressives, regular_thirds, spell_third
 
 FOLDER = Path(__file__).parent
 # Both are written by scripts/lexicon_data.py, which says how.
@@ -137,7 +137,7 @@ def check(lemma: str, forms: list[list[str]]) -> Verb | None:
             strays |= set(forms[tense]) - set(good)
             forms[tense] = good
     # `jelling` and `gel` part at the first letter: a past that begins `j` belongs to the other verb too.
-    other_stems = {s[: _common_prefix(s, lemma) + 1] for s in strays if _common_prefix(s, lemma) < len(lemma) - 1}
+    other_stems = {s[: n + 1] for s in strays if (n := common_start((s, lemma))) < len(lemma) - 1}
     stray_pasts = {w for w in forms[PAST] if any(w.startswith(stem) for stem in other_stems)}
     if stray_pasts and len(stray_pasts) < len(forms[PAST]):
         forms[PAST] = [w for w in forms[PAST] if w not in stray_pasts]
@@ -148,10 +148,6 @@ def check(lemma: str, forms: list[list[str]]) -> Verb | None:
     if not all(w.endswith("ing") for w in forms[PROGRESSIVE]) or not all(w.endswith("s") for w in forms[THIRD]):
         return None
     return Verb(tuple(tuple(dict.fromkeys(spellings)) for spellings in forms))
-
-
-def _common_prefix(a: str, b: str) -> int:
-    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 # --- looking up a form ------------------------------------------------------------------------------------------

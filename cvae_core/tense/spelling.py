@@ -1,11 +1,17 @@
 """English spelling of regular verb forms, as textbooks teach it; which verbs do not follow it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from cvae_core.tense.data import PAST, Verb
 
 VOWELS = "aeiou"
+
+
+def common_start(words: Sequence[str]) -> int:
+    """How many letters all the words begin with alike."""
+    shortest = min(map(len, words))
+    return next((i for i in range(shortest) if len({word[i] for word in words}) > 1), shortest)
 
 
 def spell_third(verb: str) -> str:
