@@ -92,13 +92,13 @@ def show_scores() -> None:
         ),
         (
             "BLEU-4", shipped["bleu4"],
-            f"`tense`: overlap of letter sequences with the right form, 1 if identical; {len(COURSE_PAIRS)} pairs of "
-            "the course that the project began with, which asks for 0.7",
+            f"`tense`: overlap of letter sequences with the right form, on the {len(COURSE_PAIRS)} pairs of the course "
+            "that the project began with; it asks for 0.7",
         ),
         (
             "Random z that decode to verbs", shipped["gaussian"],
-            "`tense`: of 5,000 latent vectors drawn at random, the share whose four forms are one verb that it was "
-            f"trained on; {shipped['gaussian_refined']:.1%} after three rounds of refinement; the course asks for 30%",
+            "`tense`: of 5,000 random latent vectors, the share whose four forms are one of its verbs; "
+            f"{shipped['gaussian_refined']:.1%} after three rounds of refinement; the course asks for 30%",
         ),
     ]  # fmt: skip
     with st.container(key="scores"):  # a grid, too

@@ -60,7 +60,7 @@ def test_home_converts():
 def test_the_scores_of_home_are_explained():
     text = "\n".join(m.value for m in open_page("home").markdown)
     assert "Inferred tense: **present**." in text and f"{len(data.COURSE_PAIRS)} pairs of the course" in text
-    assert "5,000 latent vectors" in text and "never trained on the test verbs" in text
+    assert "5,000 random latent vectors" in text and "never trained on the test verbs" in text
 
 
 def test_convert_answers():
