@@ -99,12 +99,14 @@ def overrides(given: dict[str, Any], system: str) -> dict[str, Any]:
 
 def data_entries(system: str, given: dict[str, Any]) -> dict[str, Any]:
     """The entries of config.json about the data; how a file was read is reported on stderr."""
+    from cvae_core import parallel
+
     source, as_is = given.get("data"), given.get("as_is", False)
     if as_is and (system != "tense" or source is None):
         raise UserError("--as-is goes with a file of verbs: give --data FILE.")
     entries = family(system).data_entries(source, **({"as_is": True} if as_is else {}))
     for note in entries.pop("notes", ()):
-        if os.environ.get("RANK", "0") == "0":  # of several processes the first speaks
+        if parallel.rank() == 0:  # only the first process prints
             print(f"{source}: {note}", file=sys.stderr)
     return entries
 
