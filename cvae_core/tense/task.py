@@ -65,8 +65,8 @@ class TenseTask:
         self.temperature = start.temperature if start else 1.0
         self.data_name = data_name
         self.verbs = training_verbs(config, verbs, data_name, start.verbs if start else ())
-        taught = {verb.lemma for verb in self.verbs}  # a verb whose forms the list changes is not rehearsed
-        self.old = [verb for verb in start.verbs if verb.lemma not in taught] if start and config.rehearsal else []
+        trained = {verb.lemma for verb in self.verbs}  # a verb that the list has is not rehearsed in its old forms
+        self.old = [verb for verb in start.verbs if verb.lemma not in trained] if start and config.rehearsal else []
         self.validation = data.select_split(verbs, "validation")
         self.model = build(config).to(device)
         if start:
@@ -112,7 +112,7 @@ class TenseTask:
             self.model.freeze_encoder()
         if self.matcher is not None and step.epoch == self._encoder_epochs() and not step.resumed:
             self.fill_bank()
-            # With a generator of its own, so that a resumed epoch, which skips this, has the same order.
+            # Not with the generator of the epoch's order: a resumed epoch skips this and has to draw the same order.
             self.matcher.fit_biases(generator_at(self.config.seed, step.epoch, -1))
         samples = round(knots_at("prior_share", self.config, step.epoch) * self.config.batch_size)
         if self._trains_encoder(step):

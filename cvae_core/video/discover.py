@@ -47,7 +47,7 @@ def discover(before: Tensor, last: Tensor) -> Found:
         masks.append(mask)
         colours.append(last.flatten(2).gather(2, at)[..., 0])
         then.append(saturated_before & ((chroma_before - seed).square().sum(1) < SAME**2))
-        left = left & (_grown(mask) == 0)  # its rim is a blend with the table, no object of its own
+        left = left & (_dilated(mask) == 0)  # pixels on its rim blend object and table: no object of their own
     colour, mask, earlier = torch.stack(colours, 1), torch.stack(masks, 1), torch.stack(then, 1)  # (B, N, 4096)
     exists = mask.sum(2) >= SMALLEST
     visible_before = exists & (earlier.sum(2) >= SMALLEST)
@@ -67,11 +67,11 @@ def _coverage(frames: Tensor, masks: Tensor, colours: Tensor) -> Tensor:
     length = colours.square().sum(2, keepdim=True)  # (B, N, 1)
     share = colours @ x / length.clamp(min=1e-3)
     residual = x.square().sum(1, keepdim=True) - share.square() * length
-    return torch.where(residual < RESIDUAL**2, share.clamp(0, 1), masks.float()) * _grown(masks)
+    return torch.where(residual < RESIDUAL**2, share.clamp(0, 1), masks.float()) * _dilated(masks)
 
 
-def _grown(masks: Tensor) -> Tensor:
-    """Masks (..., 4096) grown by one pixel in every direction, as floats."""
+def _dilated(masks: Tensor) -> Tensor:
+    """Masks (..., 4096) dilated by one pixel in every direction, as floats."""
     maps = masks.unflatten(-1, (SIDE, SIDE)).float()
     for axis in (-2, -1):
         maps = extreme(maps, 1, axis)

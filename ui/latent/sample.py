@@ -1,10 +1,11 @@
 """Words decoded from samples of the prior, and the Gaussian score."""
 
-import math
 from collections import Counter
 
+import numpy as np
 import pandas as pd
 import streamlit as st
+from scipy.special import gammaln, xlogy
 
 import ui
 from cvae_core.tense import explore
@@ -108,11 +109,9 @@ def _show_shares(samples: dict, verbs: int) -> None:
 
 def equal_shares(n: int, verbs: int, counts: int) -> list[float]:
     """How many verbs 0, 1, …, `counts` - 1 of n samples would decode to if each verb were equally likely."""
-    if n == 0:
-        return [float(verbs), *[0.0] * (counts - 1)]
-    rate = n / verbs
+    rate, i = n / verbs, np.arange(counts)
     # In logarithms: with few verbs the power and the factorial are too large for a float.
-    return [verbs * math.exp(i * math.log(rate) - rate - math.lgamma(i + 1)) for i in range(counts)]
+    return (verbs * np.exp(xlogy(i, rate) - rate - gammaln(i + 1))).tolist()
 
 
 def _show_samples(samples: dict, failures: bool) -> None:
