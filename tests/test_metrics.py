@@ -1,5 +1,8 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from cvae_core.tense import metrics
 from cvae_core.tense.data import COURSE_PAIRS, Verb
@@ -12,6 +15,13 @@ def test_bleu4_known_values():
     assert metrics.bleu4("", "walked") == 0
     copied = sum(metrics.bleu4(word, target) for word, _, target, _ in COURSE_PAIRS) / 10
     assert copied == pytest.approx(0.607, abs=5e-4)
+
+
+@given(st.text("abc", max_size=9), st.text("abcd", min_size=1, max_size=9))
+def test_bleu4_is_that_of_nltk(prediction, reference):
+    weights = (0.33,) * 3 if len(reference) == 3 else (0.25,) * 4
+    expected = sentence_bleu([list(reference)], list(prediction), weights, SmoothingFunction().method1)
+    assert metrics.bleu4(prediction, reference) == pytest.approx(expected, abs=1e-12)
 
 
 def test_gaussian_score_counts_a_tuple_once_and_any_accepted_spelling():

@@ -108,21 +108,20 @@ import os, pwd, sys
 def unknown(uid): raise KeyError(uid)
 pwd.getpwuid = unknown
 from cvae_core.__main__ import main
-status = main(sys.argv[1:])
-import nltk.translate.bleu_score, streamlit.config
+status = max(main(command.split()) for command in sys.argv[1:])
+import streamlit.config
 sys.exit(status)
 """
 
 
-@pytest.mark.parametrize("arguments", [["convert", "walk", "--to", "past"], ["runs"], ["settings"]], ids=lambda a: a[0])
-def test_no_home_and_an_unknown_user_id(arguments, tmp_path):
+def test_no_home_and_an_unknown_user_id(tmp_path):
     """As in containers that run under an arbitrary id."""
     environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "CVAE_CACHE")}
     done = subprocess.run(
-        [sys.executable, "-c", NOBODY, *arguments], cwd=ROOT, capture_output=True, text=True,
-        env=environment | {"CVAE_RUNS": str(tmp_path / "runs")},
+        [sys.executable, "-c", NOBODY, "convert walk --to past", "runs", "settings"], cwd=ROOT,
+        capture_output=True, text=True, env=environment | {"CVAE_RUNS": str(tmp_path / "runs")},
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0 and "walked" in done.stdout and "CVAE_RUNS" in done.stdout, done.stderr
 
 
 def test_a_folder_of_a_home_that_is_not_there_gets_a_sentence(monkeypatch):

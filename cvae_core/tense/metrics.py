@@ -1,5 +1,7 @@
 """The course's scores, as it defines them, and exact-match accuracy."""
 
+import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -8,13 +10,22 @@ import torch
 from cvae_core.latent import reparameterize
 from cvae_core.tense.data import COURSE_PAIRS, DIRECTIONS, TENSES, Verb
 
+SMOOTHING = 0.1  # matches that count where there are none: method 1 of Chen and Cherry (2014)
+
 
 def bleu4(prediction: str, reference: str) -> float:
-    """BLEU-4 on letters, smoothing method 1; for three letters the course takes three weights of 0.33."""
-    from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu  # slow to import
+    """BLEU-4 on letters (Papineni et al. 2002), smoothed; for three letters the course takes three weights of 0.33.
 
+    As nltk's `sentence_bleu`, whose import would take longer than a short training.
+    """
     weights = (0.33,) * 3 if len(reference) == 3 else (0.25,) * 4
-    return sentence_bleu([list(reference)], list(prediction), weights, SmoothingFunction().method1)
+    if not set(prediction) & set(reference):
+        return 0.0
+    terms = [min(0.0, 1 - len(reference) / len(prediction))]  # log of the brevity penalty
+    for n, weight in enumerate(weights, 1):
+        found, expected = (Counter(w[i : i + n] for i in range(len(w) - n + 1)) for w in (prediction, reference))
+        terms.append(weight * math.log(((found & expected).total() or SMOOTHING) / max(1, found.total())))
+    return math.exp(math.fsum(terms))
 
 
 def bleu4_of_pairs(model, pairs: Sequence[tuple] = COURSE_PAIRS, seed: int | None = None) -> float:

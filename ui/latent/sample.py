@@ -11,6 +11,7 @@ import ui
 from cvae_core.tense import explore
 from cvae_core.tense.data import TENSES
 from cvae_core.tense.inference import Inflector
+from cvae_core.tense.metrics import gaussian_score
 from ui.figures import latent as figures
 from ui.latent.common import REFINE_HELP, ROUNDS, version
 
@@ -19,8 +20,6 @@ KINDS = ("a verb", "spelled like one verb", "not one verb")
 
 @st.cache_data(max_entries=20, show_spinner="Decoding the samples…")
 def _cached_samples(name: str, modified: float, n: int, seed: int, rounds: int) -> dict:
-    from cvae_core.tense.metrics import gaussian_score  # imports nltk, which takes a second
-
     model = ui.load_model(name)
     z = model.refine(model.draw(n, seed), rounds)
     rows = model.decode_rows(z)
