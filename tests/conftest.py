@@ -1,4 +1,8 @@
+import os
 from pathlib import Path
+
+# Before torch is imported, here and in every process that a test starts: two tests run at once, on as many cores.
+os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 import pytest
 import torch

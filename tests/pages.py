@@ -1,11 +1,16 @@
 """Open a page without a browser, as the router runs it, and find its elements."""
 
+from functools import cache
 from typing import Any
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from tests.helpers import ROOT
+
+# Each AppTest looks for components in all installed packages: as long as a page takes. They stay what they are.
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 
 def open_page(page: str, state: dict[str, Any] | None = None, **query: str | list[str]) -> AppTest:

@@ -239,16 +239,23 @@ def test_a_file_without_training_verbs_gets_a_sentence(folder, capsys):
 
 
 @pytest.fixture(scope="module")
-def untouched(tmp_path_factory):
+def untouched(tmp_path_factory, module_run_root):
     """The last state of an uninterrupted training, and its command."""
-    folder = tmp_path_factory.mktemp("untouched")
-    train = ["train", "tense", "--data", write_verbs(folder / "verbs.txt"), "--epochs", 12, *SMALL]
-    assert call(*train, runs=folder / "runs").returncode == 0
-    [run] = runs.list_runs(folder / "runs")
+    data = write_verbs(tmp_path_factory.mktemp("untouched") / "verbs.txt")
+    train = [str(word) for word in ("train", "tense", "--data", data, "--epochs", 12, *SMALL)]
+    assert main(train) == 0
+    [run] = runs.list_runs(module_run_root)
     return train, checkpoint.read(run.path / "last.safetensors")[0]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=["term", "int", "kill"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGTERM, id="term"),
+        pytest.param(signal.SIGINT, id="int", marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, id="kill", marks=pytest.mark.slow),
+    ],
+)
 def test_stopped_or_killed_and_resumed(folder, untouched, capsys, number):
     """The same weights as without the interruption; after SIGTERM or Ctrl+C the command to resume is printed."""
     train, expected = untouched

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from cvae_core import checkpoint
+from cvae_core.tense import evaluate
 from cvae_core.tense.data import DIRECTIONS, TENSES, select_split
 from cvae_core.tense.lexicon import load_lexicon
 from tests.helpers import ROOT
@@ -30,6 +31,7 @@ def some_verbs(tmp_path, checkpoint_root):
 
 
 def test_evaluate_json(cli, some_verbs, monkeypatch):
+    monkeypatch.setattr(evaluate, "LATENT_VERBS", 100)
     monkeypatch.setattr(checkpoint, "CHECKPOINTS", ROOT / "checkpoints")
     options = ("--checkpoint", "tense-heldout", "--lexicon", some_verbs, "--samples", 50, "--seed", 4, "--seeds", 2)
     scores = json.loads(cli("evaluate", "tense", *options, "--own", 120, "--compare", "--json"))
@@ -46,7 +48,7 @@ def test_evaluate_json(cli, some_verbs, monkeypatch):
     assert set(scores["sources"]) == {"source-000", "source-001", "source-002"}
     assert scores["sources"]["source-002"]["bleu4"] > 0.85 > scores["sources"]["source-000"]["bleu4"]
     assert scores["baselines"]["copy"]["accuracy"] < 0.05 < scores["baselines"]["spelling rules"]["accuracy"]
-    table = cli("evaluate", "tense", *options, "--own", 120)
+    table = evaluate.as_table(scores)
     shown = {name for part in ("own", "unseen") for name, value in scores[part].items() if isinstance(value, float)}
     assert {"accuracy", "z_alone", "tense"} <= shown and all(name in table for name in SHARES | shown)
     assert f"{unseen['accuracy']:.4f}" in table and "past>present" in table
@@ -54,6 +56,7 @@ def test_evaluate_json(cli, some_verbs, monkeypatch):
 
 def test_evaluate_takes_pairs(cli, some_verbs, monkeypatch):
     monkeypatch.setattr(checkpoint, "CHECKPOINTS", ROOT / "checkpoints")
+    monkeypatch.setattr(evaluate, "LATENT_VERBS", 20)
     options = ("--lexicon", some_verbs, "--samples", 1, "--seeds", 1, "--own", 20, "--json")
     wrong = some_verbs.with_name("pairs.txt")
     wrong.write_text("walk present qqqqq past\n")

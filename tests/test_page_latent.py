@@ -96,9 +96,11 @@ def test_bad_words_get_a_sentence(view, key, text):
     assert len(at.error) == 1
 
 
-@pytest.mark.parametrize("through", ["Three words", "One word, two random directions", "Three samples"])
-@pytest.mark.parametrize("space", ["z", "s"])
-def test_a_plane_has_a_verb_in_each_cell(through, space):
+@pytest.mark.parametrize(
+    ("space", "through"),
+    [("s", "Three words"), ("s", "One word, two random directions"), ("z", "Three words"), ("z", "Three samples")],
+)
+def test_a_plane_has_a_verb_in_each_cell(space, through):
     at = open_view("Plane", through=through, plane_space=space, plane_tense="past")
     plane = picture(at, "plane")
     assert plane["side"] == 80 and len(plane["cells"]) == len(plane["p"]) == 6400

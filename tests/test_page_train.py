@@ -12,7 +12,7 @@ from cvae_core.run import Run
 from cvae_core.systems import SYSTEMS, family
 from cvae_core.training import fit
 from tests import pages
-from tests.helpers import never, tiny_session, wait_for
+from tests.helpers import never, tiny_session, wait_for, wait_until
 from tests.pages import button, texts
 from tests.tiny import SIZES, VERBS
 from ui.systems import titles, view
@@ -135,6 +135,7 @@ def test_trains_on_video_to_the_end(runs_here):
     assert "no readable" in open_page(system="Video", run=run.id).error[0].value
 
 
+@pytest.mark.slow
 def test_a_stopped_run_is_resumed(runs_here):
     task, run = tiny_session(epochs=2)
     asked = iter([False, True])
@@ -170,8 +171,7 @@ def test_a_full_queue_takes_no_more(runs_here):
 
 
 def test_repeats_are_queued_with_different_seeds(runs_here):
-    hold = threading.Event()
-    runs_here.submit(runs.create({"system": "tense"}, "test"), lambda stopped: hold.wait(60))
+    runs_here.submit(runs.create({"system": "tense"}, "test"), lambda stopped: wait_until(stopped, 60))
     at = open_page(system="Digits")
     at.number_input(key="repeats").set_value(3).run()
     button(at, "Start training").click().run()
@@ -180,7 +180,6 @@ def test_repeats_are_queued_with_different_seeds(runs_here):
     assert sorted(config.pop("seed") for config in configs) == [0, 1, 2]
     assert configs[0] == configs[1] == configs[2]
     assert len(runs_here.waiting()) == 3
-    hold.set()
 
 
 def test_no_new_training_without_room(runs_here, monkeypatch):
@@ -201,8 +200,7 @@ def test_a_limit_that_makes_no_sense_gets_a_sentence(monkeypatch):
     assert "CVAE_MAX_HOURS is 'two'" in at.error[0].value
 
 
-@pytest.mark.parametrize("setting", ["0", "false"])
-@pytest.mark.parametrize("state", ["running", "stopped", "finished"])
+@pytest.mark.parametrize(("setting", "state"), [("0", "running"), ("false", "stopped"), ("0", "finished")])
 def test_no_training_on_a_public_server(setting, state, runs_here, monkeypatch):
     """Nor can runs be stopped, resumed or deleted, or verbs uploaded to train on, even by a link to a run."""
     monkeypatch.setenv("ALLOW_TRAINING", setting)

@@ -40,8 +40,9 @@ def test_a_table_s_rows_differ_in_what_the_report_says():
 def test_a_report_trains_from_end_to_end_on_the_course_files(tmp_path, name):
     # Its schedules and structure; narrower, in batches and in fewer epochs, for the sake of time.
     config = replace(preset(name), epochs=10, batch_size=256, hidden_size=32, latent_size=8, evaluate_every=20)
-    task = TenseTask(config, read_verbs(COURSE / "train.txt", as_is=True).verbs, data_name="file train.txt")
-    assert len(task.verbs) == 1217
+    verbs = read_verbs(COURSE / "train.txt", as_is=True).verbs
+    assert len(verbs) == 1217
+    task = TenseTask(config, verbs[::3], data_name="file train.txt")
     run = runs.create({"system": "tense", "config": vars(config)}, name, tmp_path)
     assert fit(task, run) == "finished"
     rows = run.read_metrics()

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -39,6 +40,7 @@ def test_the_subprocess_holds_the_lock():
     thread.start()
     while not run.read_metrics():
         assert run.state in ("queued", "running")  # never interrupted while the lock is transferred
+        time.sleep(0.001)  # or the training would share a core with this loop
     assert run.read_status()["pid"] != os.getpid()
     with pytest.raises(UserError, match="stop it first"):
         runs.delete(run)

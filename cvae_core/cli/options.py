@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -66,14 +65,18 @@ def evaluation_options(parser: argparse.ArgumentParser, data: str) -> None:
     """Add --data, --seed and --threads to a command that evaluates a model."""
     parser.add_argument("--data", help=data)
     parser.add_argument("--seed", type=seed, default=0, help="of the samples")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all cores)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
 
 
-def set_threads(count: int) -> None:
-    """Set the number of torch's CPU threads. Raises UserError if it is out of range."""
+def set_threads(count: int | None) -> None:
+    """Set the number of torch's CPU threads; None leaves torch's own, all cores or OMP_NUM_THREADS.
+
+    Raises UserError if it is out of range.
+    """
     import torch
 
-    torch.set_num_threads(in_range("threads", count, 1, 1024))
+    if count is not None:
+        torch.set_num_threads(in_range("threads", count, 1, 1024))
 
 
 def field_options(parser: argparse.ArgumentParser, system: str) -> None:

@@ -42,15 +42,16 @@ def run_evaluate(args: argparse.Namespace) -> None:
 
 
 def _evaluate_plans(args: argparse.Namespace) -> None:
-    from cvae_core.video.family import load
+    import torch
+
     from cvae_core.video.planning_metrics import as_table, evaluate, make_tasks
 
     if args.data is not None:
         raise UserError("--plan goes with the simulator, which carries out the plans: leave out --data.")
-    model, processes = load(args.checkpoint), options.in_range("threads", args.threads, 1, 1024)
-    tasks = make_tasks(options.in_range("clips", args.clips, 1, 100_000), model.config.past)
-    with options.progress(len(tasks), "task") as bar:
-        scores = evaluate(model, tasks, min(processes, len(tasks)), bar.update, args.seed)
+    model, number = _load(args)
+    tasks = make_tasks(number, model.config.past)
+    with options.progress(len(tasks), "task") as bar:  # as many processes as threads, of one thread each
+        scores = evaluate(model, tasks, min(torch.get_num_threads(), len(tasks)), bar.update, args.seed)
     options.print_json(scores) if args.json else print(as_table(scores))
 
 

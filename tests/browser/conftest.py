@@ -1,4 +1,4 @@
-"""A fresh server for each test that asks for one, and Debian's Chromium."""
+"""One server for all tests that train nothing, a fresh one for each test that asks for it, and Debian's Chromium."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ def fresh_server(tmp_path):
     stop_server(process)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory):
     process, url = start_server(tmp_path_factory.mktemp("runs"))
     yield url

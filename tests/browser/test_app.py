@@ -31,7 +31,11 @@ DEEP_LINKS = {
 }
 
 
-@pytest.mark.parametrize("link", DEEP_LINKS)
+FIRST, *OTHERS = DEEP_LINKS
+
+
+# Each link has a server of its own, which takes five seconds to start.
+@pytest.mark.parametrize("link", [FIRST, *(pytest.param(link, marks=pytest.mark.slow) for link in OTHERS)])
 def test_deep_link_as_first_request_restores_the_page_in_its_frame(fresh_server, open_page, link):
     page = open_page(f"{fresh_server}/{link}")
     expect(page.get_by_text(DEEP_LINKS[link]).first).to_be_visible(timeout=30_000)
@@ -58,6 +62,7 @@ def test_enter_gives_the_answer_and_the_link_keeps_it(server, open_page):
     expect(answer(again)).to_have_text("walked")
 
 
+@pytest.mark.slow
 def test_the_content_of_an_expander_is_made_when_it_is_opened(server, open_page):
     page = open_page(f"{server}/convert")
     for title, element in (
@@ -89,8 +94,8 @@ def test_home_leads_on_and_keyboard_reaches_the_verb(server, open_page):
     expect(page.get_by_role("heading", name="Convert a verb")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", [*PAGES, *(pytest.param(view, marks=pytest.mark.slow) for view in VIEWS)])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_page_is_accessible_fits_a_phone_and_asks_no_other_machine(server, open_page, path, scheme):
     page = open_page(f"{server}/{path}", color_scheme=scheme)
     violations = Axe().run(page).response["violations"]

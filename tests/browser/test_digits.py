@@ -91,6 +91,7 @@ def test_q_of_one_digit_is_optimised_until_only_the_approximation_gap_is_left(se
     expect(amortisation).to_have_text(re.compile(NOT_ZERO))
 
 
+@pytest.mark.slow
 def test_a_click_on_the_map_selects_its_z(server, open_page):
     page = open_page(f"{server}/digits?view=By+label")
     chart = page.locator(".js-plotly-plot").first

@@ -38,6 +38,7 @@ def test_a_page_opens_with_its_own_seed_and_view(server, open_page):
     expect(page.get_by_role("radio", name="Predict")).to_be_checked()
 
 
+@pytest.mark.slow
 def test_the_links_below_a_run_lead_to_that_run(trained, open_page):
     url, (older, newer) = trained
     start = f"{url}/train?system=Digits&run={older}"

@@ -48,6 +48,7 @@ def test_an_arrow_moves_the_arm(server, open_page):
     expect(page.get_by_text("the prediction scores")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_folder_is_uploaded(server, open_page, tmp_path):
     folder = write_clip(simulate(3, 8), tmp_path / "sequence")
     page = open_page(f"{server}/video?source=My+own+folder")
