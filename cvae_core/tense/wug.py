@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 
 from cvae_core import checkpoint
 from cvae_core.tense import data
@@ -113,6 +112,8 @@ def probabilities(
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's rank correlation, ties by their mean rank."""
+    from scipy.stats import rankdata  # a second to import, which every training would wait for
+
     return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
 
 
