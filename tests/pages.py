@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.helpers import ROOT
 
-# Each AppTest looks for components in all installed packages: as long as a page takes. They stay what they are.
+# Each AppTest searches all installed packages for components, which takes as long as a page: search once.
 manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 

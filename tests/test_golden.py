@@ -6,7 +6,7 @@ Each system's default configuration (the verbs' in smaller batches), the three r
 which every part of the loss is at work. In float32 on one thread. Processors differ in the order of their sums, hence
 the relative tolerances: 1e-5 before any step and 1e-4 after it. Video needs more: Adam divides by the size of a
 gradient that is still near zero. Between an AMD EPYC and an Intel Xeon its losses, alike to 2e-7 before any step,
-differ by up to 1.2e-3 within 20 steps. They take a minute: `make test` compares the first three.
+differ by up to 1.2e-3 within 20 steps. All 20 steps of video take a minute: `make test` compares the first three.
 """
 
 import json

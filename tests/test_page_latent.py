@@ -98,7 +98,14 @@ def test_bad_words_get_a_sentence(view, key, text):
 
 @pytest.mark.parametrize(
     ("space", "through"),
-    [("s", "Three words"), ("s", "One word, two random directions"), ("z", "Three words"), ("z", "Three samples")],
+    [
+        ("z", "Three words"),
+        ("z", "Three samples"),
+        ("s", "Three words"),
+        ("s", "One word, two random directions"),
+        pytest.param("z", "One word, two random directions", marks=pytest.mark.slow),
+        pytest.param("s", "Three samples", marks=pytest.mark.slow),
+    ],
 )
 def test_a_plane_has_a_verb_in_each_cell(space, through):
     at = open_view("Plane", through=through, plane_space=space, plane_tense="past")

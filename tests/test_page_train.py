@@ -200,7 +200,8 @@ def test_a_limit_that_makes_no_sense_gets_a_sentence(monkeypatch):
     assert "CVAE_MAX_HOURS is 'two'" in at.error[0].value
 
 
-@pytest.mark.parametrize(("setting", "state"), [("0", "running"), ("false", "stopped"), ("0", "finished")])
+@pytest.mark.parametrize("setting", ["0", pytest.param("false", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("state", ["running", "stopped", "finished"])
 def test_no_training_on_a_public_server(setting, state, runs_here, monkeypatch):
     """Nor can runs be stopped, resumed or deleted, or verbs uploaded to train on, even by a link to a run."""
     monkeypatch.setenv("ALLOW_TRAINING", setting)

@@ -19,11 +19,16 @@ from tests.helpers import assert_same, empty_run, last_weights, python, run_pyth
 from tests.tiny import CONFIG, tiny_task
 
 
+def trained_whole(folder, config=CONFIG):
+    """A run that was trained to its end without a stop."""
+    run = empty_run(folder)
+    assert fit(tiny_task(config), run) == "finished"
+    return run
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    run = empty_run(tmp_path_factory.mktemp("whole"))
-    assert fit(tiny_task(), run) == "finished"
-    return run
+    return trained_whole(tmp_path_factory.mktemp("whole"))
 
 
 def test_a_run_leaves_everything(whole):
@@ -164,9 +169,7 @@ BEST = replace(CONFIG, epochs=2, evaluate_every=2, keep="best")
 
 @pytest.fixture(scope="module")
 def whole_best(tmp_path_factory):
-    run = empty_run(tmp_path_factory.mktemp("best"))
-    fit(tiny_task(BEST), run)
-    return run
+    return trained_whole(tmp_path_factory.mktemp("best"), BEST)
 
 
 @pytest.mark.parametrize("asks", [0, 1, 5, 30, 200, 1000])
@@ -243,9 +246,7 @@ AVERAGED = replace(CONFIG, epochs=4, average_from=0.5, lr_schedule="constant")
 
 @pytest.fixture(scope="module")
 def whole_averaged(tmp_path_factory):
-    run = empty_run(tmp_path_factory.mktemp("averaged"))
-    fit(tiny_task(AVERAGED), run)
-    return run
+    return trained_whole(tmp_path_factory.mktemp("averaged"), AVERAGED)
 
 
 def test_the_weights_kept_are_the_mean_over_the_steps_since(tmp_path):

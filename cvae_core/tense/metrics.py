@@ -10,13 +10,13 @@ import torch
 from cvae_core.latent import reparameterize
 from cvae_core.tense.data import COURSE_PAIRS, DIRECTIONS, TENSES, Verb
 
-SMOOTHING = 0.1  # matches that count where there are none: method 1 of Chen and Cherry (2014)
+SMOOTHING = 0.1  # counted as a match where there is none: method 1 of Chen and Cherry (2014)
 
 
 def bleu4(prediction: str, reference: str) -> float:
     """BLEU-4 on letters (Papineni et al. 2002), smoothed; for three letters the course takes three weights of 0.33.
 
-    As nltk's `sentence_bleu`, whose import would take longer than a short training.
+    The same as nltk's `sentence_bleu`, which takes seconds to import.
     """
     weights = (0.33,) * 3 if len(reference) == 3 else (0.25,) * 4
     if not set(prediction) & set(reference):

@@ -112,7 +112,7 @@ def probabilities(
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's rank correlation, ties by their mean rank."""
-    from scipy.stats import rankdata  # a second to import, which every training would wait for
+    from scipy.stats import rankdata  # takes a second to import, and each training imports this module
 
     return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
 

@@ -1,4 +1,4 @@
-"""One server for all tests that train nothing, a fresh one for each test that asks for it, and Debian's Chromium."""
+"""A server that tests without training share, a fresh one for a test that needs it, and Debian's Chromium."""
 
 import os
 import shutil

@@ -34,7 +34,7 @@ DEEP_LINKS = {
 FIRST, *OTHERS = DEEP_LINKS
 
 
-# Each link has a server of its own, which takes five seconds to start.
+# A fresh server takes five seconds to start, so that most links are slow tests.
 @pytest.mark.parametrize("link", [FIRST, *(pytest.param(link, marks=pytest.mark.slow) for link in OTHERS)])
 def test_deep_link_as_first_request_restores_the_page_in_its_frame(fresh_server, open_page, link):
     page = open_page(f"{fresh_server}/{link}")
