@@ -47,12 +47,12 @@ def python(*words: Any, **options: Any) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, *map(str, words)], cwd=ROOT, env=environment, **options)
 
 
-def run_python(*words: Any, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess:
-    """Run `python` to its end: exit status, stdout and stderr as text. TimeoutExpired after `timeout` seconds."""
+def run_python(*words: Any, **options: Any) -> subprocess.CompletedProcess:
+    """Run `python` to its end: exit status, stdout and stderr as text. TimeoutExpired after ten minutes (a hang)."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with python(*words, **(pipes | options)) as process:
         try:
-            stdout, stderr = process.communicate(timeout=timeout)
+            stdout, stderr = process.communicate(timeout=600)
         except subprocess.TimeoutExpired:
             process.kill()
             raise

@@ -132,7 +132,7 @@ def test_postgresql_killed_and_restarted_within_a_sweep_loses_nothing(postgres, 
     postgres.start()
     time.sleep(sweep.GRACE + 1)  # until the heartbeat of the lost worker counts as missing
     words = ["-m", "cvae_core", "sweep", "tense", "--study", "demo", "--json"]
-    again = run_python(*words, env=options["env"], runs=root, timeout=600)  # three trainings
+    again = run_python(*words, env=options["env"], runs=root)
     assert again.returncode == 0, again.stderr
     rows = sweep.table(sweep.load("demo", sweep.open_storage(postgres.url)))
     assert [row["state"] for row in rows] == ["complete"] * 4
