@@ -1,30 +1,80 @@
 """A training in a subprocess, so that it does not hold the GIL of the process that serves the pages.
 
-The server starts it (`train_in_subprocess`) as `python -m cvae_core.worker RUN LOCK PARENT`: with the descriptor of the
-run's lock and with the server's process id; if the server ends, the training saves its state and ends, too, and is
+The server starts it as `python -m cvae_core.worker SOCKET PARENT`, with the descriptor of a socket and the server's
+process id. It imports what a training needs, then receives a run's path and the descriptor of its lock. The imports
+take seconds: `warm` starts a process ahead. If the server ends, the training saves its state and ends, too, and is
 queued for the next server.
 """
 
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
-from cvae_core import locks, runs, session
+from cvae_core import locks, session
 from cvae_core.checkpoint import ROOT
 from cvae_core.errors import UserError
 from cvae_core.run import Run
+from cvae_core.systems import SYSTEMS, family
 from cvae_core.training import fit
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)  # Ctrl+C in the server's terminal sends SIGINT to both processes
 POLL_SECONDS = 0.1
 RETRIES = 3
 NICENESS = 19  # the lowest priority: pages come first
+IDLE_SECONDS = 600.0  # that a process waits for a training
+
+
+class Waiting(NamedTuple):
+    """A process that waits for a training, and the socket on which it receives one."""
+
+    process: subprocess.Popen
+    connection: socket.socket
+
+
+_waiting: list[Waiting] = []  # at most one
+_mutex = threading.Lock()
+
+
+def warm() -> None:
+    """Start the process of the next training, unless one waits. Without a training it ends after IDLE_SECONDS."""
+    with _mutex:
+        if _waiting and _waiting[0].process.poll() is None:
+            return
+        waiting = _launch()
+        _waiting[:] = [waiting]
+        timer = threading.Timer(IDLE_SECONDS, _dismiss, [waiting])
+        timer.daemon = True
+        timer.start()
+
+
+def _dismiss(waiting: Waiting) -> None:
+    """End a process, if it still waits."""
+    with _mutex:
+        if waiting in _waiting:
+            _waiting.remove(waiting)
+            waiting.connection.close()
+
+
+def _launch() -> Waiting:
+    here, there = socket.socketpair()
+    command = [sys.executable, "-m", "cvae_core.worker", str(there.fileno()), str(os.getpid())]
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # inherited: signals are pending until `main` handles them
+    try:
+        with there:
+            process = subprocess.Popen(command, cwd=ROOT, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    return Waiting(process, here)
 
 
 def train_in_subprocess(run: Run, stopped: Callable[[], bool]) -> str:
@@ -49,13 +99,12 @@ def _train_once(run: Run, stopped: Callable[[], bool]) -> int:
     """The exit status of one subprocess; negative if a signal ended it."""
     run.acquire()
     lock = locks.transfer(run.path)
-    command = [sys.executable, "-m", "cvae_core.worker", run.id, str(lock), str(os.getpid())]
-    environment = os.environ | {"CVAE_RUNS": str(runs.RUNS.resolve())}
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # inherited: signals are pending until `main` handles them
     try:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, pass_fds=[lock], stdin=subprocess.DEVNULL)
+        with _mutex:
+            process, connection = _waiting.pop() if _waiting else _launch()
+        with connection, contextlib.suppress(BrokenPipeError):  # killed while it waited: its status says so
+            socket.send_fds(connection, [os.fsencode(run.path.resolve())], [lock])
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         os.close(lock)
     terminated = False
     while process.poll() is None:
@@ -66,17 +115,22 @@ def _train_once(run: Run, stopped: Callable[[], bool]) -> int:
     return process.returncode
 
 
-def main(run_id: str, lock: int, parent: int) -> None:
-    """Train a run whose lock the process `parent` has transferred, until it ends, a signal arrives or `parent` ends."""
+def main(descriptor: int, parent: int) -> None:
+    """Train the run that the process `parent` sends, until it ends, a signal arrives or `parent` ends."""
     signals = []
     for number in SIGNALS:
         signal.signal(number, lambda *_: signals.append(True))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    run = runs.find(run_id)
-    locks.adopt(run.path, lock)
     torch.set_num_threads(1)
+    _import_all()
+    with socket.socket(fileno=descriptor) as connection:
+        path, locked, *_ = socket.recv_fds(connection, 4096, 1)
+    if not locked:  # `parent` has ended or needs no training
+        return
+    run = Run(Path(os.fsdecode(path)))
+    locks.adopt(run.path, locked[0])
     try:
-        task, run = session.reopen(run_id)
+        task, run = session.reopen(run.path)
     except UserError as error:
         run.write_status(state="failed", error=str(error))
         return
@@ -87,6 +141,15 @@ def main(run_id: str, lock: int, parent: int) -> None:
             run.write_status(state="queued")  # for the next server
 
 
+def _import_all() -> None:
+    """Import what a first step of training would: the systems, and the compiler that torch's optimizers import."""
+    for system in SYSTEMS:
+        family(system)
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    parameter.grad = torch.zeros(1)
+    torch.optim.AdamW([parameter]).step()
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(int(sys.argv[1]), int(sys.argv[2]))
     os._exit(0)  # everything is on disk: skip the interpreter's shutdown of a second

@@ -10,7 +10,7 @@ from functools import partial
 
 import pandas as pd
 
-from cvae_core import jobs, runs
+from cvae_core import jobs, runs, worker
 from cvae_core.errors import UserError
 from cvae_core.settings import training_allowed
 from cvae_core.tense import data
@@ -36,6 +36,8 @@ def show_training() -> None:
         except UserError as error:
             st.error(str(error))
     show_runs(system)
+    if not jobs.jobs().running():
+        worker.warm()  # after the page: its imports take seconds of a core
 
 
 def show_demo(system: str) -> None:

@@ -26,6 +26,12 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def nothing_ahead(monkeypatch):
+    """The Train page starts no process ahead: it would take seconds of the core that another test needs."""
+    monkeypatch.setattr("cvae_core.worker.warm", lambda: None)
+
+
 @pytest.fixture
 def run_root(tmp_path, monkeypatch) -> Path:
     """A folder for the test's runs, which does not exist yet."""

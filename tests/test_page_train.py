@@ -156,6 +156,19 @@ def test_a_run_is_deleted_after_asking():
     assert not run.path.exists() and "There is no run yet" in texts(at)
 
 
+def test_the_process_of_the_next_training_is_started_while_none_is_in_training(runs_here, monkeypatch):
+    started = []
+    monkeypatch.setattr("cvae_core.worker.warm", lambda: started.append(True))
+    open_page(view="Scorecard")
+    assert not started
+    open_page()
+    assert len(started) == 1
+    runs_here.submit(runs.create({"system": "tense"}, "test"), lambda stopped: wait_until(stopped, 60))
+    open_page()
+    assert len(started) == 1
+    runs_here.stop(runs_here.running())
+
+
 def test_a_full_queue_takes_no_more(runs_here):
     hold = threading.Event()
     for _ in range(4):
@@ -211,6 +224,8 @@ def test_no_training_on_a_public_server(setting, state, runs_here, monkeypatch):
         runs_here.submit(run, lambda stopped: hold.wait(60))
     else:
         run.write_status(state=state)
+    started = []
+    monkeypatch.setattr("cvae_core.worker.warm", lambda: started.append(True))
     for query in ({}, {"run": run.id, "view": "Training", "system": "Verbs"}):
         at = open_page(**query)
         assert not at.exception
@@ -218,7 +233,7 @@ def test_no_training_on_a_public_server(setting, state, runs_here, monkeypatch):
         assert [b.label for b in at.button] == []
         assert [f.key for f in at.file_uploader] == ["checkpoint", "rows", "pairs"]  # the scorecard's
         assert at.segmented_control(key="view").options == ["Scorecard"]
-    assert run.path.exists()
+    assert run.path.exists() and not started
     hold.set()
 
 

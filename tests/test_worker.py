@@ -2,17 +2,20 @@
 
 import os
 import signal
+import subprocess
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from cvae_core import runs
+from cvae_core import runs, worker
 from cvae_core.errors import UserError
 from cvae_core.jobs import Jobs
 from cvae_core.run import Run
 from cvae_core.training import fit
-from cvae_core.worker import RETRIES, train_in_subprocess
+from cvae_core.worker import RETRIES, train_in_subprocess, warm
 from tests.helpers import never, python, tiny_session, wait_until
 
 pytestmark = pytest.mark.usefixtures("run_root")
@@ -88,6 +91,60 @@ def test_a_training_that_fails_for_its_own_reason_is_not_retried():
     (run.path / "config.json").write_text('{"system": "tense"}')
     train_in_subprocess(run, never)
     assert "retry" not in run.read_log(100)
+
+
+@pytest.fixture
+def waiting() -> Iterator[subprocess.Popen]:
+    """A process that was started ahead."""
+    warm()
+    process = worker._waiting[0].process
+    yield process
+    for left in worker._waiting[:]:
+        worker._dismiss(left)
+    process.wait(60)
+
+
+def test_a_training_begins_in_the_process_that_was_started_ahead(waiting):
+    warm()
+    assert [each.process for each in worker._waiting] == [waiting]
+    run = queued_run()
+    assert train_in_subprocess(run, never) == "finished"
+    assert run.read_status()["pid"] == waiting.pid and not worker._waiting
+    assert train_in_subprocess(queued_run(), never) == "finished"  # which starts a process itself
+
+
+def test_a_training_does_not_depend_on_a_process_that_was_killed_while_it_waited(waiting):
+    waiting.kill()
+    waiting.wait()
+    run = queued_run()
+    assert train_in_subprocess(run, never) == "finished"
+    assert "retry 1 of 3" in run.read_log(100)
+
+
+def test_a_killed_process_is_replaced(waiting):
+    waiting.kill()
+    waiting.wait()
+    warm()
+    assert worker._waiting[0].process.poll() is None and worker._waiting[0].process != waiting
+
+
+def test_a_process_does_not_wait_for_ever(monkeypatch):
+    monkeypatch.setattr(worker, "IDLE_SECONDS", 0.0)
+    warm()
+    process = worker._waiting[0].process
+    wait_until(lambda: not worker._waiting)
+    assert process.wait(60) == 0
+
+
+@pytest.mark.slow
+def test_a_waiting_process_does_not_outlive_its_server():
+    code = "import time; from cvae_core import worker; worker.warm(); print(worker._waiting[0].process.pid, flush=True)"
+    server = python("-c", code + "; time.sleep(600)", stdout=subprocess.PIPE, text=True)
+    command = Path("/proc", server.stdout.readline().strip(), "cmdline")
+    assert b"cvae_core.worker" in command.read_bytes()
+    server.kill()
+    server.wait()
+    wait_until(lambda: not command.exists() or not command.read_bytes(), 60)  # empty: ended, not yet reaped
 
 
 SERVER = """
