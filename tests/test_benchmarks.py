@@ -5,15 +5,19 @@ import runpy
 import sys
 
 import pytest
+import torch
 
-from cvae_core import checkpoint
+from cvae_core import checkpoint, training
 from cvae_core.tense.data import select_split
 from cvae_core.tense.inference import load
 from cvae_core.tense.lexicon import load_lexicon
+from cvae_core.video.data import write_clip
+from cvae_core.video.model import build
+from cvae_core.video.presets import PRESETS
 from scripts import growth
 from scripts.growth import Part
 from tests.helpers import ROOT, run_python, write_verbs
-from tests.tiny_pictures import write_mnist
+from tests.tiny_pictures import VIDEO, square_clips, write_mnist
 
 
 @pytest.fixture
@@ -177,3 +181,20 @@ def test_updates_are_timed_by_verbs_invented_ones_included(tmp_path):
     rows = [line for line in done.stdout.splitlines() if line.startswith(("| 50 ", "| 6,600 "))]
     assert done.returncode == 0 and len(rows) == 2, done.stderr
     assert all(float(cell.replace(",", "")) > 0 for row in rows for cell in row.split("|")[1:-1])
+
+
+def test_a_fold_is_predicted_by_a_model_of_the_others(tmp_path, run_root, monkeypatch):
+    monkeypatch.setitem(PRESETS, "robot", {"epochs": 1, "batch_size": 3, "keep": "last"})
+    tasks, fit = [], training.fit
+    monkeypatch.setattr(training, "fit", lambda task, run: tasks.append(task) or fit(task, run))
+    for number, clip in enumerate(square_clips(6)):
+        write_clip(clip, tmp_path / "train" / f"traj_{number}" / "0")
+    gain = runpy.run_module("benchmarks.video_folds", run_name="folds")["gain"]
+    start = tmp_path / "start.safetensors"
+    checkpoint.write(start, build(VIDEO).state_dict(), {"system": "video", "config": vars(VIDEO)})
+    gains = [gain(str(tmp_path), str(start), "robot", 3, (seed, 1)) for seed in (0, 0, 7)]
+    assert gains[0] == gains[1] != gains[2]
+    (held_out, _), trained_on = tasks[0].validation, [frames for frames, _ in tasks[0].train]
+    for number, clip in enumerate(square_clips(6)):
+        assert any(torch.equal(clip.frames, frames) for frames in held_out) == (number in (1, 4))
+        assert any(torch.equal(clip.frames, frames) for frames in trained_on) == (number not in (1, 4))

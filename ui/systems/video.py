@@ -24,7 +24,7 @@ def show_form() -> None:
         "Clips are simulated. Your own sequences: `python -m cvae_core train video --data FOLDER`.",
     )  # fmt: skip
     preset = pick_preset(
-        columns[1], list(family("video").PRESETS), "video preset",
+        columns[1], [name for name in family("video").PRESETS if name != "robot"], "video preset",  # robot: for folders
         "The full size of report 004 needs a GPU: on a CPU choose a width of 8 and a few hundred clips.",
     )  # fmt: skip
     changed = show_fields("video", preset, init is not None)
