@@ -156,19 +156,6 @@ def test_a_run_is_deleted_after_asking():
     assert not run.path.exists() and "There is no run yet" in texts(at)
 
 
-def test_the_process_of_the_next_training_is_started_while_none_is_in_training(runs_here, monkeypatch):
-    started = []
-    monkeypatch.setattr("cvae_core.worker.warm", lambda: started.append(True))
-    open_page(view="Scorecard")
-    assert not started
-    open_page()
-    assert len(started) == 1
-    runs_here.submit(runs.create({"system": "tense"}, "test"), lambda stopped: wait_until(stopped, 60))
-    open_page()
-    assert len(started) == 1
-    runs_here.stop(runs_here.running())
-
-
 def test_a_full_queue_takes_no_more(runs_here):
     hold = threading.Event()
     for _ in range(4):

@@ -16,6 +16,7 @@ from cvae_core.jobs import Jobs
 from cvae_core.run import Run
 from cvae_core.training import fit
 from cvae_core.worker import RETRIES, train_in_subprocess, warm
+from tests import pages
 from tests.helpers import never, python, tiny_session, wait_until
 
 pytestmark = pytest.mark.usefixtures("run_root")
@@ -145,6 +146,19 @@ def test_a_waiting_process_does_not_outlive_its_server():
     server.kill()
     server.wait()
     wait_until(lambda: not command.exists() or not command.read_bytes(), 60)  # empty: ended, not yet reaped
+
+
+def test_the_train_page_starts_a_process_ahead_while_none_is_in_training(runs_here, monkeypatch):
+    started = []
+    monkeypatch.setattr("cvae_core.worker.warm", lambda: started.append(True))
+    pages.open_page("train", view="Scorecard")
+    assert not started
+    pages.open_page("train")
+    assert len(started) == 1
+    runs_here.submit(runs.create({"system": "tense"}, "test"), lambda stopped: wait_until(stopped, 60))
+    pages.open_page("train")
+    assert len(started) == 1
+    runs_here.stop(runs_here.running())
 
 
 SERVER = """
