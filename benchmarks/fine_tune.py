@@ -25,7 +25,7 @@ from cvae_core.tense.inference import Inflector, load
 from cvae_core.tense.lexicon import load_lexicon
 from cvae_core.tense.verb_file import parse_verbs
 from cvae_core.training import fit
-from cvae_core.worker import train_in_subprocess, warm
+from cvae_core.worker import start_ahead, train_in_subprocess
 
 COUNT = 50
 # The last two are irregular as no verb of the dictionary is: only training tells their pasts.
@@ -56,7 +56,7 @@ def four() -> dict[str, float]:
     torch.set_num_threads(1)
     runs.RUNS = Path(tempfile.mkdtemp())
     before = load("tense")
-    warm()
+    start_ahead()
     time.sleep(TYPING)
     started = time.perf_counter()
     run = create("tense", "fine-tune", {}, ("4 own verbs", parse_verbs(FOUR, "typed").verbs), "cpu", "tense")

@@ -7,6 +7,7 @@ seed, with the gain in each fold, and mean and standard deviation of all.
 """
 
 import argparse
+import os
 import statistics
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
@@ -28,6 +29,7 @@ def gain(folder: str, init: str, preset: str, folds: int, point: tuple[int, int]
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as root:
         runs.RUNS = Path(root, "runs")
+        os.environ["CVAE_CACHE"] = root  # otherwise the decoded frames of each fold would stay in the user's cache
         for split in ("train", "validate"):
             Path(root, split).mkdir()
         for number, sequence in enumerate(sorted(Path(folder, "train").glob("traj_*"))):

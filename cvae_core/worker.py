@@ -2,12 +2,13 @@
 
 The server starts it as `python -m cvae_core.worker SOCKET PARENT`, with the descriptor of a socket and the server's
 process id. It imports what a training needs, then receives a run's path and the descriptor of its lock. The imports
-take seconds: `warm` starts a process ahead. If the server ends, the training saves its state and ends, too, and is
-queued for the next server.
+take seconds: `start_ahead` starts a process before there is a run. If the server ends, the training saves its state
+and ends, too, and is queued for the next server.
 """
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -45,7 +46,7 @@ _waiting: list[Waiting] = []  # at most one
 _mutex = threading.Lock()
 
 
-def warm() -> None:
+def start_ahead() -> None:
     """Start the process of the next training, unless one waits. Without a training it ends after IDLE_SECONDS."""
     with _mutex:
         if _waiting and _waiting[0].process.poll() is None:
@@ -122,8 +123,9 @@ def main(descriptor: int, parent: int) -> None:
         signal.signal(number, lambda *_: signals.append(True))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     torch.set_num_threads(1)
-    _import_all()
     with socket.socket(fileno=descriptor) as connection:
+        if not select.select([connection], [], [], 0)[0]:  # started ahead: there is no run yet
+            _import_all()
         path, locked, *_ = socket.recv_fds(connection, 4096, 1)
     if not locked:  # `parent` has ended or needs no training
         return
@@ -142,7 +144,7 @@ def main(descriptor: int, parent: int) -> None:
 
 
 def _import_all() -> None:
-    """Import what a first step of training would: the systems, and the compiler that torch's optimizers import."""
+    """Import what the first step of a training would: its system, here all, and what torch's optimizers import."""
     for system in SYSTEMS:
         family(system)
     parameter = torch.nn.Parameter(torch.zeros(1))

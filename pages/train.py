@@ -37,7 +37,7 @@ def show_training() -> None:
             st.error(str(error))
     show_runs(system)
     if not jobs.jobs().running():
-        worker.warm()  # after the page: its imports take seconds of a core
+        worker.start_ahead()  # after the page: its imports take seconds of a core
 
 
 def show_demo(system: str) -> None:

@@ -29,7 +29,7 @@ def one_thread():
 @pytest.fixture(autouse=True)
 def nothing_ahead(monkeypatch):
     """The Train page starts no process ahead: it would take seconds of the core that another test needs."""
-    monkeypatch.setattr("cvae_core.worker.warm", lambda: None)
+    monkeypatch.setattr("cvae_core.worker.start_ahead", lambda: None)
 
 
 @pytest.fixture

@@ -184,6 +184,7 @@ def test_updates_are_timed_by_verbs_invented_ones_included(tmp_path):
 
 
 def test_a_fold_is_predicted_by_a_model_of_the_others(tmp_path, run_root, monkeypatch):
+    monkeypatch.setenv("CVAE_CACHE", "")  # `gain` sets it: monkeypatch restores it
     monkeypatch.setitem(PRESETS, "robot", {"epochs": 1, "batch_size": 3, "keep": "last"})
     tasks, fit = [], training.fit
     monkeypatch.setattr(training, "fit", lambda task, run: tasks.append(task) or fit(task, run))

@@ -212,7 +212,7 @@ def test_no_training_on_a_public_server(setting, state, runs_here, monkeypatch):
     else:
         run.write_status(state=state)
     started = []
-    monkeypatch.setattr("cvae_core.worker.warm", lambda: started.append(True))
+    monkeypatch.setattr("cvae_core.worker.start_ahead", lambda: started.append(True))
     for query in ({}, {"run": run.id, "view": "Training", "system": "Verbs"}):
         at = open_page(**query)
         assert not at.exception

@@ -15,7 +15,7 @@ from cvae_core.errors import UserError
 from cvae_core.jobs import Jobs
 from cvae_core.run import Run
 from cvae_core.training import fit
-from cvae_core.worker import RETRIES, train_in_subprocess, warm
+from cvae_core.worker import RETRIES, start_ahead, train_in_subprocess
 from tests import pages
 from tests.helpers import never, python, tiny_session, wait_until
 
@@ -97,7 +97,7 @@ def test_a_training_that_fails_for_its_own_reason_is_not_retried():
 @pytest.fixture
 def waiting() -> Iterator[subprocess.Popen]:
     """A process that was started ahead."""
-    warm()
+    start_ahead()
     process = worker._waiting[0].process
     yield process
     for left in worker._waiting[:]:
@@ -106,7 +106,7 @@ def waiting() -> Iterator[subprocess.Popen]:
 
 
 def test_a_training_begins_in_the_process_that_was_started_ahead(waiting):
-    warm()
+    start_ahead()
     assert [each.process for each in worker._waiting] == [waiting]
     run = queued_run()
     assert train_in_subprocess(run, never) == "finished"
@@ -125,13 +125,13 @@ def test_a_training_does_not_depend_on_a_process_that_was_killed_while_it_waited
 def test_a_killed_process_is_replaced(waiting):
     waiting.kill()
     waiting.wait()
-    warm()
+    start_ahead()
     assert worker._waiting[0].process.poll() is None and worker._waiting[0].process != waiting
 
 
 def test_a_process_does_not_wait_for_ever(monkeypatch):
     monkeypatch.setattr(worker, "IDLE_SECONDS", 0.0)
-    warm()
+    start_ahead()
     process = worker._waiting[0].process
     wait_until(lambda: not worker._waiting)
     assert process.wait(60) == 0
@@ -139,8 +139,8 @@ def test_a_process_does_not_wait_for_ever(monkeypatch):
 
 @pytest.mark.slow
 def test_a_waiting_process_does_not_outlive_its_server():
-    code = "import time; from cvae_core import worker; worker.warm(); print(worker._waiting[0].process.pid, flush=True)"
-    server = python("-c", code + "; time.sleep(600)", stdout=subprocess.PIPE, text=True)
+    code = "import time; from cvae_core import worker; worker.start_ahead(); print(worker._waiting[0].process.pid)"
+    server = python("-u", "-c", code + "; time.sleep(600)", stdout=subprocess.PIPE, text=True)
     command = Path("/proc", server.stdout.readline().strip(), "cmdline")
     assert b"cvae_core.worker" in command.read_bytes()
     server.kill()
@@ -150,7 +150,7 @@ def test_a_waiting_process_does_not_outlive_its_server():
 
 def test_the_train_page_starts_a_process_ahead_while_none_is_in_training(runs_here, monkeypatch):
     started = []
-    monkeypatch.setattr("cvae_core.worker.warm", lambda: started.append(True))
+    monkeypatch.setattr("cvae_core.worker.start_ahead", lambda: started.append(True))
     pages.open_page("train", view="Scorecard")
     assert not started
     pages.open_page("train")

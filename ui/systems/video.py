@@ -23,8 +23,9 @@ def show_form() -> None:
         columns[0], [SCRATCH, *ui.model_names("video")], "video init",
         "Clips are simulated. Your own sequences: `python -m cvae_core train video --data FOLDER`.",
     )  # fmt: skip
+    presets = [name for name in family("video").PRESETS if name != "robot"]  # which is for a folder of sequences
     preset = pick_preset(
-        columns[1], [name for name in family("video").PRESETS if name != "robot"], "video preset",  # robot: for folders
+        columns[1], presets, "video preset",
         "The full size of report 004 needs a GPU: on a CPU choose a width of 8 and a few hundred clips.",
     )  # fmt: skip
     changed = show_fields("video", preset, init is not None)
